@@ -1,0 +1,51 @@
+# The two commands are `make run` and `make test`; both begin with `make install`. `make help` lists the rest.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+CONFIG ?= deploy/demo.yaml
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install run test quick journeys lint format bench lock clean
+
+help: ## say what can be made
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1|\2/p' Makefile | column -t -s '|'
+
+install: ## set up ./.venv: Python, locked dependencies, the gateway itself
+	@deploy/bin/install
+
+run: install ## start the demo gateway (CONFIG=deploy/demo.yaml); Ctrl-C ends it
+	@exec deploy/bin/foreground $(BIN)/appliance run --config $(CONFIG)
+
+test: lint ## everything: lint, types, import contracts, quick suite, journeys
+	@deploy/bin/system-packages
+	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m slow
+
+quick: install ## the reflex: the quick suite alone
+	$(BIN)/pytest -m "not slow"
+
+journeys: install ## the slow tests alone: real processes, real browsers
+	@deploy/bin/system-packages
+	$(BIN)/pytest -m slow
+
+lint: install ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy appliance tests
+	$(BIN)/lint-imports --no-logo
+
+format: install ## let ruff put the code into its form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: install ## measure: every tests/bench/bench_*.py in turn
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+lock: install ## write requirements.lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
+	  $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+clean: ## remove what was made: ./.venv, caches and ./var
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find appliance tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,20 @@
+"""How the tests are run: the same dice every time in CI, fresh ones at a desk, and no state shared."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A property test may be slow on a busy machine without being wrong; a hang is pytest-timeout's to find.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may touch the state of a gateway that runs beside it, nor be changed by it."""
+    monkeypatch.setenv("APPLIANCE_STATE", str(tmp_path / "state"))
