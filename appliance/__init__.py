@@ -1,0 +1,22 @@
+"""The school gateway: filtering and monitoring at the network's edge.
+
+The rooms, in the order in which one request meets them:
+
+gateway      the front door; the only room that knows mitmproxy
+identity     an address and its credentials -> a Person, and how sure we are
+lists        millions of names; one question: which lists name this?
+policy       pure: what is known + profile + now -> Decision
+inspection   pure: text and bytes -> findings
+events       the log: store, queries, retention
+metrics      Prometheus; told by the two hallways below
+
+filtering    hallway: what happens to one request, in order
+recording    hallway: what happens to one event, in order
+config       YAML in; typed values, or readable problems, out
+model        the words every room speaks; frozen, no I/O
+settings     deploy/appliance.yaml as one typed tree
+assembly     the one place that chooses real things and joins rooms
+cli          one file a verb
+"""
+
+__version__ = "0.1.0"

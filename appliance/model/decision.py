@@ -1,0 +1,83 @@
+"""A decision that carries its reason. Page, log, metric and `explain` print this same value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.model.category import Severity
+
+
+class Action(StrEnum):
+    """The two things that can happen to a request."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+class Reason(StrEnum):
+    """Why, as a closed set: each is a metric label and a wording on the page."""
+
+    # allowed
+    HELP = "help"  # a help line: never blocked
+    ACCEPTABLE = "acceptable"  # the profile's rule
+    IN_TIME = "in_time"  # within the timetable of the rule
+    NOMINATED = "nominated"  # the person is on the rule's list
+    LOCAL_ALLOW = "local_allow"  # the school opened it
+    UNLISTED = "unlisted"  # no list names it, and the profile allows that
+    # blocked by policy
+    FLOOR = "floor"  # a statutory list names it
+    ILLEGAL = "illegal"  # rated unacceptable and illegal
+    UNACCEPTABLE = "unacceptable"
+    OUT_OF_TIME = "out_of_time"  # outside the timetable of the rule
+    NOT_NOMINATED = "not_nominated"
+    LOCAL_BLOCK = "local_block"  # the school closed it
+    UNLISTED_BLOCKED = "unlisted_blocked"  # no list names it, and the profile blocks that
+    UNRATED = "unrated"  # a category without a rule: a blank blocks
+    # blocked because it cannot be judged, or must not be reached
+    MALFORMED = "malformed"
+    MISMATCH = "mismatch"  # SNI, Host and destination name different sites
+    NO_NAME = "no_name"  # encrypted, and no name to judge it by
+    PORT = "port"
+    OWN_NETWORK = "own_network"  # the gateway is no way to itself or to the LAN
+    # blocked because something failed: closed, never open
+    FLOOR_UNAVAILABLE = "floor_unavailable"
+    FAULT = "fault"
+    DEADLINE = "deadline"
+    # allowed by policy, but the site could not be reached safely
+    UPSTREAM_CERTIFICATE = "upstream_certificate"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+
+
+FAULTS = frozenset({Reason.FLOOR_UNAVAILABLE, Reason.FAULT, Reason.DEADLINE})
+"""Reasons that mean the filter closed because it could not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens, and everything that explains it.
+
+    `rule` is where the deciding rule stands (`profiles/westways/ks2.yaml:14`), `list`,
+    `list_version` and `entry` what named the site; on a floor hit `entry` is empty.
+    `floor` is true when a statutory list or category decided. `flagged` events are committed to
+    the log before the client sees the outcome.
+    """
+
+    action: Action
+    reason: Reason
+    because: str
+    profile: str
+    category: str = ""
+    rule: str = ""
+    list: str = ""
+    list_version: str = ""
+    entry: str = ""
+    floor: bool = False
+    severity: Severity = Severity.INFO
+    flagged: bool = False
+    policy_version: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        """True when the client must not reach the site."""
+        return self.action is Action.BLOCK

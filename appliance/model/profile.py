@@ -1,0 +1,79 @@
+"""A profile: what one group of people may reach, rule by rule, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.model.category import Category
+from appliance.model.timetable import Timetable
+
+
+class Rating(StrEnum):
+    """The columns of the schools' User Actions tables, spelled as in matrices.json."""
+
+    ACCEPTABLE = "acceptable"
+    CERTAIN_TIMES = "acceptable_certain_times"
+    CERTAIN_USERS = "acceptable_certain_users"
+    NOMINATED_USERS = "acceptable_nominated_users"
+    UNACCEPTABLE = "unacceptable"
+    ILLEGAL = "unacceptable_and_illegal"
+
+
+class Audience(StrEnum):
+    """For whom a page is worded."""
+
+    EARLY = "early"  # EYFS and KS1: few words and a picture
+    KS2 = "ks2"
+    TEEN = "teen"  # KS3 to KS5
+    ADULT = "adult"  # staff and guests
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one category is rated in one profile, and why.
+
+    `where` is `profiles/westways/ks2.yaml:14`, so that explain and the log name the line;
+    `watch` flags an allowed access for the record; `users` are the nominated persons.
+    """
+
+    category: str
+    rating: Rating
+    because: str
+    where: str
+    timetable: Timetable | None = None
+    users: frozenset[str] = frozenset()
+    watch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One group's rules. `allow_unknown` decides what no list names."""
+
+    id: str
+    title: str
+    audience: Audience
+    allow_unknown: bool
+    unknown_because: str
+    unknown_where: str
+    rules: Mapping[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSet:
+    """A school's whole policy: its profiles, and which one an unknown person gets."""
+
+    id: str
+    title: str
+    strictest: str
+    profiles: Mapping[str, Profile]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All sets and categories in force, addressed by the hash of the files they came from."""
+
+    version: str
+    sets: Mapping[str, ProfileSet]
+    categories: Mapping[str, Category]

@@ -1,0 +1,38 @@
+"""One request as the filter sees it: no flow, no socket, no library's type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.model.url import Url
+
+
+class Wants(StrEnum):
+    """What the browser will do with the answer, so that a refusal fits it."""
+
+    PAGE = "page"
+    IMAGE = "image"
+    SCRIPT = "script"
+    STYLE = "style"
+    DATA = "data"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to be judged.
+
+    `names` are the other addresses under which it presents itself (the SNI, the CONNECT target);
+    all are judged, and any blocked means blocked. `destination` is the network address that the
+    client chose, where it chose one: it counts if a list names it.
+    `refused` says why it cannot be judged at all (two Hosts, a malformed URL); it then blocks.
+    """
+
+    url: Url
+    names: tuple[Url, ...] = ()
+    method: str = "GET"
+    client: str = ""
+    destination: Url | None = None
+    wants: Wants = Wants.PAGE
+    refused: str = ""
