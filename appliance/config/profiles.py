@@ -1,0 +1,161 @@
+"""profiles/ and categories.yaml as one Policy, or every problem in any of them.
+
+What lives only here: which files make a policy, how they refer to each other, and the version that
+names exactly these files. A file that cannot be understood is never skipped: whoever it was for
+would fall to no rules, or to somebody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from appliance.config.categories import read_categories
+from appliance.config.document import Document, parse
+from appliance.config.inherit import Family, Written, resolve
+from appliance.config.problems import Problem, ProblemsError, unknown
+from appliance.config.sets import SchoolSet, read_set
+from appliance.config.shapes import ProfileFile
+from appliance.config.typed import read_bytes, validate, without_problems
+from appliance.model.category import Category
+from appliance.model.profile import Policy, Profile, ProfileSet
+
+SET_FILE = "set.yaml"
+_VERSION_DIGITS = 16
+
+
+def load_policy(profiles_dir: Path, categories_file: Path, *, groups: Collection[str] = ()) -> Policy:
+    """Read all profiles and categories.
+
+    `groups` are names that must be a profile of some set (those which client networks map to).
+    Returns the Policy, whose version is a hash over the names and bytes of all files read.
+    Raises ProblemsError with every problem of every file.
+    """
+    return _Loader(profiles_dir, categories_file).load(groups)
+
+
+def blanks(policy: Policy) -> list[str]:
+    """Return one sentence for each category that a profile does not rate: such a blank blocks."""
+    return [
+        f"{school.id}/{profile.id} has no rule for {category!r}: what is in no other category is blocked"
+        for school in policy.sets.values()
+        for profile in school.profiles.values()
+        for category in policy.categories
+        if category not in profile.rules
+    ]
+
+
+class _Loader:
+    def __init__(self, profiles_dir: Path, categories_file: Path) -> None:
+        self._folder = profiles_dir
+        self._categories_file = categories_file
+        self._problems: list[Problem] = []
+        self._broken: set[tuple[str, str]] = set()
+        self._hash = hashlib.sha256()
+
+    def load(self, groups: Collection[str]) -> Policy:
+        categories = self._categories()
+        folders = sorted(self._folders())
+        schools = {folder.name: self._school(folder) for folder in folders}
+        written = [one for folder in folders for one in self._written(folder, schools[folder.name])]
+        family = Family(written, categories, self._broken, self._problems)
+        sets = {
+            name: self._set(school, family, resolve(family, name))
+            for name, school in schools.items()
+            if school is not None
+        }
+        self._check_groups(groups, sets)
+        if self._problems:
+            raise ProblemsError(self._problems)
+        return Policy(f"sha256:{self._hash.hexdigest()[:_VERSION_DIGITS]}", sets, categories)
+
+    def _categories(self) -> dict[str, Category]:
+        document = self._document(self._categories_file, "categories.yaml")
+        try:
+            return read_categories(document) if document is not None else {}
+        except ProblemsError as error:
+            self._problems += error.problems
+            return {}
+
+    def _folders(self) -> Iterator[Path]:
+        for entry in self._entries(self._folder):
+            if entry.is_dir():
+                yield entry
+            elif entry.suffix in {".yaml", ".yml"}:
+                self._note(entry, "a profile belongs in the folder of its set, such as profiles/westways/")
+        if not self._problems and not any(entry.is_dir() for entry in self._entries(self._folder)):
+            self._note(self._folder, "holds no set of profiles; a set is a folder with a set.yaml")
+
+    def _entries(self, folder: Path) -> list[Path]:
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            self._note(folder, f"cannot be read: {error.strerror or error}")
+            return []
+        # Editors leave their own files beside the ones they edit.
+        return [entry for entry in entries if not entry.name.startswith(".") and not entry.name.endswith("~")]
+
+    def _school(self, folder: Path) -> SchoolSet | None:
+        document = self._document(folder / SET_FILE, f"{folder.name}/{SET_FILE}")
+        try:
+            return read_set(document, folder.name) if document is not None else None
+        except ProblemsError as error:
+            self._problems += error.problems
+            return None
+
+    def _written(self, folder: Path, school: SchoolSet | None) -> Iterator[Written]:
+        for path in self._entries(folder):
+            if path.suffix == ".yml":
+                self._note(path, "is not read; name it .yaml")
+            if path.suffix != ".yaml" or path.name == SET_FILE:
+                continue
+            document = self._document(path, f"{folder.name}/{path.name}")
+            known = len(self._problems)
+            shape = self._profile(document, path.stem) if document is not None else None
+            if document is None or len(self._problems) > known:
+                self._broken.add((folder.name, path.stem))
+            if document is None or shape is None:
+                continue
+            shown = f"{self._folder.name}/{folder.name}/{path.name}"
+            yield Written(folder.name, document, shape, shown, school)
+
+    def _profile(self, document: Document, stem: str) -> ProfileFile | None:
+        shape: ProfileFile | None
+        try:
+            shape = validate(document, ProfileFile)
+        except ProblemsError as error:
+            self._problems += error.problems
+            # The rest of the file is still compared with the other files, so that all is told at once.
+            shape = without_problems(document, ProfileFile)
+        if shape is not None and shape.profile != stem:
+            message = f"the profile is named {shape.profile!r}, but its file {stem!r}"
+            self._problems.append(document.problem(("profile",), message))
+        return shape
+
+    def _set(self, school: SchoolSet, family: Family, profiles: Mapping[str, Profile]) -> ProfileSet:
+        shape = school.shape
+        given = [one.shape.profile for one in family.members(shape.set) if not one.shape.abstract]
+        if shape.strictest not in given and (shape.set, shape.strictest) not in self._broken:
+            message = unknown("profile", shape.strictest, given)
+            self._problems.append(school.document.problem(("strictest",), message))
+        return ProfileSet(shape.set, shape.title, shape.strictest, profiles)
+
+    def _check_groups(self, groups: Collection[str], sets: Mapping[str, ProfileSet]) -> None:
+        known = {name for school in sets.values() for name in school.profiles}
+        for group in groups:
+            if group not in known:
+                self._note(self._folder, unknown("group", group, known))
+
+    def _document(self, path: Path, name: str) -> Document | None:
+        try:
+            raw = read_bytes(path)
+            # Lengths in between, so that no two lists of files can look alike.
+            self._hash.update(f"{len(name)}:{name}:{len(raw)}:".encode() + raw)
+            return parse(raw, str(path))
+        except ProblemsError as error:
+            self._problems += error.problems
+            return None
+
+    def _note(self, path: Path, message: str) -> None:
+        self._problems.append(Problem(str(path), 1, 1, message))

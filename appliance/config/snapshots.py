@@ -1,0 +1,99 @@
+"""Every policy that was ever in force, kept by the hash of its files.
+
+What lives only here: the folder STATE/policy. The supervisor checks the technician's files and
+publishes a copy; workers read only published copies. So a broken edit changes nothing, not even for a
+worker that starts again in the middle of it, and each logged decision's policy version can be opened.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from appliance.config.profiles import load_policy
+from appliance.model.profile import Policy
+
+_CURRENT = "current"
+_CATEGORIES = "categories.yaml"
+
+
+class Snapshots:
+    """Publishes and opens policies. `profiles` and `categories` are the technician's files."""
+
+    def __init__(self, store: Path, profiles: Path, categories: Path, groups: Collection[str] = ()) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._categories = categories
+        self._groups = groups
+
+    def publish(self) -> Policy:
+        """Check the technician's files and put them in force; ProblemsError (and no change) if they are bad.
+
+        OSError if the state folder cannot be written.
+        """
+        while True:
+            policy = load_policy(self._profiles, self._categories, groups=self._groups)
+            folder = self._folder(policy.version)
+            if folder.exists() or self._copy(policy, folder):
+                self._point(policy.version)
+                return policy
+
+    def current(self) -> str:
+        """Return the version in force, or an empty text if none was ever published."""
+        try:
+            return (self._store / _CURRENT).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+    def open(self, version: str) -> Policy:
+        """Return a published policy; ProblemsError if its copy is gone or was tampered with."""
+        folder = self._folder(version)
+        return load_policy(folder / self._profiles.name, folder / _CATEGORIES, groups=self._groups)
+
+    def signature(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what changes when the technician's files change; cheap enough to ask ten times a second."""
+        files = [self._categories, *sorted(self._profiles.glob("*/*.yaml"))]
+        return tuple(_stamp(file) for file in files)
+
+    def _folder(self, version: str) -> Path:
+        return self._store / version.replace(":", "-")
+
+    def _copy(self, policy: Policy, folder: Path) -> bool:
+        # The copy is checked, not trusted: a file saved between reading and copying gives another hash.
+        temporary = self._store / f".new-{os.getpid()}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        (temporary / self._profiles.name).mkdir(parents=True)
+        for file in sorted(self._profiles.glob("*/*.yaml")):
+            target = temporary / self._profiles.name / file.parent.name
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(file, target / file.name)
+        shutil.copyfile(self._categories, temporary / _CATEGORIES)
+        copied = load_policy(temporary / self._profiles.name, temporary / _CATEGORIES, groups=self._groups)
+        if copied.version != policy.version:
+            shutil.rmtree(temporary, ignore_errors=True)
+            return False
+        try:
+            temporary.rename(folder)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)  # another process published the same version
+        return folder.exists()
+
+    def _point(self, version: str) -> None:
+        if self.current() == version:
+            return
+        temporary = self._store / f".{_CURRENT}-{os.getpid()}"
+        with temporary.open("w", encoding="ascii") as file:
+            file.write(f"{version}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._store / _CURRENT)
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), status.st_mtime_ns, status.st_size
