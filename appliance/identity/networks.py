@@ -1,0 +1,58 @@
+"""Client networks: the first and weakest way to know who is asking.
+
+What lives only here: which network an address belongs to. The narrowest network wins; an address
+in no network is an unknown person, and gets the set's strictest profile (P14, S-01).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from appliance.model.person import Confidence, Person
+from appliance.model.url import embedded_ipv4
+
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_CACHE_LIMIT = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNetwork:
+    """One network of clients: its addresses, the group they count as, and a name staff recognise."""
+
+    network: Network
+    group: str
+    name: str
+
+
+class Networks:
+    """Resolves a client address to a Person, in memory, without I/O."""
+
+    def __init__(self, networks: Iterable[ClientNetwork], unknown_group: str) -> None:
+        self._networks = sorted(networks, key=lambda n: n.network.prefixlen, reverse=True)
+        self._unknown_group = unknown_group
+        self._cache: dict[str, Person] = {}
+
+    def resolve(self, address: str) -> Person:
+        """Return who stands behind `address` (text, IPv4 or IPv6, a zone such as `%eth0` allowed)."""
+        person = self._cache.get(address)
+        if person is None:
+            if len(self._cache) >= _CACHE_LIMIT:
+                self._cache.clear()
+            person = self._cache[address] = self._search(address)
+        return person
+
+    def _search(self, address: str) -> Person:
+        try:
+            ip = embedded_ipv4(ipaddress.ip_address(address.partition("%")[0]))
+        except ValueError:
+            return self._unknown()
+        for known in self._networks:
+            if ip.version == known.network.version and ip in known.network:
+                return Person(known.group, f"network {known.name}")
+        return self._unknown()
+
+    def _unknown(self) -> Person:
+        return Person(self._unknown_group, "unknown network", Confidence.UNKNOWN)
