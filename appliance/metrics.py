@@ -1,0 +1,376 @@
+"""What the gateway tells Prometheus: several workers' numbers, summed, on a port of their own.
+
+What lives only here: prometheus_client, the name of every metric, and the rule that a label is an id
+from the configuration or a member of a closed set. Anything else becomes "other", so no name, address
+or search term can reach a label, and nobody outside can make the numbers grow without end.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from appliance.model.decision import Action, Decision, Reason
+from appliance.model.known import FloorState
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+OTHER: Final = "other"
+"""The label of whatever is no id of the configuration."""
+
+_QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class _Spec(NamedTuple):
+    """One metric. `mode` is "counter", "histogram", or how a gauge of several processes is joined."""
+
+    mode: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_SPECS: Mapping[str, _Spec] = {
+    "gateway_requests_total": _Spec(
+        "counter", "Requests judged, by what was decided.", ("profile", "category", "action", "reason")
+    ),
+    "gateway_decision_seconds": _Spec("histogram", "Time that one decision took."),
+    "gateway_added_latency_seconds": _Spec(
+        "histogram", "Time that the gateway added to one request, recording included."
+    ),
+    "gateway_faults_closed_total": _Spec(
+        "counter", "Requests blocked because the filter could not answer.", ("reason", "stage")
+    ),
+    "gateway_connections_total": _Spec("counter", "Connections accepted from clients."),
+    "gateway_incomplete_requests_total": _Spec("counter", "Requests that their client never finished."),
+    "gateway_reviews_total": _Spec("counter", 'Review requests ("I think this is a mistake") received.'),
+    "gateway_list_entries": _Spec("livemostrecent", "Entries in force of a list.", ("list",)),
+    "gateway_list_age_seconds": _Spec("livemostrecent", "Time since a list was made.", ("list",)),
+    "gateway_floor_state": _Spec(
+        "livemostrecent", "1 for the state that a statutory list is in, else 0.", ("list", "state")
+    ),
+    "gateway_floor_development": _Spec(
+        "livemostrecent", "1 when the statutory lists are synthetic: this is not compliance (DFE-F3)."
+    ),
+    "gateway_event_queue_length": _Spec("livesum", "Ordinary events that wait to be written to the log."),
+    "gateway_event_commit_seconds": _Spec("histogram", "Time to put flagged events safely on the disk."),
+    "gateway_events_spilled_total": _Spec(
+        "counter", "Flagged events kept in the spill file, because the database did not take them."
+    ),
+    "gateway_events_dropped_total": _Spec(
+        "counter", "Ordinary events not recorded, because the log did not keep up."
+    ),
+    "gateway_workers_running": _Spec("livemostrecent", "Worker processes alive now."),
+    "gateway_worker_up": _Spec("livemostrecent", "1 when the worker in this place is alive.", ("worker",)),
+    "gateway_worker_restarts_total": _Spec("counter", "Workers started again after they died."),
+    "gateway_event_loop_lag_seconds": _Spec("livemax", "How late the busiest worker's event loop runs."),
+    "gateway_config_reload_failures_total": _Spec("counter", "Edits of the configuration refused as broken."),
+    "gateway_config_last_reload_successful": _Spec("livemostrecent", "1 when the last edit was taken up."),
+    "gateway_config_last_reload_success_timestamp_seconds": _Spec(
+        "livemostrecent", "When the configuration in force was read, as Unix time."
+    ),
+}
+
+METRICS: Mapping[str, str] = MappingProxyType({name: spec.help for name, spec in _SPECS.items()})
+"""Every metric by its name, with what it says."""
+
+
+class Metrics:
+    """One process's numbers. Ids must be made known first (`know`), else they are counted as "other"."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """Count into `directory`, which all processes share; None counts in this process alone.
+
+        A process makes one of these: two would overwrite each other in its file.
+
+        Raises ValueError for a second directory.
+        """
+        self._directory = directory
+        self._registry = _registry(directory)
+        self._made = {name: _make(name, spec, self._registry) for name, spec in _SPECS.items()}
+        self._ids: dict[str, frozenset[str]] = {}
+        self._requests: dict[tuple[str, str, Action, Reason], Callable[[], None]] = {}
+        self._decided = _observer(self._made["gateway_decision_seconds"])
+        self._added = _observer(self._made["gateway_added_latency_seconds"])
+        self._committed = _observer(self._made["gateway_event_commit_seconds"])
+
+    def know(
+        self,
+        *,
+        profiles: Collection[str] | None = None,
+        categories: Collection[str] | None = None,
+        lists: Collection[str] | None = None,
+        stages: Collection[str] | None = None,
+    ) -> None:
+        """Say which ids there are, at the start and after each change; None leaves a kind as it is."""
+        kinds = {"profile": profiles, "category": categories, "list": lists, "stage": stages}
+        self._ids |= {kind: frozenset(ids) for kind, ids in kinds.items() if ids is not None}
+        self._requests.clear()
+
+    def request(self, decision: Decision) -> None:
+        """Count one judged request."""
+        key = (decision.profile, decision.category, decision.action, decision.reason)
+        count = self._requests.get(key)
+        if count is None:
+            labels = (self._id("profile", key[0]), self._id("category", key[1]))
+            counter = self._counter("gateway_requests_total", *labels, key[2].value, key[3].value)
+            count = partial(counter._value.inc, 1)  # noqa: SLF001 - skips checks of 2 us a request
+            if labels == key[:2]:  # a stranger's key is not remembered: memory is bounded as well
+                self._requests[key] = count
+        count()
+
+    def decided(self, seconds: float) -> None:
+        """Note how long one decision took."""
+        self._decided(seconds)
+
+    def added_latency(self, seconds: float) -> None:
+        """Note how much longer one request took because of the gateway."""
+        self._added(seconds)
+
+    def fault(self, reason: Reason, stage: str) -> None:
+        """Count one request that was blocked because `stage` could not answer."""
+        self._counter("gateway_faults_closed_total", reason.value, self._id("stage", stage)).inc()
+
+    def connection(self) -> None:
+        """Count one accepted connection."""
+        self._counter("gateway_connections_total").inc()
+
+    def incomplete(self) -> None:
+        """Count one request that was never finished."""
+        self._counter("gateway_incomplete_requests_total").inc()
+
+    def review(self) -> None:
+        """Count one review request."""
+        self._counter("gateway_reviews_total").inc()
+
+    def list_in_force(self, list_id: str, entries: int, age_seconds: float) -> None:
+        """Note size and age of one list."""
+        label = self._id("list", list_id)
+        self._gauge("gateway_list_entries", label).set(entries)
+        self._gauge("gateway_list_age_seconds", label).set(age_seconds)
+
+    def floor(self, list_id: str, state: FloorState) -> None:
+        """Note the state of one statutory list."""
+        for each in FloorState:
+            self._gauge("gateway_floor_state", self._id("list", list_id), each.value).set(each is state)
+
+    def floor_development(self, *, synthetic: bool) -> None:
+        """Note whether the statutory lists are the development ones."""
+        self._gauge("gateway_floor_development").set(synthetic)
+
+    def event_queue(self, length: int) -> None:
+        """Note how many ordinary events wait."""
+        self._gauge("gateway_event_queue_length").set(length)
+
+    def event_commit(self, seconds: float) -> None:
+        """Note how long flagged events took to be safe."""
+        self._committed(seconds)
+
+    def events_spilled(self, count: int) -> None:
+        """Count flagged events that went to the spill file."""
+        self._counter("gateway_events_spilled_total").inc(count)
+
+    def events_dropped(self, count: int) -> None:
+        """Count ordinary events that were given up."""
+        self._counter("gateway_events_dropped_total").inc(count)
+
+    def workers_running(self, count: int) -> None:
+        """Note how many workers are alive."""
+        self._gauge("gateway_workers_running").set(count)
+
+    def worker_up(self, place: int, *, up: bool) -> None:
+        """Note whether the worker in `place` (0, 1, ...) is alive."""
+        self._gauge("gateway_worker_up", str(int(place))).set(up)
+
+    def worker_restarted(self) -> None:
+        """Count one worker that had to be started again."""
+        self._counter("gateway_worker_restarts_total").inc()
+
+    def worker_gone(self, pid: int) -> None:
+        """Forget what the dead process `pid` said of itself; what it counted stays in the sums."""
+        from prometheus_client import multiprocess  # noqa: PLC0415 - see _registry
+
+        if self._directory is not None:
+            multiprocess.mark_process_dead(int(pid), str(self._directory))  # type: ignore[no-untyped-call] # it has none
+
+    def loop_lag(self, seconds: float) -> None:
+        """Note how late the event loop runs."""
+        self._gauge("gateway_event_loop_lag_seconds").set(seconds)
+
+    def reloaded(self) -> None:
+        """Note that the configuration was read, and is in force."""
+        self._gauge("gateway_config_last_reload_successful").set(1)
+        self._gauge("gateway_config_last_reload_success_timestamp_seconds").set_to_current_time()
+
+    def reload_failed(self) -> None:
+        """Note that an edit was refused, and the configuration before it stays in force."""
+        self._counter("gateway_config_reload_failures_total").inc()
+        self._gauge("gateway_config_last_reload_successful").set(0)
+
+    def text(self) -> str:
+        """Return all numbers of all processes, as Prometheus reads them."""
+        from prometheus_client import generate_latest  # noqa: PLC0415 - see _registry
+
+        return generate_latest(self._everything()).decode()
+
+    def serve(self, address: str, port: int) -> Endpoint:
+        """Answer Prometheus at `address`:`port` from a thread; port 0 takes a free one. Raises OSError."""
+        return Endpoint(address, port, _application(self._everything()))
+
+    def _everything(self) -> CollectorRegistry:
+        from prometheus_client import CollectorRegistry, multiprocess  # noqa: PLC0415 - see _registry
+
+        if self._directory is None:
+            return self._registry
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call] # it has none
+        return registry
+
+    def _id(self, kind: str, text: str) -> str:
+        return text if not text or text in self._ids.get(kind, ()) else OTHER
+
+    def _counter(self, name: str, *labels: str) -> Counter:
+        metric: Counter = self._made[name]
+        return metric.labels(*labels) if labels else metric
+
+    def _gauge(self, name: str, *labels: str) -> Gauge:
+        metric: Gauge = self._made[name]
+        return metric.labels(*labels) if labels else metric
+
+
+class Endpoint:
+    """The port that Prometheus asks, and nothing else: GET /metrics."""
+
+    def __init__(self, address: str, port: int, application: WSGIApplication) -> None:
+        """Listen, and serve from a thread that ends with the process."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        server_class = type("_Server", (_Server,), {"address_family": family})
+        self._server: _Server = server_class((address, port), _Handler)
+        self._server.set_app(application)
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        # The library asks the DNS for its own name here, which hangs where there is no DNS yet.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment] # v6 has four
+        self.setup_environ()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10  # seconds: who connects and says nothing does not keep a thread
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's signature
+        """Say nothing: Prometheus asks every few seconds."""
+
+
+class _Process:
+    """What is true of this process as a whole: its id, and the one directory that it counts into."""
+
+    def __init__(self) -> None:
+        self.directory: Path | None = None
+        self._pid = os.getpid()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def identifier(self) -> int:
+        return self._pid
+
+    def _forked(self) -> None:
+        self._pid = os.getpid()
+
+
+_process = _Process()
+
+
+def wipe(directory: Path) -> None:
+    """Make `directory` ready for a new run: only the supervisor does this, before any worker starts."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in directory.glob("*.db"):
+        old.unlink(missing_ok=True)
+
+
+def _registry(directory: Path | None) -> CollectorRegistry:
+    # The library looks at this variable when it is imported, and then never again. So it is set
+    # first, and every import of the library stands inside a function, after this one has run.
+    if directory is not None:
+        directory = directory.absolute()
+        if _process.directory not in (None, directory):
+            raise ValueError(f"this process counts into {_process.directory} already, not into {directory}")
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ[_VARIABLE] = str(directory)
+    from prometheus_client import CollectorRegistry, values  # noqa: PLC0415 - as just said
+
+    if directory is None:
+        values.ValueClass = values.MutexValue
+    elif directory != _process.directory:
+        # The process id, which the library asks for at each count, costs a system call; ours does not.
+        values.ValueClass = values.MultiProcessValue(_process.identifier)  # type: ignore[no-untyped-call] # it has none
+        _process.directory = directory
+    return CollectorRegistry()
+
+
+def _make(name: str, spec: _Spec, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - one of three classes
+    from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see _registry
+
+    if spec.mode == "counter":
+        return Counter(name, spec.help, spec.labels, registry=registry)
+    if spec.mode == "histogram":
+        return Histogram(name, spec.help, spec.labels, registry=registry, buckets=_QUICK)
+    mode: Any = spec.mode
+    return Gauge(name, spec.help, spec.labels, registry=registry, multiprocess_mode=mode)
+
+
+def _observer(histogram: Histogram) -> Callable[[float], None]:
+    """Return `histogram.observe` without its walk through the buckets: this runs for each request."""
+    bounds, buckets = histogram._upper_bounds, histogram._buckets  # noqa: SLF001 - see above
+    total = histogram._sum  # noqa: SLF001 - see above
+
+    def observe(seconds: float) -> None:
+        total.inc(seconds)
+        buckets[bisect_left(bounds, seconds)].inc(1)
+
+    return observe
+
+
+def _application(registry: CollectorRegistry) -> WSGIApplication:
+    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - see _registry
+
+    answer: WSGIApplication = make_wsgi_app(registry)
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/metrics":
+            start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"The metrics are at /metrics.\n"]
+        try:
+            return answer(environ, start_response)
+        except (OSError, struct.error):
+            # A worker that has just started has made its file, and written nothing to it yet.
+            return answer(environ, start_response)
+
+    return application
