@@ -1,0 +1,124 @@
+"""How `appliance lists` shows its answers: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table as Grid
+
+from appliance.lists.compiler import Compiled
+from appliance.lists.importer import Imported
+from appliance.lists.paths import Paths
+from appliance.lists.status import Status
+from appliance.model.known import Known
+from appliance.model.url import Url
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Return text that cannot steer a terminal: control characters are written out."""
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def imported(done: Imported, paths: Paths, *, as_json: bool) -> None:
+    """Show what an import took, line for line accounted, and what it left out."""
+    if as_json:
+        lists = [meta.model_dump(mode="json") | {"version": meta.version} for meta in done.lists]
+        _json({"lists": lists, "left_out": done.left_out})
+        return
+    rows = (
+        (m.id, ", ".join(m.categories) or m.use, m.format, m.entries, m.lines, m.skipped, m.quarantined)
+        for m in done.lists
+    )
+    _grid(("list", "about", "format", "entries", "lines", "skipped", "quarantined"), rows)
+    for folder, why in done.left_out.items():
+        click.echo(f"not taken: {plain(folder)}: {why}")
+    click.echo(f"Lines that were not used, and why: {paths.imported}/*/problems.txt", err=True)
+
+
+def compiled(done: Compiled, *, as_json: bool) -> None:
+    """Show what a compile did."""
+    lists = [info for info in done.contents.lists if info.excepts < 0]
+    if as_json:
+        _json({"fresh": done.fresh, "lists": len(lists), "entries": done.names, "floor": asdict(done.floor)})
+        return
+    what = "compiled" if done.fresh else "already current"
+    click.echo(f"{len(lists)} lists with {done.names} entries: {what}")
+
+
+def found(url: Url, known: Known, status: Status, *, as_json: bool) -> None:
+    """Show which lists name an address; of the floor only that it does, never an entry."""
+    titles = {item.id: item.title for item in status.lists}
+    if as_json:
+        matches = [asdict(match) | {"title": titles.get(match.list, "")} for match in known.matches]
+        floor = {"state": known.floor.state, "hit": known.floor.hit, "detail": known.floor.detail}
+        address = "" if known.floor.hit else str(url)
+        _json({"address": address, "listed": bool(matches), "matches": matches, "floor": floor})
+        return
+    if known.floor.hit:
+        click.echo(f"a statutory list names it ({known.floor.list}); its entries are never shown")
+    elif not known.matches:
+        click.echo("no list names it")
+    rows = (
+        (m.list, m.entry, ", ".join(m.categories) or m.use, m.version, plain(m.because))
+        for m in known.matches
+    )
+    _grid(("list", "entry", "about", "version", "because"), rows)
+    _say_floor(status)
+
+
+def status(known: Status, paths: Paths, *, as_json: bool) -> None:
+    """Show sizes, editions and ages of all lists, and how the floor stands."""
+    if as_json:
+        _json(asdict(known))
+        return
+    rows = (
+        (s.id, ", ".join(s.categories) or s.use, s.entries, s.skipped, s.quarantined, s.version, _age(s.age))
+        for s in known.lists
+    )
+    _grid(("list", "about", "entries", "skipped", "quarantined", "version", "age"), rows)
+    click.echo(
+        f"{known.table_keys} names in {known.table_bytes / 1e6:.1f} MB; "
+        f"{known.help_addresses} help addresses; {known.local_entries} local decisions"
+    )
+    floor = ", ".join(f"{item.id} {item.entries} entries" for item in known.floor.lists)
+    if floor:
+        click.echo(f"floor: {known.floor.state}, {floor}, {_age(known.floor.age)} old")
+    _say_floor(known)
+    for text in filter(None, (known.fault, known.warning)):
+        click.echo(text, err=True)
+    if known.local_broken:
+        click.echo(f"{paths.local}: {known.local_broken} lines cannot be read", err=True)
+
+
+def _say_floor(known: Status) -> None:
+    if known.floor.detail:
+        click.echo(f"floor: {known.floor.detail}", err=True)
+
+
+def _age(seconds: float) -> str:
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.0f} h" if seconds < 2 * _DAY else f"{seconds / _DAY:.0f} d"
+
+
+def _json(value: object) -> None:
+    click.echo(json.dumps(value, default=str))
+
+
+def _grid(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    grid = Grid(box=None, pad_edge=False)
+    for head in heads:
+        grid.add_column(head, overflow="fold")
+    for row in rows:
+        grid.add_row(*(plain(str(cell)) for cell in row))
+    if grid.row_count:
+        terminal = Console(highlight=False, markup=False)
+        # In a file or pipe, wide enough not to break ids and hashes.
+        wide = terminal if terminal.is_terminal else Console(highlight=False, markup=False, width=240)
+        wide.print(grid)

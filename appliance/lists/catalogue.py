@@ -1,0 +1,166 @@
+"""Which lists there are, what each is about, and how a collection's folders map to our categories.
+
+What lives only here: the shape of `blocklists/catalogue.yaml` and `blocklists/help.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from appliance.config.categories import read_categories
+from appliance.config.problems import ProblemsError, unknown
+from appliance.config.typed import Section, open_document, read, validate
+from appliance.lists.formats import Format
+
+CATALOGUE_FILE = "catalogue.yaml"
+CATEGORIES_FILE = "categories.yaml"
+HELP_FILE = "help.yaml"
+
+type Place = tuple[str | int, ...]
+"""The keys and positions that lead to a value in the file."""
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+Categories = Annotated[tuple[Id, ...], Field(description="Category ids of blocklists/categories.yaml")]
+
+
+class ListEntry(Section):
+    """One list that ships in the blocklists folder."""
+
+    id: Id
+    title: Title
+    categories: Categories = ()
+    use: Literal["category", "block", "allow"] = Field(
+        default="category", description="category: says what a site is about; the profile rates that"
+    )
+    source: str = Field(description="File below the folder of the catalogue, e.g. demo/gambling.txt")
+    format: Format = Format.AUTO
+    licence: str = Field(description="Under which licence the list may be used")
+    means_suffixes: bool = Field(
+        default=False, description="The list means the public suffixes in it, such as blogspot.com"
+    )
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if self.use == "category" and not self.categories:
+            raise ValueError("a list with use 'category' needs at least one category")
+        return self
+
+
+class Folder(Section):
+    """How one folder of a collection is taken."""
+
+    categories: Categories = ()
+    use: Literal["category", "skip"] = Field(
+        default="category", description="skip: not taken, because of what `because` says"
+    )
+    means_suffixes: bool = False
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if (self.use == "category") is not bool(self.categories):
+            raise ValueError("a folder names its categories, or says `use: skip`")
+        if self.use == "skip" and not self.because:
+            raise ValueError("a folder that is skipped says why in `because`")
+        return self
+
+
+class Tree(Section):
+    """A collection in squidGuard's layout: one folder a category."""
+
+    id: Id
+    title: Title
+    licence: str
+    folders: dict[str, Folder]
+
+
+class FloorEntry(Section):
+    """One statutory list. `development` is a synthetic list of reserved names: not compliance (DFE-F3)."""
+
+    id: Id
+    title: Title
+    category: Id
+    mode: Literal["development"]
+    source: str
+
+
+class Catalogue(Section):
+    """Everything that feeds the categories."""
+
+    lists: tuple[ListEntry, ...] = ()
+    trees: tuple[Tree, ...] = ()
+    floor: Annotated[tuple[FloorEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        ids = [*(entry.id for entry in self.lists), *(entry.id for entry in self.floor)]
+        doubles = sorted({name for name in ids if ids.count(name) > 1})
+        if doubles:
+            raise ValueError(f"each list needs an id of its own; used twice: {', '.join(doubles)}")
+        return self
+
+    def categories(self) -> Iterator[tuple[Place, str]]:
+        """Yield every category that something here feeds, with its place in the file."""
+        for at, entry in enumerate(self.lists):
+            yield from ((("lists", at, "categories", n), name) for n, name in enumerate(entry.categories))
+        for at, tree in enumerate(self.trees):
+            for key, folder in tree.folders.items():
+                place = ("trees", at, "folders", key, "categories")
+                yield from (((*place, n), name) for n, name in enumerate(folder.categories))
+        yield from ((("floor", at, "category"), entry.category) for at, entry in enumerate(self.floor))
+
+    def sources(self) -> Iterator[tuple[Place, str]]:
+        """Yield every file that is named, with its place in the catalogue."""
+        yield from ((("lists", at, "source"), entry.source) for at, entry in enumerate(self.lists))
+        yield from ((("floor", at, "source"), entry.source) for at, entry in enumerate(self.floor))
+
+
+class HelpLine(Section):
+    """A service that a child or adult in need must always reach."""
+
+    id: Id
+    name: Title
+    about: str = Field(default="", description="Whom it helps with what")
+    phone: str = ""
+    addresses: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class HelpLines(Section):
+    """All help lines; their addresses stay open in every profile and when the filter is failing."""
+
+    lines: tuple[HelpLine, ...]
+
+
+def load_categories(blocklists: Path) -> frozenset[str]:
+    """Return the ids of all categories; raises `ProblemsError`."""
+    return frozenset(read_categories(open_document(blocklists / CATEGORIES_FILE)))
+
+
+def load_catalogue(blocklists: Path) -> Catalogue:
+    """Read and check the catalogue; raises `ProblemsError` with everything that is wrong."""
+    document = open_document(blocklists / CATALOGUE_FILE)
+    catalogue = validate(document, Catalogue)
+    known = load_categories(blocklists)
+    problems = [
+        document.problem(path, unknown("category", name, known))
+        for path, name in catalogue.categories()
+        if name not in known
+    ]
+    problems += [
+        document.problem(path, f"there is no file {source!r} in {blocklists.name}")
+        for path, source in catalogue.sources()
+        if not (blocklists / source).is_file()
+    ]
+    if problems:
+        raise ProblemsError(problems)
+    return catalogue
+
+
+def load_help(blocklists: Path) -> HelpLines:
+    """Read the help lines; raises `ProblemsError`."""
+    return read(blocklists / HELP_FILE, HelpLines)

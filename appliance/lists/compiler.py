@@ -1,0 +1,216 @@
+"""All lists in, one table and one locked floor out, when anything has changed.
+
+What lives only here: which lists go into the table (those of the catalogue, then the imported
+ones), when a compile is needed, and the child process it runs in, so that a worker's memory
+does not grow with the lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import appliance
+from appliance.config.problems import ProblemsError
+from appliance.lists.catalogue import Catalogue, ListEntry, load_catalogue, load_help
+from appliance.lists.entries import EntryRefusedError
+from appliance.lists.formats import NotAListError
+from appliance.lists.lock import lock_floor
+from appliance.lists.locked import Manifest, manifest_of
+from appliance.lists.paths import Paths, alone, replacing
+from appliance.lists.reading import Reader
+from appliance.lists.store import Store, StoreError
+from appliance.lists.table import Contents, Info, KeyFile, Keys, Table, TableError, write_table
+from appliance.lists.unpack import SourceError, members
+from appliance.model.url import Url, UrlRefusedError, parse_typed
+
+REFUSED = 2
+"""Exit status of the child when it says why it cannot compile."""
+FORMAT = b"4"
+"""Changes when the same sources compile to other keys, so that old tables are made anew."""
+
+
+class CompileError(Exception):
+    """The lists cannot be compiled; the old table stays in force. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a compile did. `fresh` is False where the table was current and stayed."""
+
+    fresh: bool
+    contents: Contents
+    floor: Manifest
+
+    @property
+    def names(self) -> int:
+        """Entries of all lists together, doubles included."""
+        return sum(info.entries for info in self.contents.lists)
+
+
+def ensure_compiled(
+    blocklists: Path, state: Path, *, child: bool = True, now: Callable[[], float] = time.time
+) -> Compiled:
+    """Compile what is new or changed since the last compile, and return what is in force.
+
+    `blocklists` is the folder of the catalogue, `state` the folder that is written to. Another
+    process that does the same is waited for. The development floor is made anew each time, since
+    it has no supplier whose date could age. Raises `CompileError`, or `ProblemsError` for the
+    catalogue; whatever was compiled before then stays in force.
+    """
+    if child and not _is_current(blocklists, Paths(state)):
+        return _in_child(blocklists, state, now())
+    return compile_lists(blocklists, state, now())  # where all is current, no process is worth its start
+
+
+def compile_lists(blocklists: Path, state: Path, now: float) -> Compiled:
+    """Do the same in this process; `now` is seconds since 1970."""
+    paths = Paths(state)
+    try:
+        with alone(paths):
+            return _compile(blocklists, paths, now)
+    except (SourceError, StoreError, NotAListError, UrlRefusedError, EntryRefusedError) as error:
+        raise CompileError(str(error)) from error
+    except OSError as error:
+        raise CompileError(f"{error.filename or state}: {error.strerror or error}") from error
+
+
+def help_addresses(blocklists: Path) -> list[tuple[str, Url]]:
+    """Return each help line's id with each of its addresses; raises `ProblemsError`, `UrlRefusedError`."""
+    lines = load_help(blocklists).lines
+    return [(line.id, parse_typed(address)) for line in lines for address in line.addresses]
+
+
+def _in_child(blocklists: Path, state: Path, now: float) -> Compiled:
+    load_catalogue(blocklists)  # its problems are told by this process, with all their places
+    load_help(blocklists)
+    package = Path(appliance.__file__).parent.parent
+    done = subprocess.run(  # noqa: S603 - this interpreter and this module, arguments without a shell
+        [sys.executable, "-m", "appliance.lists.compiler", str(blocklists), str(state), repr(now)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(package), *_python_path())))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode < 0:
+        signal = -done.returncode
+        raise CompileError(
+            f"the compile was stopped by signal {signal} (out of memory?); the old table stays"
+        )
+    if done.returncode:
+        said = done.stderr.strip() or "the compile failed"
+        raise CompileError(
+            said if done.returncode == REFUSED else f"{said.splitlines()[-1]}; the old table stays"
+        )
+    answer = json.loads(done.stdout)
+    contents = Table(Paths(state).table).contents
+    return Compiled(answer["fresh"], contents, manifest_of(answer["floor"]))
+
+
+def _python_path() -> tuple[str, ...]:
+    return (os.environ.get("PYTHONPATH", ""),)
+
+
+def main(arguments: list[str]) -> int:
+    """Compile as a child process does: say what was done as JSON, or why not, and return the status."""
+    blocklists, state, now = arguments
+    try:
+        done = compile_lists(Path(blocklists), Path(state), float(now))
+    except (CompileError, ProblemsError) as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    json.dump({"fresh": done.fresh, "floor": asdict(done.floor)}, sys.stdout)
+    return 0
+
+
+def _compile(blocklists: Path, paths: Paths, now: float) -> Compiled:
+    catalogue = load_catalogue(blocklists)
+    store = Store(paths)
+    inputs = _fingerprint(blocklists, catalogue, store)
+    current = _current(paths, inputs)
+    contents = current or _table(blocklists, paths, catalogue, store, now, inputs)
+    sources = [(entry, blocklists / entry.source) for entry in catalogue.floor]
+    floor = lock_floor(sources, [url for _, url in help_addresses(blocklists)], paths, now)
+    store.tidy()
+    return Compiled(current is None, contents, floor)
+
+
+def _is_current(blocklists: Path, paths: Paths) -> bool:
+    """Guess without the lock; what is then done decides again with it."""
+    try:
+        inputs = _fingerprint(blocklists, load_catalogue(blocklists), Store(paths))
+    except OSError:
+        return False
+    return _current(paths, inputs) is not None
+
+
+def _current(paths: Paths, inputs: str) -> Contents | None:
+    try:
+        contents = Table(paths.table).contents
+    except TableError:
+        return None
+    return contents if contents.inputs == inputs else None
+
+
+def _table(
+    blocklists: Path, paths: Paths, catalogue: Catalogue, store: Store, now: float, inputs: str
+) -> Contents:
+    lists: list[tuple[Info, Keys]] = [_shipped(blocklists, paths, entry) for entry in catalogue.lists]
+    lists += [(meta.info(), KeyFile(store.keys_of(meta))) for meta in store.all()]
+    return write_table(paths.table, lists, now, inputs)
+
+
+def _fingerprint(blocklists: Path, catalogue: Catalogue, store: Store) -> str:
+    digest = hashlib.sha256(FORMAT)
+    digest.update(catalogue.model_dump_json().encode())
+    for entry in catalogue.lists:
+        digest.update((blocklists / entry.source).read_bytes())
+    digest.update(store.fingerprint())
+    return digest.hexdigest()
+
+
+class _Memory(list[str]):
+    """Keys of a small list that ships, in memory; written to as to a file."""
+
+    def write(self, text: str) -> None:
+        self.append(text[:-1])
+
+
+def _shipped(blocklists: Path, paths: Paths, entry: ListEntry) -> tuple[Info, Keys]:
+    source = blocklists / entry.source
+    keys, problems = _Memory(), _Memory()
+    reader = Reader(keys, problems, means_suffixes=entry.means_suffixes)
+    for member in members(source):
+        reader.read(member.name, member.lines, entry.format)
+    if problems:
+        with replacing(paths.problems / f"{entry.id}.txt") as file:
+            file.write("\n".join(problems).encode() + b"\n")
+    with source.open("rb") as file:
+        version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    account = reader.account
+    info = Info(
+        id=entry.id,
+        title=entry.title,
+        version=f"sha256:{version}",
+        categories=entry.categories,
+        use=entry.use,
+        licence=entry.licence,
+        lines=account.lines,
+        used=account.used,
+        comments=account.comments,
+        skipped=account.skipped,
+        quarantined=account.quarantined,
+        entries=account.entries,
+    )
+    return info, keys
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The school's own decisions: this site open, that one closed, and why.
+
+What lives only here: the file of local decisions. It is only ever added to (who, when, why; a
+removal is a line as well), and is small, so that workers read it anew when it changes and a
+decision is in force within a second, without a compile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from appliance.lists.entries import EntryRefusedError, key_of, shown
+from appliance.lists.overlay import Overlay
+from appliance.lists.suffixes import public_suffixes
+from appliance.model.known import Match, Use
+
+LOCAL = "local"
+"""The id under which local decisions appear in reasons and logs."""
+
+
+class LocalRefusedError(ValueError):
+    """The decision cannot be taken; the message says why."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: datetime
+    who: str
+    act: Literal["add", "remove"]
+    use: Literal["block", "allow"]
+    entry: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What is in force: `matches` by (use, key), and how many lines of the file could not be read."""
+
+    matches: dict[tuple[str, str], Match]
+    broken: int = 0
+
+    def overlay(self) -> Overlay:
+        """Return the decisions in the form that is looked up."""
+        return Overlay((key, match) for (_, key), match in self.matches.items())
+
+
+class LocalFile:
+    """The file of local decisions."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, use: Use, entry: str, *, because: str, who: str, at: datetime) -> str:
+        """Block or allow a host or URL and return the entry as it is kept; `at` is aware.
+
+        Raises `LocalRefusedError` for what is no address, would cover everybody's sites, or has
+        no reason.
+        """
+        if use not in {Use.BLOCK, Use.ALLOW}:
+            raise LocalRefusedError("a local decision blocks or allows")
+        if not because.strip():
+            raise LocalRefusedError("say why, so that the next person knows (--because)")
+        entry = shown(_key(entry))
+        self._append(_line(at=at, who=who, act="add", use=use, entry=entry, because=because.strip()))
+        return entry
+
+    def remove(self, entry: str, *, because: str, who: str, at: datetime) -> tuple[Use, ...]:
+        """Take back every local decision on exactly this entry and return which there were."""
+        key = _key(entry)
+        found = tuple(Use(use) for use, known in self.read().matches if known == key)
+        for use in found:
+            self._append(_line(at=at, who=who, act="remove", use=use, entry=shown(key), because=because))
+        return found
+
+    def read(self) -> Decisions:
+        """Return what is in force now. A broken line is counted and costs itself alone."""
+        matches: dict[tuple[str, str], Match] = {}
+        broken = 0
+        for text in self._lines():
+            try:
+                line = _Line.model_validate_json(text)
+                key = key_of(line.entry)
+            except (ValidationError, EntryRefusedError):
+                broken += 1
+                continue
+            matches.pop((line.use, key), None)
+            if line.act == "add":
+                version = line.at.isoformat(timespec="seconds")
+                matches[line.use, key] = Match(LOCAL, version, line.entry, (), Use(line.use), line.because)
+        return Decisions(matches, broken)
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with self._path.open("rb") as file:
+                yield from (line for line in file if line.strip())
+        except FileNotFoundError:
+            return
+
+    def _append(self, line: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab+") as file:
+            # A line cut short by a power failure must not swallow the next one.
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                line = "\n" + line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _line(**values: object) -> str:
+    return json.dumps(_Line.model_validate(values).model_dump(mode="json")) + "\n"
+
+
+def _key(entry: str) -> str:
+    try:
+        key = key_of(entry.strip())
+    except EntryRefusedError as error:
+        raise LocalRefusedError(f"{error}: give a host such as example.org, or an address") from None
+    if key.endswith(".") and shown(key) in public_suffixes():
+        raise LocalRefusedError("this is a public suffix: it would cover everybody's sites below it")
+    return key

@@ -1,0 +1,108 @@
+"""List formats, line by line, and telling them apart."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.lists.formats import READERS, Format, NotAListError, Skip, sniff
+
+USED = [
+    (Format.DOMAINS, "a.example", ("a.example",)),
+    (Format.DOMAINS, "*.a.example", ("a.example",)),
+    (Format.DOMAINS, ".a.example", ("a.example",)),
+    (Format.DOMAINS, "192.0.2.1   # a.example, b.example", ("192.0.2.1",)),
+    (Format.HOSTS, "0.0.0.0 a.example b.example # two", ("a.example", "b.example")),
+    (Format.HOSTS, "127.0.0.1\ta.example", ("a.example",)),
+    (Format.HOSTS, "::1 a.example", ("a.example",)),
+    (Format.HOSTS, "a.example", ("a.example",)),
+    (Format.DNSMASQ, "address=/a.example/#", ("a.example",)),
+    (Format.DNSMASQ, "address=/a.example/b.example/0.0.0.0", ("a.example", "b.example")),
+    (Format.DNSMASQ, "server=/a.example/", ("a.example",)),
+    (Format.UNBOUND, 'local-zone: "a.example." always_null', ("a.example.",)),
+    (Format.UNBOUND, 'local-data: "a.example A 0.0.0.0"', ("a.example",)),
+    (Format.RPZ, "a.example IN CNAME .", ("a.example",)),
+    (Format.RPZ, "*.a.example CNAME .", ("a.example",)),
+    (Format.RPZ, "a.example 300 IN A 0.0.0.0", ("a.example",)),
+    (Format.RPZ, "a.example CNAME rpz-passthru.", ("@@a.example",)),
+    (Format.URLS, "a.example/x", ("http://a.example/x",)),
+    (Format.URLS, "192.0.2.1/24", ("http://192.0.2.1/24",)),
+    (Format.EXPRESSIONS, "a.*b", ("~a.*b",)),
+]
+SKIPPED = [
+    (Format.DOMAINS, "two words"),
+    (Format.HOSTS, "127.0.0.1 localhost"),
+    (Format.HOSTS, "203.0.113.9 a.example"),
+    (Format.HOSTS, "word a.example"),
+    (Format.DNSMASQ, "address=/a.example/203.0.113.9"),
+    (Format.DNSMASQ, "cache-size=100"),
+    (Format.UNBOUND, 'local-zone: "a.example" transparent'),
+    (Format.UNBOUND, 'local-data: "a.example A 203.0.113.9"'),
+    (Format.UNBOUND, "verbosity: 1"),
+    (Format.RPZ, "24.0.2.0.192.rpz-ip CNAME ."),
+    (Format.RPZ, "a.example CNAME walled.example."),
+    (Format.RPZ, "nonsense"),
+    (Format.URLS, "ftp://a.example/x"),
+]
+FURNITURE = [
+    (Format.DOMAINS, "# x"),
+    (Format.HOSTS, "# x"),
+    (Format.UNBOUND, "server:"),
+    (Format.RPZ, "$TTL 60"),
+    (Format.RPZ, "@ SOA a b 1 2 3 4 5"),
+]
+
+
+@pytest.mark.parametrize(("kind", "line", "expected"), USED)
+def test_lines_that_list_something(kind: Format, line: str, expected: tuple[str, ...]) -> None:
+    """Each format's ways of naming a site are understood."""
+    assert READERS[kind](line) == expected
+
+
+@pytest.mark.parametrize(("kind", "line"), SKIPPED)
+def test_lines_of_no_use_say_why(kind: Format, line: str) -> None:
+    """A redirect is not a block, and a setting is no entry: each is skipped with a reason."""
+    assert isinstance(READERS[kind](line), Skip)
+
+
+@pytest.mark.parametrize(("kind", "line"), FURNITURE)
+def test_furniture_is_nothing(kind: Format, line: str) -> None:
+    """Comments and headers are neither used nor problems."""
+    assert READERS[kind](line) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# list\na.example\nb.example", Format.DOMAINS),
+        ("*.a.example\n*.b.example", Format.DOMAINS),
+        ("192.0.2.0/24\n198.51.100.0/24", Format.DOMAINS),
+        ("# x\n0.0.0.0 a.example\n0.0.0.0 b.example", Format.HOSTS),
+        ("127.0.0.1 a.example", Format.HOSTS),
+        ("address=/a.example/#", Format.DNSMASQ),
+        ('server:\nlocal-zone: "a.example." always_null', Format.UNBOUND),
+        ("$TTL 3600\n@ SOA a b 1 2 3 4 5\na.example IN CNAME .", Format.RPZ),
+        ("[Adblock Plus]\n-banner-\n/ads/\n&ad=", Format.ADBLOCK),
+        ("! t\n||a.example^\n||b.example^", Format.ADBLOCK),
+        ("a.example/x\nb.example/y", Format.URLS),
+        ("http://a.example/\nhttp://b.example/", Format.URLS),
+        ("", Format.DOMAINS),
+    ],
+)
+def test_sniffing(text: str, expected: Format) -> None:
+    """A list is read in the format it is written in, without anybody naming it."""
+    assert sniff(line for line in text.splitlines() if line) is expected
+
+
+def test_a_web_page_is_not_a_list() -> None:
+    """A server's error page never becomes a list."""
+    with pytest.raises(NotAListError):
+        sniff(["<!DOCTYPE html>", "<html>"])
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(READERS)), st.text(min_size=1).map(str.strip).filter(bool))
+def test_no_line_stops_a_reader(kind: Format, line: str) -> None:
+    """Whatever stands in a line, in whatever format, it costs a line at most."""
+    READERS[kind](line)

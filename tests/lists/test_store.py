@@ -1,0 +1,94 @@
+"""The lists that were imported."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from appliance.lists.paths import Paths
+from appliance.lists.store import Meta, Store, StoreError
+
+
+def _commit(store: Store, name: str, text: str) -> Meta:
+    draft = store.draft(name)
+    draft.keys.write(text)
+    sha256, keys = draft.close()
+    meta = Meta(
+        id=name,
+        title=name,
+        categories=("games",),
+        source="x",
+        imported_at=datetime(2026, 11, 23, tzinfo=UTC),
+        keys=keys,
+        sha256=sha256,
+        **dict.fromkeys(("lines", "used", "comments", "skipped", "quarantined", "entries"), 1),
+    )
+    draft.commit(meta)
+    return meta
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(Paths(tmp_path))
+
+
+def test_a_committed_list_is_in_force(store: Store) -> None:
+    """Its keys and what is known of it come back; its version is that of its content."""
+    meta = _commit(store, "a", "example.a.\n")
+    assert store.all() == (meta,)
+    assert store.keys_of(meta).read_text() == "example.a.\n"
+    assert meta.version == f"sha256:{meta.sha256[:12]}"
+    assert meta.info().categories == ("games",)
+
+
+def test_a_dropped_draft_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """A failed import leaves no folder behind, and the list in force as it was."""
+    draft = store.draft("a")
+    draft.keys.write("x\n")
+    draft.drop()
+    assert not list((tmp_path / "lists" / "imported").iterdir())
+    meta = _commit(store, "a", "example.a.\n")
+    store.draft("a").drop()
+    assert store.all() == (meta,)
+
+
+def test_going_back(store: Store) -> None:
+    """When the compile fails the last editions are in force again, and new lists are gone."""
+    old = _commit(store, "a", "example.a.\n")
+    saved = store.saved(["a", "b"])
+    _commit(store, "a", "example.b.\n")
+    _commit(store, "b", "example.c.\n")
+    store.restore(saved)
+    assert store.all() == (old,)
+    assert store.keys_of(old).read_text() == "example.a.\n"
+
+
+def test_tidying_keeps_what_is_in_force(store: Store) -> None:
+    """Old editions go once the new table stands."""
+    _commit(store, "a", "example.a.\n")
+    new = _commit(store, "a", "example.b.\n")
+    store.tidy()
+    assert [path.name for path in store.keys_of(new).parent.glob("*.keys")] == [new.keys]
+
+
+def test_fingerprint_follows_every_change(store: Store) -> None:
+    """A new edition, and a removed one, make another fingerprint."""
+    seen = {store.fingerprint()}
+    _commit(store, "a", "example.a.\n")
+    seen.add(store.fingerprint())
+    _commit(store, "a", "example.b.\n")
+    seen.add(store.fingerprint())
+    assert len(seen) == 3
+
+
+def test_damage_is_told_with_what_to_do(store: Store) -> None:
+    """A list that cannot be read stops the compile instead of vanishing from the table."""
+    meta = _commit(store, "a", "example.a.\n")
+    store.keys_of(meta).unlink()
+    with pytest.raises(StoreError, match="import the list again"):
+        store.all()
+    (store.keys_of(meta).parent / "meta.json").write_text("{")
+    with pytest.raises(StoreError, match="damaged"):
+        store.all()
