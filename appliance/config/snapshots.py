@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import load_policy
 from appliance.model.profile import Policy
 
@@ -20,13 +21,25 @@ _CATEGORIES = "categories.yaml"
 
 
 class Snapshots:
-    """Publishes and opens policies. `profiles` and `categories` are the technician's files."""
+    """Publishes and opens policies. `profiles` and `categories` are the technician's files.
 
-    def __init__(self, store: Path, profiles: Path, categories: Path, groups: Collection[str] = ()) -> None:
+    `unfit` says what makes a policy that is right in itself useless for this gateway, such as a missing
+    profile that a client network counts on; such a policy is not published.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        profiles: Path,
+        categories: Path,
+        groups: Collection[str] = (),
+        unfit: Callable[[Policy], Sequence[Problem]] = lambda _: (),
+    ) -> None:
         self._store = store
         self._profiles = profiles
         self._categories = categories
         self._groups = groups
+        self._unfit = unfit
 
     def publish(self) -> Policy:
         """Check the technician's files and put them in force; ProblemsError (and no change) if they are bad.
@@ -35,8 +48,10 @@ class Snapshots:
         """
         while True:
             policy = load_policy(self._profiles, self._categories, groups=self._groups)
+            if problems := self._unfit(policy):
+                raise ProblemsError(problems)
             folder = self._folder(policy.version)
-            if folder.exists() or self._copy(policy, folder):
+            if self._whole(policy.version) or self._copy(policy, folder):
                 self._point(policy.version)
                 return policy
 
@@ -50,12 +65,22 @@ class Snapshots:
     def open(self, version: str) -> Policy:
         """Return a published policy; ProblemsError if its copy is gone or was tampered with."""
         folder = self._folder(version)
-        return load_policy(folder / self._profiles.name, folder / _CATEGORIES, groups=self._groups)
+        policy = load_policy(folder / self._profiles.name, folder / _CATEGORIES, groups=self._groups)
+        if policy.version != version:
+            message = f"this copy of the policy {version} has been changed; start the gateway again"
+            raise ProblemsError([Problem(str(folder), 1, 1, message)])
+        return policy
 
     def signature(self) -> tuple[tuple[str, int, int], ...]:
         """Return what changes when the technician's files change; cheap enough to ask ten times a second."""
         files = [self._categories, *sorted(self._profiles.glob("*/*.yaml"))]
         return tuple(_stamp(file) for file in files)
+
+    def _whole(self, version: str) -> bool:
+        try:
+            return self._folder(version).is_dir() and bool(self.open(version))
+        except ProblemsError:
+            return False
 
     def _folder(self, version: str) -> Path:
         return self._store / version.replace(":", "-")
@@ -74,11 +99,15 @@ class Snapshots:
         if copied.version != policy.version:
             shutil.rmtree(temporary, ignore_errors=True)
             return False
+        if folder.exists():
+            shutil.rmtree(folder)  # a copy that was changed: it is not what its name says
         try:
             temporary.rename(folder)
         except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)  # another process published the same version
-        return folder.exists()
+            shutil.rmtree(temporary, ignore_errors=True)
+            if not folder.exists():
+                raise  # otherwise another process published the same version in this moment
+        return True
 
     def _point(self, version: str) -> None:
         if self.current() == version:

@@ -6,7 +6,6 @@ tables into README.md between their markers; a test fails when they are not curr
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ _SIGNS = {
     Rating.ACCEPTABLE: "yes",
     Rating.CERTAIN_USERS: "named",
     Rating.NOMINATED_USERS: "named",
-    Rating.UNACCEPTABLE: "–",
+    Rating.UNACCEPTABLE: "no",
     Rating.ILLEGAL: "**never**",
 }
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,7 +31,7 @@ def profile_table(policy: Policy, set_id: str) -> str:
         [policy.categories[category].title, *(_sign(profile, category) for profile in profiles)]
         for category in policy.categories
     ]
-    rows.append(["*What no list names*", *("yes" if profile.allow_unknown else "–" for profile in profiles)])
+    rows.append(["*What no list names*", *("yes" if profile.allow_unknown else "no" for profile in profiles)])
     lines = [head, ["---", *(":-:" for _ in profiles)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -41,9 +40,9 @@ def with_tables(text: str, policy: Policy) -> str:
     """Return `text` (a README) with every set's table between its markers made anew."""
     for set_id in policy.sets:
         begin, end = f"<!-- table {set_id} -->", f"<!-- end of table {set_id} -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        block = f"{begin}\n{profile_table(policy, set_id)}\n{end}"
-        text = pattern.sub(lambda _, block=block: block, text)  # type: ignore[misc]
+        before, found, after = text.partition(begin)
+        if found and end in after:
+            text = f"{before}{begin}\n{profile_table(policy, set_id)}\n{end}{after.partition(end)[2]}"
     return text
 
 
@@ -57,10 +56,10 @@ def _in_order(chosen: ProfileSet) -> list[Profile]:
 def _sign(profile: Profile, category: str) -> str:
     rule = profile.rules.get(category)
     if rule is None:
-        return "–"
+        return "no"
     if rule.timetable is not None:
         return f"at {rule.timetable.name}"
-    sign = _SIGNS.get(rule.rating, "–")
+    sign = _SIGNS.get(rule.rating, "no")
     return f"{sign}, recorded" if rule.watch and sign == "yes" else sign
 
 

@@ -153,6 +153,7 @@ def _say(error: ErrorDetails, field: str) -> str:
 _LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 _WORDS = {
     "string_type": "must be text",
+    "path_type": "must be a path",
     "string_too_short": "must have at least this many characters:",
     "string_too_long": "must have at most this many characters:",
     "string_pattern": "must fit the pattern",

@@ -1,0 +1,49 @@
+"""What every verb may ask for: the configuration, read when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import appliance
+from appliance import assembly
+from appliance.settings import Settings, load_settings
+
+DEFAULT_CONFIG = Path("deploy/demo.yaml")
+_REPOSITORY = Path(appliance.__file__).resolve().parent.parent
+
+
+class Setup:
+    """What every verb may ask for; read when it is first needed, so that `--help` needs no files."""
+
+    def __init__(self) -> None:
+        self.config = _default_config()
+
+    @cached_property
+    def loaded(self) -> assembly.Loaded:
+        """The configuration with its policy; ProblemsError if either is wrong."""
+        return assembly.load(self.config)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration alone: list and log commands must work while a profile is broken."""
+        return load_settings(self.config).settings
+
+    @property
+    def state(self) -> Path:
+        """The folder for everything that is written."""
+        return self.settings.state
+
+    @property
+    def blocklists(self) -> Path:
+        """The folder with the catalogue of lists."""
+        return self.settings.blocklists
+
+    @property
+    def floor_max_age_hours(self) -> float:
+        """Age at which a floor list closes the gate, in hours."""
+        return self.settings.floor_max_age_hours
+
+
+def _default_config() -> Path:
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else _REPOSITORY / DEFAULT_CONFIG

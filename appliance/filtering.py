@@ -1,0 +1,192 @@
+"""What happens to one request, in order.
+
+This hallway joins who asks, what is known and what is allowed. It takes `model` values only, so
+that every lane of the gateway and `explain` go through the same lines and cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from appliance.inspection.wrappers import inner_urls
+from appliance.model.category import Category, Severity
+from appliance.model.decision import Action, Decision, Reason
+from appliance.model.known import Known, Match
+from appliance.model.person import Person
+from appliance.model.profile import Policy, Profile
+from appliance.model.request import Request
+from appliance.model.url import Url
+from appliance.policy.decide import decide, decide_category, strictest
+
+NUMBERED = "ip_address"
+"""The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
+
+
+class Lists(Protocol):
+    """What the decision needs of the lists."""
+
+    def lookup(self, url: Url) -> Known:
+        """Return what the lists say of `url`; never raises."""
+
+
+class Identity(Protocol):
+    """What the decision needs of identity."""
+
+    def resolve(self, address: str) -> Person:
+        """Return who stands behind a client address."""
+
+
+class Reach(Protocol):
+    """What the decision needs to know of the gateway's own surroundings."""
+
+    def refuses(self, url: Url) -> str:
+        """Return why `url` lies in the school's own network, or an empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that the journey itself uses."""
+
+    set_id: str
+    ports: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A decision with whom it is about and by which profile, for the page and the record."""
+
+    decision: Decision
+    person: Person
+    profile: Profile
+    category: Category | None
+
+
+class UnknownProfileError(LookupError):
+    """The named set or profile does not exist; the text names those that do."""
+
+
+class Filtering:
+    """Judges requests against one policy snapshot, which `use` swaps whole."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        lists: Lists,
+        reach: Reach,
+        policy: Policy,
+        rules: Rules,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._identity = identity
+        self._lists = lists
+        self._reach = reach
+        self._policy = policy
+        self._rules = rules
+        self._clock = clock
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def use(self, policy: Policy) -> None:
+        """Put another policy in force, for every request judged from now on."""
+        self._policy = policy
+
+    def identify(self, client: str) -> Person:
+        """Return who stands behind a client address."""
+        return self._identity.resolve(client)
+
+    def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
+        """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""
+        policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
+        # Who, first: even a request that cannot be judged is answered in words that fit the age.
+        person = person or self._identity.resolve(request.client)
+        profile = self.profile_of(person, policy)
+        now = now or self._clock()
+        # Unreadable next: what no two parties read alike has no address to look up.
+        if request.refused:
+            reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
+            decision = _refusal(reason, request.refused, profile, policy)
+        else:
+            decision = self._decide(request, person, profile, policy, now)
+        return Judgement(decision, person, profile, policy.categories.get(decision.category))
+
+    def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
+        """Return what would become of a site in `category`; this asks the policy alone."""
+        policy = self._policy
+        profile = self.profile_of(person, policy)
+        decision = decide_category(
+            category, person, now or self._clock(), profile, policy.categories, policy.version
+        )
+        return Judgement(decision, person, profile, policy.categories.get(category))
+
+    def judge_failure(self, reason: Reason, because: str, client: str) -> Judgement:
+        """Return the closed decision for something that failed; a failure is a decision, too."""
+        policy = self._policy
+        person = self._identity.resolve(client)
+        profile = self.profile_of(person, policy)
+        return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
+
+    def profile_of(self, person: Person, policy: Policy | None = None) -> Profile:
+        """Return the person's profile, or the set's strictest where the group has none."""
+        profiles = (policy or self._policy).sets[self._rules.set_id]
+        return profiles.profiles.get(person.group) or profiles.profiles[profiles.strictest]
+
+    def _decide(
+        self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime
+    ) -> Decision:
+        decisions: list[Decision] = []
+        for known in self._known(request):
+            decision = decide(known, person, now, profile, policy.categories, policy.version)
+            if decision.reason is Reason.HELP and not decisions:
+                # The site itself is a help line: no other name of the request, no list of network
+                # addresses and no port rule stands between a child and help (A10).
+                return decision
+            decisions.append(decision)
+        # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
+        # before the answer: help lines live on the open web, on ordinary ports.
+        decisions.extend(
+            _refusal(Reason.OWN_NETWORK, because, profile, policy)
+            for url in (request.url, *request.names)
+            if (because := self._reach.refuses(url))
+        )
+        if request.url.port not in self._rules.ports:
+            because = f"Port {request.url.port} is not one of the ports the school uses for the web."
+            decisions.append(_refusal(Reason.PORT, because, profile, policy))
+        return strictest(decisions)
+
+    def _known(self, request: Request) -> Iterator[Known]:
+        # Every name under which the request presents itself; any blocked means blocked.
+        for url in (request.url, *inner_urls(request.url), *request.names):
+            known = self._lists.lookup(url)
+            if url.ip is not None and not known.matches:
+                known = replace(known, matches=(_numbered(url),))
+            yield known
+        # The address that the client chose counts when a list names it; being unlisted is no news,
+        # since nobody lists the addresses of good sites.
+        if request.destination is not None:
+            known = self._lists.lookup(request.destination)
+            if known.matches or known.floor.hit:
+                yield known
+
+
+def _numbered(url: Url) -> Match:
+    return Match("built-in", "1", url.host, (NUMBERED,))
+
+
+def _refusal(reason: Reason, because: str, profile: Profile, policy: Policy) -> Decision:
+    return Decision(
+        action=Action.BLOCK,
+        reason=reason,
+        because=because,
+        profile=profile.id,
+        severity=Severity.LOW,
+        # A site that is down is no attempt at anything; everything else here may be one.
+        flagged=reason is not Reason.UPSTREAM_UNREACHABLE,
+        policy_version=policy.version,
+    )

@@ -1,0 +1,123 @@
+"""Acting on a decision: the answer that goes out, and the record of it.
+
+What lives only here: how an `Answer` becomes a mitmproxy response, how a passing body is counted
+without being kept (H8), and what of an access goes into the log.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mitmproxy import http
+
+from appliance.filtering import Judgement
+from appliance.gateway.pages import Answer
+from appliance.inspection.search import search_term
+from appliance.model.decision import Reason
+from appliance.model.event import Access
+from appliance.model.request import Request
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O or U to misread aloud
+
+# Fields with which a site offers another way in, past this gateway (H18), or an encoding that
+# nobody here can read later (dictionary compression).
+_DROPPED_FROM_SITE = ("alt-svc",)
+_DROPPED_FROM_CLIENT = ("available-dictionary", "http2-settings")
+
+
+@dataclass(slots=True)
+class Carried:
+    """One request on its way: what was decided, and how much has passed."""
+
+    request: Request
+    judgement: Judgement
+    reference: str
+    recorded: bool = False
+    sent: int = 0
+    received: int = 0
+
+
+def new_reference() -> str:
+    """Return a reference to read out, such as `7KQ4-M2XD` (40 random bits, no look-alike letters)."""
+    number = secrets.randbits(40)
+    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 40, 5))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def answer(flow: http.HTTPFlow, reply: Answer) -> None:
+    """Answer `flow` ourselves; whatever body the client still sends is dropped."""
+    body = b"" if flow.request.method == "HEAD" else reply.body
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers]
+    flow.response = http.Response.make(reply.status, body, http.Headers(headers))
+    flow.request.headers.pop("expect", None)  # no "100 Continue": the answer is final
+    flow.request.stream = True
+
+
+def forward(flow: http.HTTPFlow, carried: Carried) -> None:
+    """Let an allowed request go to the site that was judged, and to no other."""
+    url = carried.request.url
+    request = flow.request
+    # The data fields, because mitmproxy's setters would rewrite headers by their own rules.
+    request.data.host = url.host
+    request.data.port = url.port
+    for name in _DROPPED_FROM_CLIENT:
+        request.headers.pop(name, None)
+    if "h2c" in request.headers.get("upgrade", "").lower():
+        del request.headers["upgrade"]
+    _name_site(request, carried)
+    request.stream = _counter(lambda size: setattr(carried, "sent", carried.sent + size))
+
+
+def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
+    """Let a site's answer stream to the client, counted and not kept."""
+    if flow.response is None:
+        return
+    for name in _DROPPED_FROM_SITE:
+        flow.response.headers.pop(name, None)
+    flow.response.stream = _counter(lambda size: setattr(carried, "received", carried.received + size))
+
+
+def access_of(carried: Carried, status: int) -> Access:
+    """Return what the log keeps. A floor hit keeps neither address nor host (ILL-1)."""
+    decision = carried.judgement.decision
+    url = carried.request.url
+    hidden = decision.reason is Reason.FLOOR
+    return Access(
+        reference=carried.reference,
+        at=datetime.now(UTC),
+        person=carried.judgement.person,
+        client=carried.request.client,
+        host="" if hidden else url.host,
+        url=None if hidden else str(url),
+        method=carried.request.method,
+        decision=decision,
+        search_term="" if hidden else search_term(url),
+        status=status,
+        bytes_sent=carried.sent,
+        bytes_received=carried.received,
+    )
+
+
+def _name_site(request: http.Request, carried: Carried) -> None:
+    # The site is told the name that was judged, not the spelling that was sent (H32).
+    url = carried.request.url
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    default = 443 if url.scheme == "https" else 80
+    text = host if url.port == default else f"{host}:{url.port}"
+    if request.is_http2:
+        request.data.authority = text.encode()
+        request.headers.pop("host", None)
+    else:
+        request.data.authority = b""  # the request line names no site: only the Host header does
+        request.headers["host"] = text
+
+
+def _counter(add: Callable[[int], None]) -> Callable[[bytes], bytes]:
+    def count(chunk: bytes) -> bytes:
+        add(len(chunk))
+        return chunk
+
+    return count

@@ -1,0 +1,89 @@
+"""Fail closed: what happens when our own code fails inside mitmproxy.
+
+mitmproxy logs an exception from a hook and lets the traffic go on, unfiltered (H1). So every hook of
+ours carries `@closed`, and a test checks that. The decorated hook's class says what closing means
+for each kind of data, in its method `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from appliance.model.decision import Reason
+
+MARK = "__fails_closed__"
+
+
+class Closer(Protocol):
+    """What the decorator needs of the class whose hooks it guards."""
+
+    deadline: float
+    """Longest time a hook may take, in seconds."""
+
+    def fault(self, stage: str, reason: Reason, error: BaseException | None) -> None:
+        """Log and count a fault; must not raise."""
+
+    def close(self, stage: str, data: Any, reason: Reason) -> None:
+        """Make sure that nothing of `data` goes on; must not raise."""
+
+
+def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
+    """Wrap a hook: an exception or a missed deadline blocks, is logged and is counted."""
+    stage = hook.__name__
+
+    @functools.wraps(hook)
+    def guarded(self: S, data: D) -> None:
+        started = time.monotonic()
+        try:
+            hook(self, data)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
+            _close(self, stage, data, Reason.FAULT, error)
+        else:
+            if time.monotonic() - started > self.deadline:
+                _close(self, stage, data, Reason.DEADLINE, None)
+
+    @functools.wraps(hook)
+    async def guarded_async(self: S, data: D) -> None:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self.deadline):
+                await _await(hook(self, data))
+        except TimeoutError as error:
+            _close(self, stage, data, Reason.DEADLINE, error)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
+            _close(self, stage, data, Reason.FAULT, error)
+        else:
+            # A hook that held up the loop itself was never interrupted.
+            if time.monotonic() - started > self.deadline:
+                _close(self, stage, data, Reason.DEADLINE, None)
+
+    chosen = guarded_async if inspect.iscoroutinefunction(hook) else guarded
+    setattr(chosen, MARK, True)
+    return chosen
+
+
+async def _await(result: Awaitable[None]) -> None:
+    await result
+
+
+def _close[S: Closer](self: S, stage: str, data: Any, reason: Reason, error: BaseException | None) -> None:
+    # Close first, tell afterwards: telling may fail as well.
+    try:
+        self.close(stage, data, reason)
+    except Exception as failure:
+        _tell(self, stage, reason, failure)
+        # mitmproxy lets traffic go on after an exception, but what waits for a hook that was cancelled
+        # waits for ever: nothing of it moves, until the silent connection is closed.
+        raise asyncio.CancelledError from failure
+    _tell(self, stage, reason, error)
+
+
+def _tell[S: Closer](self: S, stage: str, reason: Reason, error: BaseException | None) -> None:
+    with contextlib.suppress(Exception):
+        self.fault(stage, reason, error)

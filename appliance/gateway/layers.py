@@ -1,0 +1,173 @@
+"""Our own HTTP layers inside mitmproxy's layer system.
+
+What lives only here: the places where mitmproxy's HTTP handling does not suit a filter, each by a
+subclass. (1) A refusal is answered when the headers are judged, and the body that may follow is
+dropped, not stored and not sent on (H4, H5, H6). (2) Errors are answered with our own page, and only
+once (H16). (3) Whatever comes is read: nothing is relayed (H10, H11). mitmproxy is pinned to 12.2.3;
+`tests/gateway/test_layers.py` fails when an upgrade changes what is relied on here.
+"""
+
+from __future__ import annotations
+
+from typing import override
+
+from mitmproxy import flow as mitmflow
+from mitmproxy.addons import next_layer
+from mitmproxy.http import Response
+from mitmproxy.net.http.validate import validate_headers
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers import http, modes, tls
+from mitmproxy.proxy.layers.http import _events
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+
+from appliance.gateway.heads import GatewayHttp1Server
+
+DISCARD_LIMIT = 1_048_576
+"""Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
+
+_REFUSED = 400  # statuses from here on open no tunnel
+_HTTP1 = ("HTTP/1.1", "HTTP/1.0")
+_TLS_HANDSHAKE = 0x16
+_TLS_START = 3  # bytes by which mitmproxy tells a TLS record from anything else
+
+INVALID = "invalid"
+"""Key in a flow's metadata: why mitmproxy's own checks (against request smuggling) refuse it."""
+
+
+class GatewayStream(http.HttpStream):
+    """One request and its response, answered by us as soon as it is refused."""
+
+    _discarded = 0
+
+    @override
+    def check_invalid(self, request: bool) -> CommandGenerator[bool]:
+        if request:
+            # Told to the addon, which answers with our page; mitmproxy would answer with its own.
+            problem = http.validate_request(self.mode, self.flow.request, validate_inbound_headers=True)
+            if self.context.client.alpn != b"h2" and self.flow.request.http_version not in _HTTP1:
+                problem = "unknown version of HTTP"
+            if problem:
+                self.flow.metadata[INVALID] = problem
+            return False
+        try:
+            if self.flow.response is not None:
+                validate_headers(self.flow.response)
+        except ValueError as error:
+            yield commands.CloseConnection(self.flow.server_conn)
+            self.flow.response = None
+            code = _events.ErrorCode.RESPONSE_VALIDATION_FAILED
+            yield from self.handle_protocol_error(
+                _events.ResponseProtocolError(self.stream_id, f"invalid response: {error}", code)
+            )
+            return True
+        return False
+
+    @override
+    def start_request_stream(self) -> CommandGenerator[None]:
+        if self.flow.response is None:
+            yield from super().start_request_stream()
+            if self.flow.response is not None and self.client_state == self.state_errored:
+                # No connection to the site: our page is out, the upload goes nowhere.
+                self.client_state = self._discard_request_body
+            return
+        self.client_state = self._discard_request_body
+        yield from self.send_response()
+
+    @override
+    def handle_connect_upstream(self) -> CommandGenerator[None]:
+        # A CONNECT inside a tunnel or a redirected connection: the addon refuses it, and where it did
+        # not, nothing is opened either.
+        if self.flow.response is None or self.flow.response.status_code < _REFUSED:
+            self.flow.response = Response.make(400, b"This request is not valid here.\n")
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]  # mitmproxy types it not
+
+    def _discard_request_body(self, event: events.Event) -> CommandGenerator[None]:
+        # The answer has gone out. What still comes is read, so that a browser which sends first and
+        # reads later sees the answer, up to a limit; after that the connection or stream ends.
+        if isinstance(event, _events.RequestData):
+            self._discarded += len(event.data)
+            if self._discarded > DISCARD_LIMIT:
+                self.client_state = self.state_errored
+                yield http.SendHttp(
+                    _events.ResponseProtocolError(self.stream_id, "upload refused", _events.ErrorCode.CANCEL),
+                    self.context.client,
+                )
+                yield http.DropStream(self.stream_id)
+        elif isinstance(event, _events.RequestEndOfMessage):
+            self.client_state = self.state_done
+            yield from self.flow_done()
+
+    @override
+    def handle_protocol_error(
+        self, event: _events.RequestProtocolError | _events.ResponseProtocolError
+    ) -> CommandGenerator[None]:
+        answerable = (
+            isinstance(event, _events.ResponseProtocolError)
+            and event.code.http_status_code() is not None
+            and self.flow.response is None
+            and self.client_state != self.state_errored
+        )
+        if not answerable:
+            yield from super().handle_protocol_error(event)
+            return
+        # The site failed before it answered: the `error` hook puts our page into flow.response.
+        self.flow.error = mitmflow.Error(event.message)
+        yield HttpErrorHook(self.flow)
+        if (yield from self.check_killed(emit_error_hook=False)):
+            return
+        if self.flow.response is None:
+            yield http.SendHttp(event, self.context.client)
+            self.server_state = self.state_errored
+            self.flow.live = False
+            yield http.DropStream(self.stream_id)
+            return
+        if self.client_state != self.state_done:
+            self.client_state = self._discard_request_body
+        yield from self.send_response()
+        self.server_state = self.state_errored  # whatever the site still sends is nobody's
+
+
+class GatewayHttpLayer(http.HttpLayer):
+    """mitmproxy's HTTP layer, with our streams and our HTTP/1 server."""
+
+    @override
+    def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        if isinstance(event, events.Start) and self.context.client.alpn != b"h2":
+            # The parent fills this only where nothing stands yet.
+            self.connections[self.context.client] = GatewayHttp1Server(self.context.fork())
+        yield from super()._handle_event(event)
+
+    @override
+    def make_stream(self, stream_id: int) -> CommandGenerator[None]:
+        context = self.context.fork()
+        self.streams[stream_id] = GatewayStream(context, stream_id)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+
+class GatewayNextLayer(next_layer.NextLayer):
+    """Chooses layers: TLS that is opened, or HTTP. Nothing is ever relayed unread (H10, H11)."""
+
+    name = "nextlayer"
+
+    @override
+    def _next_layer(self, context: Context, data_client: bytes, data_server: bytes) -> layer.Layer | None:
+        if not data_client:
+            return None
+        explicit = len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy)
+        if starts_like_tls_record(data_client):
+            return _tls_stack(context, explicit=explicit)
+        if data_client[0] == _TLS_HANDSHAKE and len(data_client) < _TLS_START:
+            raise next_layer.NeedsMoreData
+        mode = http.HTTPMode.regular if explicit else http.HTTPMode.transparent
+        return GatewayHttpLayer(context, mode)
+
+
+def _tls_stack(context: Context, *, explicit: bool) -> layer.Layer:
+    if explicit:  # a browser that speaks TLS to the proxy itself
+        return tls.ClientTLSLayer(context)
+    server = tls.ServerTLSLayer(context)
+    server.child_layer = layers.ClientTLSLayer(context)
+    return server

@@ -1,0 +1,96 @@
+"""One worker: an embedded mitmproxy with only the parts that are needed.
+
+What lives only here: which addons and options the worker runs with. Scripts are never loaded (H3), and a
+worker whose chain lacks our addon does not start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from mitmproxy import master, options
+
+from appliance.gateway.addon import GatewayAddon
+from appliance.gateway.door import Doors
+from appliance.gateway.layers import GatewayNextLayer
+from appliance.gateway.listen import Listen, WorkerError
+from appliance.gateway.tls import SchoolTls
+
+LAG_SECONDS = 0.5
+"""How often the worker measures whether its event loop keeps up."""
+
+
+class Worker:
+    """Runs the gateway's side of mitmproxy until it is told to stop."""
+
+    def __init__(
+        self, *, listen: Listen, tls: SchoolTls, doors: Doors, addon: GatewayAddon, roots: Path, idle: int
+    ) -> None:
+        """Put the parts together. `idle` is the longest silence of a connection, in seconds."""
+        # options.Options() reads no file, and confdir is never used: our TLS part makes no CA there.
+        self._master = master.Master(options.Options())
+        addons = self._master.addons
+        # Our addon comes last: what it sets is what holds (H15).
+        addons.add(doors, GatewayNextLayer(), tls, addon)
+        self._master.options.update(
+            mode=_modes(listen),
+            connection_strategy="lazy",
+            ssl_verify_upstream_trusted_ca=str(roots),
+            ssl_insecure=False,
+            validate_inbound_headers=True,
+            upstream_cert=False,
+            rawtcp=False,
+            http3=False,
+            websocket=True,
+            tcp_timeout=idle,
+        )
+        if addons.get("gateway") is not addon:
+            raise WorkerError("the filter is not in mitmproxy's chain")
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`; `ready` is called once the ports are open. WorkerError if they are not."""
+        doors = self._master.addons.get("proxyserver")
+        task = asyncio.get_running_loop().create_task(self._master.run())
+        while not task.done():
+            servers = list(doors.servers)
+            failed = next((server.last_exception for server in servers if server.last_exception), None)
+            if failed is not None:
+                self.stop()
+                await task
+                raise WorkerError(str(failed).partition("\n")[0])
+            if servers and all(server.is_running for server in servers):
+                ready()
+                break
+            await asyncio.sleep(0.01)
+        await task
+
+    def stop(self) -> None:
+        """Ask the worker to end; open connections are closed."""
+        self._master.shutdown()
+
+
+async def watch_lag(tell: Callable[[float], None]) -> None:
+    """Measure for ever how late the event loop is, in seconds, and tell it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        tell(max(0.0, loop.time() - due))
+
+
+def quiet_libraries() -> None:
+    """Keep mitmproxy's own log out: it prints what passes, and a crash prints whole bodies (H30)."""
+    for name in ("mitmproxy", "hpack", "h2", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _modes(listen: Listen) -> list[str]:
+    found = []
+    if listen.explicit is not None:
+        found.append("schoolexplicit@{}:{}".format(*listen.explicit))
+    if listen.transparent is not None:
+        found.append("schooltransparent@{}:{}".format(*listen.transparent))
+    return found

@@ -1,0 +1,296 @@
+"""deploy/appliance.yaml as one typed tree.
+
+What lives only here: which keys the configuration file may have, what they mean and their defaults. A
+relative path counts from the folder of the file that names it, so that a command works from anywhere.
+The environment variable APPLIANCE_STATE moves everything that is written.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from appliance.config.document import Document
+from appliance.config.problems import Problem, ProblemsError
+from appliance.config.typed import Section, open_document, validate
+from appliance.events.fields import Keep, Retention
+from appliance.gateway.listen import Listen
+from appliance.identity.networks import ClientNetwork, Network
+from appliance.model.url import UrlRefusedError, parse_host
+
+MAX_PORT = 65_535
+_DIGITS = re.compile(r"[0-9]{1,5}")
+STATE_VARIABLE = "APPLIANCE_STATE"
+
+
+def _address(text: object) -> tuple[str, int]:
+    host, colon, port = str(text).rpartition(":")
+    if not colon or not _DIGITS.fullmatch(port) or not 0 < int(port) <= MAX_PORT:
+        raise ValueError("must be an address and a port, such as 127.0.0.1:8080 or [::]:8080")
+    host = host.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"'{host}' is not an IP address; write one such as 127.0.0.1 or 0.0.0.0") from None
+    return host, int(port)
+
+
+def _network(text: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(text))
+    except ValueError:
+        pass
+    try:
+        suggestion = ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a network; write one such as 10.20.0.0/16 or fd00::/8") from None
+    raise ValueError(f"'{text}' is an address within a network; did you mean {suggestion}?")
+
+
+def _host(text: object) -> str:
+    try:
+        return parse_host(str(text)).host
+    except UrlRefusedError:
+        raise ValueError(f"'{text}' is not a host name; write one such as intranet.school.example") from None
+
+
+def _ip(text: object) -> str:
+    try:
+        return str(ipaddress.ip_address(str(text)))
+    except ValueError:
+        raise ValueError(f"'{text}' is not an IP address; write one such as 10.0.5.20") from None
+
+
+type Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class TwoTerms(Section):
+    """Days for a field that is kept longer with a flagged access."""
+
+    ordinary: Days = Field(description="Days with an ordinary access.")
+    flagged: Days = Field(description="Days with a flagged access.")
+
+
+def _retention(days: dict[str, int | TwoTerms]) -> dict[str, int | TwoTerms]:
+    _kept(days)
+    return days
+
+
+def _kept(days: dict[str, int | TwoTerms]) -> Retention:
+    return Retention.of(
+        {name: Keep(d.ordinary, d.flagged) if isinstance(d, TwoTerms) else d for name, d in days.items()}
+    )
+
+
+type ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address)]
+type HostName = Annotated[str, BeforeValidator(_host)]
+type IpText = Annotated[str, BeforeValidator(_ip)]
+type NetworkText = Annotated[Network, BeforeValidator(_network)]
+type Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
+
+
+class School(Section):
+    """Who runs this gateway."""
+
+    name: str = Field(min_length=1, description="The school's name, as pupils see it on pages.")
+    set: str = Field(description="Which set of profiles is in force: a folder in paths.profiles.")
+
+
+class Paths(Section):
+    """Where things lie."""
+
+    state: Path = Field(description="Everything that is written; APPLIANCE_STATE overrides it.")
+    profiles: Path = Field(description="The policy: one folder a set.")
+    blocklists: Path = Field(description="The catalogue of lists, the categories, the shipped lists.")
+
+
+class GatewaySettings(Section):
+    """The front door."""
+
+    listen: ListenAddress | None = Field(description="Explicit proxy; null for none.")
+    transparent: ListenAddress | None = Field(None, description="Where nftables redirects to; null for none.")
+    workers: int = Field(0, ge=0, le=64, description="Worker processes; 0 = one a CPU core, at most 4.")
+    ports: frozenset[Port] = Field(frozenset({80, 443, 8080, 8443}), description="Ports of the web.")
+    reachable: tuple[NetworkText, ...] = Field((), description="Internal networks that may be reached.")
+    static_hosts: dict[HostName, tuple[IpText, ...]] = Field(
+        {}, description="Host name: its addresses, before DNS."
+    )
+    extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
+    deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
+    idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
+    own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
+
+
+class ClientNetworkSettings(Section):
+    """One network of clients."""
+
+    network: NetworkText
+    group: str = Field(description="The profile that counts here.")
+    name: str = Field(min_length=1, description="What staff call this network.")
+
+
+class IdentitySettings(Section):
+    """Who is asking."""
+
+    networks: tuple[ClientNetworkSettings, ...] = ()
+
+
+class ListSettings(Section):
+    """What the lists must be."""
+
+    floor_max_age_hours: float = Field(
+        48.0, gt=0, le=720, description="A floor list older than this closes the gate."
+    )
+
+
+class EventSettings(Section):
+    """The log."""
+
+    retention_days: Annotated[dict[str, Days | TwoTerms], AfterValidator(_retention)] = Field(
+        {}, description="Field of the log: days until it is blanked; one number, or ordinary and flagged."
+    )
+
+
+class MetricsSettings(Section):
+    """Prometheus."""
+
+    listen: ListenAddress = Field(description="Where Prometheus fetches /metrics; never the pupils' network.")
+
+
+class DemoSettings(Section):
+    """A web site of the gateway's own, so that something can be tried without the internet."""
+
+    listen: ListenAddress = Field(description="Where the demo site listens; give it an address of its own.")
+    name: HostName = Field(description="The demo site's host name.")
+
+
+class Settings(Section):
+    """The whole configuration file."""
+
+    school: School
+    paths: Paths
+    gateway: GatewaySettings
+    identity: IdentitySettings = IdentitySettings()
+    lists: ListSettings = ListSettings()
+    events: EventSettings = EventSettings()
+    metrics: MetricsSettings
+    demo: DemoSettings | None = None
+
+    @property
+    def state(self) -> Path:
+        """The folder for everything that is written."""
+        return self.paths.state
+
+    @property
+    def blocklists(self) -> Path:
+        """The folder with the catalogue of lists."""
+        return self.paths.blocklists
+
+    @property
+    def floor_max_age_hours(self) -> float:
+        """Age at which a floor list closes the gate, in hours."""
+        return self.lists.floor_max_age_hours
+
+    @property
+    def client_networks(self) -> tuple[ClientNetwork, ...]:
+        """The client networks as identity takes them."""
+        return tuple(ClientNetwork(n.network, n.group, n.name) for n in self.identity.networks)
+
+    @property
+    def listen(self) -> Listen:
+        """Where workers listen."""
+        return Listen(self.gateway.listen, self.gateway.transparent)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long each field of the log is kept."""
+        return _kept(self.events.retention_days)
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers to run."""
+        return self.gateway.workers or min(4, max(1, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings, with the document they came from, so that later checks can name a line."""
+
+    settings: Settings
+    document: Document
+
+
+def load_settings(path: Path) -> Configuration:
+    """Read the configuration file; ProblemsError with everything that is wrong with it."""
+    document = open_document(path)
+    settings = validate(document, Settings)
+    if problems := [*_listen_problems(settings, document), *_network_problems(settings, document)]:
+        raise ProblemsError(problems)
+    base = path.resolve().parent
+    extra = settings.gateway.extra_roots
+    gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
+    paths = _located(path, settings.paths)
+    return Configuration(settings.model_copy(update={"paths": paths, "gateway": gateway}), document)
+
+
+def load_paths(path: Path) -> Paths | None:
+    """Return where things lie, even when other parts of the file are wrong; None when this part is."""
+    try:
+        data = open_document(path).data
+        return _located(path, Paths.model_validate(data["paths"])) if isinstance(data, dict) else None
+    except (ProblemsError, ValidationError, KeyError):
+        return None
+
+
+def _located(path: Path, paths: Paths) -> Paths:
+    base = path.resolve().parent
+    state = os.environ.get(STATE_VARIABLE)
+    return Paths(
+        state=Path(state).resolve() if state else _resolved(base, paths.state),
+        profiles=_resolved(base, paths.profiles),
+        blocklists=_resolved(base, paths.blocklists),
+    )
+
+
+def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    gateway = settings.gateway
+    if gateway.listen is None and gateway.transparent is None:
+        message = "nobody could connect: give 'listen' or 'transparent' an address"
+        yield document.problem(("gateway", "listen"), message)
+    taken: dict[tuple[str, int], str] = {}
+    for place, address in (
+        (("gateway", "listen"), gateway.listen),
+        (("gateway", "transparent"), gateway.transparent),
+        (("metrics", "listen"), settings.metrics.listen),
+        (("demo", "listen"), settings.demo.listen if settings.demo else None),
+    ):
+        if address is not None and address in taken:
+            yield document.problem(place, f"{taken[address]} listens on this address and port already")
+        elif address is not None:
+            taken[address] = ".".join(place)
+
+
+def _network_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    known: dict[Network, str] = {}
+    for index, one in enumerate(settings.identity.networks):
+        if one.network in known:
+            message = (
+                f"{one.network} counts as {known[one.network]!r} already; it can count as one group only"
+            )
+            yield document.problem(("identity", "networks", index, "network"), message)
+        known.setdefault(one.network, one.group)
+
+
+def _resolved(base: Path, path: Path) -> Path:
+    # `..` is folded, so that messages name `profiles/ks2.yaml` and not `deploy/../profiles/ks2.yaml`;
+    # below the working directory the name is the short one that a technician would type.
+    full = Path(os.path.normpath(base / path))
+    here = Path.cwd()
+    return full.relative_to(here) if full.is_relative_to(here) else full

@@ -1,0 +1,52 @@
+"""A school's files in a folder of their own: the shipped ones, to be broken one by one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIGURATION = """\
+school:
+  name: Westways
+  set: westways
+paths:
+  state: state
+  profiles: {root}/profiles
+  blocklists: {root}/blocklists
+gateway:
+  listen: 127.0.0.1:8080
+identity:
+  networks:
+    - {{network: 10.20.0.0/16, group: ks2, name: Classrooms}}
+metrics:
+  listen: 127.0.0.1:9464
+"""
+
+
+def configuration(folder: Path, *, own_files: bool = False, changes: Mapping[str, str] | None = None) -> Path:
+    """Write a configuration into `folder` and return its path; `changes` replace whole lines by their key.
+
+    With `own_files` the profiles and lists are copied next to it, to be edited; else the shipped ones count.
+    """
+    if own_files:
+        shutil.copytree(ROOT / "profiles", folder / "profiles")
+        shutil.copytree(ROOT / "blocklists", folder / "blocklists")
+    text = CONFIGURATION.format(root="." if own_files else ROOT)
+    for key, value in (changes or {}).items():
+        lines = [line for line in text.splitlines() if line.strip().startswith(f"{key}:")]
+        assert lines, key
+        indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+        text = text.replace(lines[0], f"{indent}{key}: {value}", 1)
+    path = folder / "appliance.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the first `old` in a file, which must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")

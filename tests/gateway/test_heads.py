@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from mitmproxy.proxy import events
+
+from appliance.gateway import heads
+from appliance.gateway.heads import HEAD_LIMIT, HEAD_SECONDS, MALFORMED_MARK, plain_answer
+from tests.gateway.playbook import Start
+
+
+def test_a_head_of_64_kilobytes_is_too_long(play: Start) -> None:
+    """A client cannot fill the memory with a head that never ends; it reads why."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\nX: ")
+    for _ in range(3):
+        game.receive(b"a" * (HEAD_LIMIT // 2))
+    assert game.statuses == [431]
+    assert game.closed == [game.client]
+    assert "requestheaders" not in game.called
+    assert any(log.startswith(MALFORMED_MARK) for log in game.logs)
+
+
+def test_a_long_body_behind_a_short_head_is_no_long_head(play: Start) -> None:
+    """A large upload that arrives together with its head is not refused for its size."""
+    game = play()
+    head = b"POST / HTTP/1.1\r\nHost: site.example\r\nContent-Length: 200000\r\n\r\n"
+    game.receive(head + b"x" * 200_000)
+    assert len(game.upstream) > 200_000
+
+
+def test_a_head_within_the_limit_passes(play: Start) -> None:
+    """A page with many cookies works."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\nCookie: " + b"a" * 60_000 + b"\r\n\r\n")
+    assert len(game.opened) == 1
+
+
+@pytest.mark.parametrize("by", ["silence", "drops"])
+def test_a_head_that_never_ends_is_answered(play: Start, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """A client that never finishes its request is told so, whether it falls silent or drips on."""
+    now = [1000.0]
+    monkeypatch.setattr(heads, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: sit")
+    assert [wakeup.delay for wakeup in game.wakeups] == [HEAD_SECONDS]
+    now[0] += HEAD_SECONDS / 2
+    game.receive(b"e.exam")
+    assert game.statuses == []
+    now[0] += HEAD_SECONDS / 2
+    game.wake() if by == "silence" else game.receive(b"ple")
+    assert game.statuses == [408]
+    assert game.closed == [game.client]
+    assert game.opened == []
+
+
+def test_an_idle_connection_between_requests_is_left_alone(
+    play: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser keeps its connection for minutes, also behind the blank line that some put after a form."""
+    now = [1000.0]
+    monkeypatch.setattr(heads, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    game = play()
+    game.receive(b"POST / HTTP/1.1\r\nHost: bets.example\r\nContent-Length: 2\r\n\r\nok")
+    game.receive(b"\r\n")
+    now[0] += HEAD_SECONDS * 3
+    for wakeup in game.wakeups:
+        game.feed(events.Wakeup(wakeup))
+    game.receive(b"GET / HTTP/1.1\r\nHost: bets.example\r\n\r\n")
+    assert game.statuses == [403, 403]
+
+
+def test_a_client_that_leaves_in_its_head_is_noticed(play: Start) -> None:
+    """What was begun and never judged is counted; a connection opened in advance is nothing."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site")
+    game.leave()
+    assert sum(log.startswith(MALFORMED_MARK) for log in game.logs) == 1
+    silent = play()
+    silent.leave()
+    assert not any(log.startswith(MALFORMED_MARK) for log in silent.logs)
+
+
+def test_trailers_are_dropped_on_both_sides(play: Start) -> None:
+    """Trailers, which crash mitmproxy's own layer and hang both sides, pass without harm (H29)."""
+    game = play()
+    chunks = b"5\r\nhello\r\n0\r\nX-Trailer: 1\r\nX-More: 2\r\n\r\n"
+    game.receive(b"POST / HTTP/1.1\r\nHost: site.example\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert game.upstream.endswith(b"5\r\nhello\r\n0\r\n\r\n")
+    game.receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, game.opened[0])
+    assert game.answer.endswith(b"5\r\nhello\r\n0\r\n\r\n")
+    assert b"X-Trailer" not in game.answer + game.upstream
+
+
+@pytest.mark.parametrize("status", [400, 408, 431, 502])
+def test_a_plain_answer_is_whole(status: int) -> None:
+    """Whoever sent no readable request still gets a readable answer, and a closed connection."""
+    head, _, body = plain_answer(status, "No.").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert b"Connection: close" in head

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.filtering import NUMBERED, Filtering, Rules
+from appliance.model.decision import FAULTS, Action, Reason
+from appliance.model.known import FloorState, Known, Match, Use
+from appliance.model.person import Person
+from appliance.model.profile import Policy, Profile, ProfileSet, Rating
+from appliance.model.request import Request
+from appliance.model.url import Url, parse_host, parse_url
+from tests.doubles.gateway import (
+    HELP,
+    STRANGER,
+    Inside,
+    MemoryLists,
+    OnePerson,
+    filtering,
+    policy,
+    rule,
+)
+from tests.policy import strategies
+
+NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
+CLIENT = "10.20.0.5"
+
+
+def ask(url: str, journey: Filtering | None = None, **changes: object) -> tuple[Action, Reason]:
+    request = replace(Request(parse_url(url), client=CLIENT), **changes)  # type: ignore[arg-type]  # fields
+    decision = (journey or filtering()).judge(request).decision
+    return decision.action, decision.reason
+
+
+ALLOW, BLOCK = Action.ALLOW, Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome"),
+    [
+        ("https://school.example/", (ALLOW, Reason.ACCEPTABLE)),
+        ("https://nobody.example/", (ALLOW, Reason.UNLISTED)),
+        ("https://bets.example/", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://floor.example/", (BLOCK, Reason.FLOOR)),
+        ("https://childline.example/", (ALLOW, Reason.HELP)),
+        ("https://childline.example:25/", (ALLOW, Reason.HELP)),
+        ("https://school.example:25/", (BLOCK, Reason.PORT)),
+        ("https://floor.example:25/", (BLOCK, Reason.FLOOR)),
+        ("http://printer.example/", (BLOCK, Reason.OWN_NETWORK)),
+        ("http://192.0.2.7/", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://translate.google.com/translate?u=https://bets.example", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://bets-example.translate.goog/", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://web.archive.org/web/2020/https://floor.example/x", (BLOCK, Reason.FLOOR)),
+        ("https://www.google.com/search?q=bets.example", (ALLOW, Reason.UNLISTED)),
+    ],
+)  # fmt: skip
+def test_one_request_has_one_outcome(url: str, outcome: tuple[Action, Reason]) -> None:
+    """The journey of a request ends where the lists, the surroundings and the ports lead it."""
+    assert ask(url) == outcome
+
+
+def test_any_name_that_is_blocked_blocks() -> None:
+    """A blocked SNI or CONNECT target counts although the request names an allowed site."""
+    assert ask("https://school.example/", names=(parse_host("bets.example"),)) == (BLOCK, Reason.UNACCEPTABLE)
+    assert ask("https://school.example/", names=(parse_host("floor.example"),)) == (BLOCK, Reason.FLOOR)
+    assert ask("https://school.example/", names=(parse_host("printer.example"),)) == (
+        BLOCK,
+        Reason.OWN_NETWORK,
+    )
+
+
+def test_a_site_called_by_number_is_in_the_category_of_such_sites() -> None:
+    """Most ways round a filter begin with a bare address; what a list says of it comes first."""
+    journey = filtering()
+    numbered = journey.judge(Request(parse_url("http://192.0.2.7/"))).decision
+    assert (numbered.category, numbered.list) == (NUMBERED, "built-in")
+    staff = filtering(identity=OnePerson(Person("staff", "network Staff")))
+    assert ask("http://192.0.2.7/", staff) == (ALLOW, Reason.ACCEPTABLE)
+    lists = MemoryLists()
+    lists.named["192.0.2.7"] = (Match("l", "1", "192.0.2.7", ("gambling",)),)
+    staff = filtering(lists, OnePerson(Person("staff", "network Staff")))
+    assert staff.judge(Request(parse_url("http://0xC0000207/"))).decision.category == "gambling"
+
+
+def test_a_destination_counts_only_when_a_list_names_it() -> None:
+    """Nobody lists the addresses of good sites, so an unlisted one is no news and no bare address."""
+    lists = MemoryLists()
+    lists.named["198.51.100.8"] = (Match("l", "1", "198.51.100.8", ("gambling",)),)
+    lists.floors.add("198.51.100.9")
+    journey = filtering(lists)
+    targets = [parse_host(f"198.51.100.{last}") for last in (7, 8, 9)]
+    outcomes = [ask("https://school.example/", journey, destination=target) for target in targets]
+    assert outcomes == [(ALLOW, Reason.ACCEPTABLE), (BLOCK, Reason.UNACCEPTABLE), (BLOCK, Reason.FLOOR)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"),
+    [("there is more than one Host header", Reason.MALFORMED), ("mismatch: names differ", Reason.MISMATCH)],
+)
+def test_what_cannot_be_read_is_blocked_and_not_looked_up(refused: str, reason: Reason) -> None:
+    """A refused request has no address that could be judged, not even one of a help line."""
+    lists = MemoryLists()
+    assert ask("https://childline.example/", filtering(lists), refused=refused) == (BLOCK, reason)
+    assert lists.asked == []
+
+
+def test_a_floor_that_cannot_be_relied_upon_closes_all_but_help() -> None:
+    """Missing statutory lists close the gate; a child still reaches help (S-54)."""
+    for state in (FloorState.MISSING, FloorState.UNREADABLE, FloorState.STALE):
+        journey = filtering(MemoryLists(state=state))
+        assert ask("https://school.example/", journey) == (BLOCK, Reason.FLOOR_UNAVAILABLE)
+        assert ask("https://childline.example/", journey) == (ALLOW, Reason.HELP)
+
+
+def test_an_unknown_group_gets_the_strictest_profile() -> None:
+    """Whoever is not recognised falls to the narrowest rules, never to none (S-01)."""
+    judgement = filtering(identity=OnePerson(STRANGER)).judge(Request(parse_url("https://nobody.example/")))
+    assert judgement.profile.id == judgement.decision.profile == "ks1"
+    assert judgement.decision.reason is Reason.UNLISTED_BLOCKED
+
+
+def test_a_judgement_names_the_category_it_is_about() -> None:
+    """The page and the record can say what kind of site it was."""
+    judgement = filtering().judge(Request(parse_url("https://bets.example/")))
+    assert judgement.category is not None
+    assert judgement.category.id == "gambling"
+    assert filtering().judge(Request(parse_url("https://nobody.example/"))).category is None
+
+
+@pytest.mark.parametrize("reason", [*FAULTS, Reason.UPSTREAM_CERTIFICATE, Reason.UPSTREAM_UNREACHABLE])
+def test_a_failure_is_a_decision_too(reason: Reason) -> None:
+    """What failed is blocked with its own reason; only a site that is merely down is nobody's concern."""
+    judgement = filtering().judge_failure(reason, "It failed.", CLIENT)
+    decision = judgement.decision
+    assert (decision.action, decision.reason, decision.because) == (BLOCK, reason, "It failed.")
+    assert decision.flagged is (reason is not Reason.UPSTREAM_UNREACHABLE)
+    assert judgement.profile.id == "ks2"
+
+
+def test_a_policy_is_swapped_whole() -> None:
+    """An edit is in force for the next request, and no request is judged by parts of two policies (H33)."""
+    journey = filtering()
+    journey.use(policy("sha256:new", gambling=rule("gambling", Rating.ACCEPTABLE)))
+    judgement = journey.judge(Request(parse_url("https://bets.example/")))
+    assert judgement.decision.action is ALLOW
+    assert judgement.decision.policy_version == journey.policy.version == "sha256:new"
+
+
+def test_a_category_is_judged_by_the_policy_alone() -> None:
+    """Explaining a category asks no list, and gives the same reason as a site of that category."""
+    lists = MemoryLists(broken=RuntimeError("not asked"))
+    journey = filtering(lists)
+    judgement = journey.judge_category("gambling", Person("ks2", "command line"), NOW)
+    assert judgement.decision.reason is Reason.UNACCEPTABLE
+    assert judgement.category is not None
+    assert journey.judge_category("csam", Person("staff", "command line")).decision.floor
+
+
+def test_the_person_comes_from_the_address_unless_explain_brings_one() -> None:
+    """A live request is judged by who stands behind its address; explain may ask for somebody else."""
+    journey = filtering()
+    assert journey.identify(CLIENT).group == "ks2"
+    request = Request(parse_url("http://192.0.2.7/"), client=CLIENT)
+    assert journey.judge(request).decision.blocked
+    assert not journey.judge(request, Person("staff", "command line"), NOW).decision.blocked
+
+
+# --- whatever the lists, the policy and the request are ---
+
+HOSTS = ("a.example", "b.example", "192.0.2.7", "a-example.translate.goog", "web.archive.org")
+urls = st.builds(
+    lambda host, port, path: parse_url(f"https://{host}:{port}{path}"),
+    st.sampled_from(HOSTS),
+    st.sampled_from((443, 80, 25, 8443)),
+    st.sampled_from(("/", "/web/2020/https://b.example/x", "/a?u=b.example")),
+)
+optional_urls = st.none() | urls
+
+
+@dataclass
+class RandomLists:
+    """Lists that say anything of any host, and the same twice."""
+
+    known: dict[str, Known]
+
+    def lookup(self, url: Url) -> Known:
+        return self.known[url.host]
+
+
+journeys = st.builds(
+    lambda known, profile, categories, inside, group: Filtering(
+        identity=OnePerson(Person(group, "test")),
+        lists=RandomLists(known),
+        reach=Inside(inside),
+        policy=Policy("v", {"s": ProfileSet("s", "S", "group", {"group": profile})}, categories),
+        rules=Rules("s", frozenset({80, 443})),
+        clock=lambda: NOW,
+    ),
+    st.fixed_dictionaries(dict.fromkeys(HOSTS, strategies.knowns)),
+    strategies.profiles,
+    strategies.categories,
+    st.sets(st.sampled_from(HOSTS), max_size=2),
+    st.sampled_from(("group", "no-such-group")),
+)
+requests = st.builds(
+    Request,
+    urls,
+    st.lists(urls, max_size=2).map(tuple),
+    destination=optional_urls,
+    refused=st.sampled_from(("", "", "", "mismatch: x", "folded")),
+)
+
+
+def known_of(journey: Filtering, url: Url) -> Known:
+    return journey._lists.lookup(url)
+
+
+@settings(max_examples=150)
+@given(journeys, requests)
+def test_the_laws_hold_for_any_lists_and_any_policy(journey: Filtering, request: Request) -> None:
+    """A floor hit and a refused request never pass, help never stops, and every answer has its reason."""
+    judgement = journey.judge(request)
+    decision, known = judgement.decision, known_of(journey, request.url)
+    helps = any(match.use is Use.HELP for match in known.matches)
+    assert isinstance(judgement.profile, Profile)
+    assert judgement.profile.id == decision.profile == "group"
+    assert decision.because
+    assert decision.policy_version == "v"
+    if decision.blocked:
+        assert decision.flagged
+    if request.refused:
+        assert decision.reason in (Reason.MALFORMED, Reason.MISMATCH)
+        return
+    if known.floor.hit:
+        assert (decision.action, decision.reason, decision.floor) == (BLOCK, Reason.FLOOR, True)
+        assert decision.entry == ""
+    elif helps:
+        assert (decision.action, decision.reason) == (ALLOW, Reason.HELP)
+    else:
+        others = [*request.names, *([request.destination] if request.destination else [])]
+        if any(known_of(journey, url).floor.hit for url in others):
+            assert decision.reason is Reason.FLOOR
+        if request.url.port not in {80, 443} or any(
+            journey._reach.refuses(url) for url in (request.url, *request.names)
+        ):
+            assert decision.blocked
+        if known.floor.state is not FloorState.OK:
+            assert decision.blocked
+
+
+@settings(max_examples=60)
+@given(journeys, requests)
+def test_more_names_never_open_what_fewer_closed(journey: Filtering, request: Request) -> None:
+    """Nobody gets through by presenting a further name: all of them can only close more."""
+    alone = replace(request, names=(), destination=None)
+    if journey.judge(alone).decision.blocked:
+        assert journey.judge(request).decision.blocked
+
+
+def test_help_of_the_small_policy_is_help() -> None:
+    """The double's help line is one, so that the tests above test what they say."""
+    assert HELP.use is Use.HELP

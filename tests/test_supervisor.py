@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from appliance import supervisor
+from appliance.supervisor import CANNOT_START, StartError, Supervisor, claim_ports
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVE = "print('ready', flush=True); sys.stdin.read()"
+"""A worker that serves until its supervisor has gone."""
+
+
+@dataclass
+class Counters:
+    """What the supervisor counted; `broken` makes every number fail."""
+
+    restarts: int = 0
+    gone: list[int] = field(default_factory=list)
+    running: list[int] = field(default_factory=list)
+    broken: bool = False
+
+    def _tell(self) -> None:
+        if self.broken:
+            raise OSError("no space left on device")
+
+    def workers_running(self, count: int) -> None:
+        self._tell()
+        self.running.append(count)
+
+    def worker_up(self, place: int, *, up: bool) -> None:
+        del place, up
+        self._tell()
+
+    def worker_restarted(self) -> None:
+        self._tell()
+        self.restarts += 1
+
+    def worker_gone(self, pid: int) -> None:
+        self._tell()
+        self.gone.append(pid)
+
+
+def python(*lines: str) -> Callable[[int], list[str]]:
+    """Return the command of a worker: a few lines of Python, started as quickly as can be."""
+    code = "import sys, os, signal, time\n" + "\n".join(textwrap.dedent(line) for line in lines)
+    return lambda place: [sys.executable, "-I", "-S", "-c", code, str(place)]
+
+
+def alive(pid: int) -> bool:
+    """Return whether the process runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for are processes, which set no event
+            await asyncio.sleep(0.005)
+
+
+def pids(keeper: Supervisor) -> list[int]:
+    return [slot.process.pid for slot in keeper._slots if slot.process is not None]
+
+
+def keep(
+    command: Callable[[int], list[str]],
+    scenario: Callable[[Supervisor], Awaitable[None]],
+    *,
+    count: int = 1,
+    counters: Counters | None = None,
+    alongside: tuple[Callable[[], Awaitable[None]], ...] = (),
+) -> Counters:
+    """Run a supervisor through a scenario, stop it, and make sure that it leaves nobody behind."""
+    counters = counters or Counters()
+
+    async def run() -> None:
+        keeper = Supervisor(command, count, counters)
+        task = asyncio.create_task(keeper.run(lambda: None, *alongside))
+        try:
+            await scenario(keeper)
+        finally:
+            keeper.stop()
+            await task
+        assert not any(alive(pid) for pid in pids(keeper))
+
+    asyncio.run(run())
+    return counters
+
+
+def test_all_workers_serve_before_it_is_said() -> None:
+    """`appliance run` prints what to try only when trying it works."""
+    ready: list[bool] = []
+
+    async def run() -> None:
+        keeper = Supervisor(python(SERVE), 2, counters)
+        task = asyncio.create_task(
+            keeper.run(lambda: ready.append(all(slot.serving for slot in keeper._slots)))
+        )
+        await until(lambda: ready)
+        keeper.stop()
+        await task
+
+    counters = Counters()
+    asyncio.run(run())
+    assert ready == [True]
+    assert max(counters.running) == 2
+    assert counters.restarts == 0
+    assert len(counters.gone) == 2
+
+
+def test_a_worker_that_is_killed_comes_back() -> None:
+    """A crash of one worker is over within two seconds, and counted."""
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: keeper._slots[0].serving)
+        (first,) = pids(keeper)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: pids(keeper) != [first] and keeper._slots[0].serving)
+
+    counters = keep(python(SERVE), scenario)
+    assert counters.restarts == 1
+    assert len(counters.gone) == 2
+
+
+@pytest.mark.slow
+def test_a_worker_that_keeps_dying_is_kept_starting() -> None:
+    """However often it dies, a worker is started again; the pauses stay below two seconds."""
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: counters.restarts >= 3)
+        assert keeper._fatal == ""
+
+    counters = Counters()
+    keep(python("sys.exit(1)"), scenario, counters=counters)
+    assert max(supervisor._RESTART_SECONDS) < 2
+    assert supervisor._RESTART_SECONDS[0] == 0
+
+
+def test_a_worker_that_cannot_start_ends_the_start() -> None:
+    """A taken port or a broken CA ends `appliance run` with a message instead of a loop."""
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(keeper._stopping.is_set)
+
+    with pytest.raises(StartError, match="worker 0 could not start; its message stands above"):
+        keep(python(f"sys.exit({CANNOT_START})"), scenario)
+
+
+def test_a_worker_that_served_before_is_not_given_up() -> None:
+    """What cannot start later, amid a broken edit, is tried again while the others serve."""
+
+    async def scenario(_keeper: Supervisor) -> None:
+        await until(lambda: counters.restarts >= 2)
+
+    counters = Counters()
+    keep(
+        python(f"print('ready', flush=True); time.sleep(0.02); sys.exit({CANNOT_START})"),
+        scenario,
+        counters=counters,
+    )
+
+
+def test_a_program_that_is_not_there_ends_the_start() -> None:
+    """A broken installation is an error in words, and no supervisor without workers."""
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(keeper._stopping.is_set)
+
+    with pytest.raises(StartError, match=r"worker 0 could not be started \(No such file"):
+        keep(lambda _place: ["/nonexistent/python"], scenario)
+
+
+@pytest.mark.slow
+def test_a_machine_without_memory_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A restart that the machine refuses for a moment does not leave the place empty for ever."""
+    commands = iter([python(SERVE)(0), ["/nonexistent/python"]])
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: keeper._slots[0].serving)
+        os.kill(pids(keeper)[0], signal.SIGKILL)
+        await until(lambda: not keeper._slots[0].serving)
+        await until(lambda: keeper._slots[0].serving)
+
+    keep(lambda place: next(commands, python(SERVE)(place)), scenario)
+    assert "it is tried again" in caplog.text
+
+
+def test_a_worker_that_talks_does_not_choke() -> None:
+    """A worker that prints more than a pipe holds goes on serving, and is found ready behind it."""
+    lines = "'x' * 300_000 + '\\nready\\n' + 'y' * 300_000"
+    talk = f"sys.stdout.write({lines}); sys.stdout.flush(); sys.stdin.read()"
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: keeper._slots[0].serving)
+
+    assert keep(python(talk), scenario).restarts == 0
+
+
+def test_counters_that_fail_do_not_stop_the_watch() -> None:
+    """A full disk under the metrics does not leave a dead worker unnoticed."""
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: keeper._slots[0].serving)
+        first = pids(keeper)
+        os.kill(first[0], signal.SIGKILL)
+        await until(lambda: pids(keeper) != first and keeper._slots[0].serving)
+
+    keep(python(SERVE), scenario, counters=Counters(broken=True))
+
+
+def test_what_runs_alongside_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault in watching for edits is told, and edits are taken up again afterwards."""
+    monkeypatch.setattr(supervisor, "_RESTART_SECONDS", (0.0, 0.01))
+    calls: list[int] = []
+
+    async def fragile() -> None:
+        calls.append(1)
+        if calls.count(1) < 3:
+            raise ValueError("broken")
+        await asyncio.sleep(60)
+
+    async def short() -> None:
+        calls.append(0)
+
+    async def scenario(_keeper: Supervisor) -> None:
+        await until(lambda: calls.count(1) == 3)
+
+    keep(python(SERVE), scenario, alongside=(fragile, short))
+    assert "a task beside the serving failed" in caplog.text
+    assert calls.count(0) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything(number: signal.Signals) -> None:
+    """Ctrl-C and systemd's stop end all workers, and leave no process behind."""
+
+    async def run() -> list[int]:
+        keeper = Supervisor(python(SERVE), 2, Counters())
+        task = asyncio.create_task(keeper.run(lambda: os.kill(os.getpid(), number)))
+        await task
+        return pids(keeper)
+
+    found = asyncio.run(run())
+    assert len(found) == 2
+    assert not any(alive(pid) for pid in found)
+
+
+@pytest.mark.slow
+def test_a_worker_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that hangs does not keep the machine from shutting down."""
+    monkeypatch.setattr(supervisor, "_GRACE_SECONDS", 0.3)
+    stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+
+    async def scenario(keeper: Supervisor) -> None:
+        await until(lambda: keeper._slots[0].serving)
+
+    began = time.monotonic()
+    keep(python(stubborn), scenario)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    """Nothing is left on the port when the supervisor dies, so that its next start is not in its own way."""
+    listing = tmp_path / "pids"
+    worker = f"open({str(listing)!r}, 'a').write(str(os.getpid()) + '\\n'); {SERVE}"
+    script = f"""
+        import asyncio, sys
+        sys.path.insert(0, {str(ROOT)!r})
+        from appliance.supervisor import Supervisor
+        class Counters:
+            def __getattr__(self, name):
+                return lambda *_, **__: None
+        code = "import sys, os; " + {worker!r}
+        command = lambda place: [sys.executable, "-I", "-S", "-c", code]
+        asyncio.run(Supervisor(command, 2, Counters()).run(lambda: print("all ready", flush=True)))
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"all ready\n"
+        process.kill()
+    workers = [int(line) for line in listing.read_text().split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(alive, workers))
+
+
+def test_a_free_port_can_be_claimed() -> None:
+    """A port that was free is free afterwards: the workers take it themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    for _ in range(2):
+        claim_ports([("127.0.0.1", port), ("::1", port)])
+
+
+def test_a_taken_port_is_named_even_when_it_could_be_shared() -> None:
+    """A second gateway cannot slip onto the first one's port and take half of the school's connections."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = int(other.getsockname()[1])
+        with pytest.raises(StartError, match=rf":{port} \(Address already in use\); another program"):
+            claim_ports([("127.0.0.1", port)])
+
+
+def test_an_address_that_is_not_here_is_said_to_be_so() -> None:
+    """A technician is not sent to look for another program where an address is wrong."""
+    with pytest.raises(StartError, match="this machine has no such address"):
+        claim_ports([("192.0.2.1", 8080)])
+
+
+def test_the_end_of_a_worker_is_said_in_words() -> None:
+    """The log names the signal that ended a worker, also one that Python has no name for."""
+    assert supervisor._words(-9) == "signal SIGKILL"
+    assert supervisor._words(3) == "exit status 3"
+    assert supervisor._words(-63) == "signal 63"
