@@ -7,7 +7,6 @@ argument, so that tests can hand it doubles.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import secrets
 import sys
@@ -36,6 +35,9 @@ type Need = tuple[tuple[str | int, ...], str]
 
 POLL_SECONDS = 0.1
 """How often processes look whether a policy or a list has changed: in force within a second."""
+
+RETRY_SECONDS = 2.0
+"""How long a process waits before it reads a published policy again that it could not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +172,19 @@ async def watch_lists(lists: Lists) -> None:
 async def watch_policy(store: Snapshots, version: str, use: Callable[[Policy], None]) -> None:
     """Put each newly published policy in force, for ever; `version` is the one that is in force now."""
     while True:
-        with contextlib.suppress(ProblemsError, OSError, ValueError):
-            if (published := store.current()) != version:
-                # In a thread, so that reading does not hold up requests. A copy that cannot be read
-                # leaves the policy in force; the supervisor publishes only what it could read itself.
-                policy = await asyncio.to_thread(store.open, published)
-                use(policy)
-                version = policy.version
         await asyncio.sleep(POLL_SECONDS)
+        try:
+            if (published := store.current()) == version:
+                continue
+            # In a thread, so that reading does not hold up requests.
+            policy = await asyncio.to_thread(store.open, published)
+        except (ProblemsError, OSError, ValueError):
+            # A copy that cannot be read leaves the policy in force; the supervisor publishes only what it
+            # could read itself.
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            use(policy)
+            version = policy.version
 
 
 async def watch_edits(

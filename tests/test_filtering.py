@@ -131,7 +131,9 @@ def test_a_judgement_names_the_category_it_is_about() -> None:
     assert filtering().judge(Request(parse_url("https://nobody.example/"))).category is None
 
 
-@pytest.mark.parametrize("reason", [*FAULTS, Reason.UPSTREAM_CERTIFICATE, Reason.UPSTREAM_UNREACHABLE])
+@pytest.mark.parametrize(
+    "reason", [*sorted(FAULTS), Reason.UPSTREAM_CERTIFICATE, Reason.UPSTREAM_UNREACHABLE]
+)
 def test_a_failure_is_a_decision_too(reason: Reason) -> None:
     """What failed is blocked with its own reason; only a site that is merely down is nobody's concern."""
     judgement = filtering().judge_failure(reason, "It failed.", CLIENT)

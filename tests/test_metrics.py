@@ -157,7 +157,7 @@ def test_an_edit_makes_new_ids_known(metrics: Metrics) -> None:
     assert [re.findall('profile="([^"]*)"', line) for line in counted] == [["other"], ["ks3"]]
 
 
-@pytest.mark.parametrize("reason", FAULTS)
+@pytest.mark.parametrize("reason", sorted(FAULTS))
 def test_a_fault_that_closed_is_counted_with_its_stage(metrics: Metrics, reason: Reason) -> None:
     """A filter that cannot answer is seen before the school rings."""
     metrics.fault(reason, "policy")

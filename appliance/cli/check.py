@@ -54,5 +54,5 @@ def _print(problems: tuple[Problem, ...], notes: list[str]) -> None:
 
 def _print_json(problems: tuple[Problem, ...], notes: list[str]) -> None:
     shown = [{"file": p.file, "line": p.line, "column": p.column, "message": p.message} for p in problems]
-    json.dump({"ok": not problems, "problems": shown, "notes": notes}, sys.stdout, ensure_ascii=False)
+    json.dump({"ok": not problems, "problems": shown, "notes": notes}, sys.stdout)
     click.echo()

@@ -6,6 +6,7 @@ It asks the same `filtering.py` that the gateway asks, with the same lists and p
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -25,6 +26,7 @@ from appliance.model.request import Request
 from appliance.model.url import UrlRefusedError, parse_host, parse_typed
 
 _NOWHERE = parse_host("invalid")
+_ASCII_END = 128
 _SCHOOL_ZONE = ZoneInfo("Europe/London")
 
 
@@ -73,7 +75,9 @@ def explain(
     if urls == ("-",):
         _stream(journey, who, when, profiles.id)
         return 0
-    _show([(url, _judge(journey, url, who, when)) for url in urls], profiles.id, as_json=as_json)
+    addresses = [_read(os.fsencode(url)) for url in urls]
+    answers = [(text, _judge(journey, address, who, when)) for text, address in addresses]
+    _show(answers, profiles.id, as_json=as_json)
     return 0
 
 
@@ -101,12 +105,21 @@ def _judge(journey: Filtering, text: str, who: Person, when: datetime | None) ->
     return journey.judge(request, who, when)
 
 
+def _read(raw: bytes) -> tuple[str, str]:
+    # What to show and what to judge. Bytes that are no text stand for themselves, as in a live request.
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace"), "".join(chr(c) if c < _ASCII_END else f"%{c:02X}" for c in raw)
+    return text, text
+
+
 def _stream(journey: Filtering, who: Person, when: datetime | None, set_id: str) -> None:
     # Bytes, split at newlines only: an address may hold every other kind of line end.
     write = sys.stdout.write
     for raw in sys.stdin.buffer:
-        text = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
-        judgement = _judge(journey, text, who, when)
+        text, address = _read(raw.rstrip(b"\r\n"))
+        judgement = _judge(journey, address, who, when)
         write(json.dumps(_as_dict(text, judgement, set_id)) + "\n")
         sys.stdout.flush()  # a program that asks one address at a time waits for each answer
 

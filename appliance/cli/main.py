@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,9 @@ def _add_verbs() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name of a file or site breaks the output
     try:
         sys.exit(run_cli(sys.argv[1:]))
     except BrokenPipeError:
@@ -76,8 +80,12 @@ def main() -> None:
 def run_cli(arguments: list[str]) -> int:
     """Run one command and return its exit status; problems are told on stderr, without a traceback."""
     try:
-        result = cli.main(arguments, prog_name="appliance", standalone_mode=False)
-    except click.exceptions.Abort:
+        # Not `cli.main`: it would take a reader that has gone (`| head`) for a finding, and exit with 1.
+        with cli.make_context("appliance", list(arguments)) as context:
+            result = cli.invoke(context)
+    except click.exceptions.Exit as leave:  # --help and --version
+        return leave.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
         click.echo("appliance: stopped", err=True)
         return 130
     except click.ClickException as error:

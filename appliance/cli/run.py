@@ -12,6 +12,7 @@ import click
 
 from appliance import assembly
 from appliance.cli.setup import Setup
+from appliance.events.errors import EventsError
 from appliance.gateway.ca import AuthorityError
 from appliance.gateway.listen import WorkerError
 from appliance.settings import Settings
@@ -60,7 +61,7 @@ def worker(setup: Setup, *, place: int, supervised: bool) -> int:
         if not supervised:
             assembly.prepare(setup.loaded.settings)
         processes.work(settings, supervised=supervised)
-    except (WorkerError, AuthorityError) as error:
+    except (WorkerError, AuthorityError, EventsError) as error:
         click.echo(f"appliance: worker {place}: {error}", err=True)
         return CANNOT
     return 0
@@ -73,6 +74,7 @@ def _only_one(state: Path) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        lock.close()
         raise StartError(
             f"another gateway runs with {state}; end it, or set APPLIANCE_STATE to another folder"
         ) from None
@@ -107,12 +109,20 @@ def _what_to_try(settings: Settings) -> str:
     if gateway.transparent is not None:
         lines.append(f"  redirected connections are taken on {_address(gateway.transparent)}")
     lines += [
-        "  appliance explain --as ks2 https://gambling.example/",
-        "  appliance log --flagged",
+        f"  {_own_name()} explain --as ks2 https://gambling.example/",
+        f"  {_own_name()} log --flagged",
         f"  curl http://{_address(settings.metrics.listen)}/metrics",
         "",
     ]
     return "\n".join(lines)
+
+
+def _own_name() -> str:
+    # As this very program can be called again from here: the virtual environment is rarely on PATH.
+    program = Path(sys.argv[0])
+    if program.name != "appliance":
+        return f"{os.path.relpath(sys.executable)} -m appliance"
+    return os.path.relpath(program)
 
 
 def _address(pair: tuple[str, int]) -> str:

@@ -58,7 +58,7 @@ class Snapshots:
     def current(self) -> str:
         """Return the version in force, or an empty text if none was ever published."""
         try:
-            return (self._store / _CURRENT).read_text(encoding="ascii").strip()
+            return (self._store / _CURRENT).read_text(encoding="ascii", errors="replace").strip()
         except FileNotFoundError:
             return ""
 

@@ -163,4 +163,5 @@ def _resolve_dots(path: bytes) -> bytes:
 
 
 def _escape(raw: bytes) -> str:
-    return "".join(chr(c) if _BLANK < c < _DELETE and c not in b"#%" else f"%{c:02X}" for c in raw)
+    # A backslash is escaped as well: left as it is, the next reader would take it for a slash.
+    return "".join(chr(c) if _BLANK < c < _DELETE and c not in b"#%\\" else f"%{c:02X}" for c in raw)

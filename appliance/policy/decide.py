@@ -117,7 +117,7 @@ def _help(match: Match, profile: str, version: str) -> Decision:
     )
 
 
-def _weight(decision: Decision) -> tuple[bool, bool, int, bool, int, str, str, str, str]:
+def _weight(decision: Decision) -> tuple[bool, bool, int, bool, int, str, str, str, str, str, str]:
     # The texts at the end only make the answer independent of the order of the names.
     return (
         decision.blocked,
@@ -129,4 +129,6 @@ def _weight(decision: Decision) -> tuple[bool, bool, int, bool, int, str, str, s
         decision.category,
         decision.list,
         decision.entry,
+        decision.rule,
+        decision.because,
     )

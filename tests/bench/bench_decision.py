@@ -141,7 +141,7 @@ def _print(done: Report, found: dict[str, dict[str, Times]]) -> None:
             rows.append({"who": who, "hosts": what} | line | ratios)
     done.table(f"One decision, {states.NAMES:,} made names listed (microseconds)", rows)
     kinds = []
-    for kind in sorted({kind for kind, _ in found["this gateway"]["cold"]}):
+    for kind in sorted({kind for kind, *_ in found["this gateway"]["cold"]}):
         row: dict[str, Any] = {"kind of request": kind}
         for who in ("this gateway", "this gateway, with UT1's patterns as well"):
             for what in ("cold", "warm"):

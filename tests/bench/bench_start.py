@@ -24,9 +24,18 @@ from appliance.lists.paths import Paths
 from appliance.settings import load_settings
 from tests.bench import states
 from tests.bench.measure import KEPT, ROOT, Report, give_up, report
-from tests.bench.programs import appliance, configure, mapping, memory, started, until, workers_of
+from tests.bench.programs import (
+    appliance,
+    configure,
+    cpu_seconds,
+    mapping,
+    memory,
+    started,
+    until,
+    workers_of,
+)
 
-STARTS, WORKERS, ASKED = 5, 2, 4000
+STARTS, WORKERS, ASKED, IDLE_SECONDS = 5, 2, 4000, 5.0
 START_REACH, MEMORY_REACH = 3.0, 120.0
 """Seconds; MiB a worker."""
 
@@ -109,10 +118,12 @@ def _memories(done: Report) -> None:
     with started(appliance("run", config=config), said) as process:
         until(lambda: b"is running" in said.read_bytes(), process, said, "the announcement")
         fresh = _memory(process.pid, state)
+        idle = _idle(process.pid)
         _ask_much(listen)
         used = _memory(process.pid, state)
     rows = [{"when": when} | row for when, each in (("fresh", fresh), ("used", used)) for row in each]
     done.table(f"Memory with UT1 and {states.NAMES:,} made names (MiB); used: {ASKED:,} requests", rows)
+    done.table(f"CPU while nobody asks for anything, {IDLE_SECONDS:g} s", idle)
     worst = max((row for row in rows if row["process"] != "supervisor"), key=lambda row: row["PSS"])
     done.reach("memory of a worker (PSS, worst)", worst["PSS"], MEMORY_REACH, "MiB")
     done.reach("memory of a worker (RSS, worst)", max(row["RSS"] for row in used[1:]), MEMORY_REACH, "MiB")
@@ -139,6 +150,17 @@ def _memory(supervisor: int, state: Path) -> list[dict[str, Any]]:
     if len(rows) != WORKERS + 1:
         give_up(f"{len(rows) - 1} workers are running instead of {WORKERS}")
     return rows
+
+
+def _idle(supervisor: int) -> list[dict[str, Any]]:
+    pids = (supervisor, *workers_of(supervisor))
+    before = [cpu_seconds(pid) for pid in pids]
+    time.sleep(IDLE_SECONDS)
+    used = [cpu_seconds(pid) - was for pid, was in zip(pids, before, strict=True)]
+    return [
+        {"process": f"worker {at}" if at else "supervisor", "% of a core": seconds / IDLE_SECONDS * 100}
+        for at, seconds in enumerate(used)
+    ]
 
 
 def _ask_much(address: tuple[str, int]) -> None:

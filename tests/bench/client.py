@@ -133,7 +133,7 @@ class Http2(_Closing):
     def __init__(self, way: Way) -> None:
         self._way = way
         self._socket = way.opened("h2")
-        self._h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self._h2 = H2Connection(H2Configuration(header_encoding=None))
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
         self._send()
@@ -147,20 +147,18 @@ class Http2(_Closing):
             stream, list(zip(names, ("GET", "https", authority, path, "*/*"), strict=True)), end_stream=True
         )
         self._send()
-        status, received, ended = "", 0, False
+        status, received, ended = b"", 0, False
         while not ended:
             for event in self._events():
                 if isinstance(event, ResponseReceived):
-                    status = next(
-                        (str(value) for name, value in event.headers or () if name == ":status"), ""
-                    )
+                    status = dict(event.headers or ()).get(b":status", b"")
                 elif isinstance(event, DataReceived):
                     received += len(event.data or b"")
                     self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream)
                 ended = ended or isinstance(event, StreamEnded)
             self._send()
-        if status != "200" or received != size:
-            raise NotAnsweredError(f"{self._way.name}: status {status}, {received} bytes")
+        if status != b"200" or received != size:
+            raise NotAnsweredError(f"{self._way.name}: status {status!r}, {received} bytes")
 
     def _send(self) -> None:
         if data := self._h2.data_to_send():

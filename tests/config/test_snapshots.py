@@ -189,3 +189,14 @@ def test_a_missing_folder_has_a_signature_too(tmp_path: Path) -> None:
     assert Snapshots(tmp_path, tmp_path / "none", tmp_path / "none.yaml").signature() == (
         (str(tmp_path / "none.yaml"), 0, 0),
     )
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xfe", b"sha256:gone\n", b"../../etc", b""])
+def test_a_damaged_pointer_is_put_right(files: Path, snapshots: Snapshots, junk: bytes) -> None:
+    """A pointer that a crash or a disk spoiled is an error to a worker, and is mended by the next start."""
+    policy = snapshots.publish()
+    (files / "state" / "policy" / "current").write_bytes(junk)
+    with pytest.raises(ProblemsError):
+        snapshots.open(snapshots.current())
+    assert snapshots.publish() == policy
+    assert snapshots.current() == policy.version

@@ -22,7 +22,9 @@ def test_the_readme_shows_what_the_profiles_say() -> None:
 def test_the_floor_is_never_in_every_column() -> None:
     """No table shows the statutory categories as anything but `never`."""
     for set_id, chosen in POLICY.sets.items():
-        row = next(line for line in profile_table(POLICY, set_id).splitlines() if "Child sexual abuse" in line)
+        row = next(
+            line for line in profile_table(POLICY, set_id).splitlines() if "Child sexual abuse" in line
+        )
         assert row.count("**never**") == len(chosen.profiles)
 
 

@@ -21,9 +21,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     yield from _school(tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def rough_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A primary school to be broken while it runs; each test mends what it broke."""
+    yield from _school(tmp_path_factory)
+
+
 @pytest.fixture(scope="module")
-def own_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A primary school of one file's own, to be broken and mended."""
+def brief_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A primary school whose gateway a test may end, and start again."""
     yield from _school(tmp_path_factory)
 
 

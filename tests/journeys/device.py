@@ -1,7 +1,7 @@
 """A device that sends exactly the bytes it is told to, one request a connection.
 
-What lives only here: that small client. Browsers and curl tidy up an address before they send it; whoever wants
-to get round a filter does not.
+What lives only here: that small client. Browsers and curl tidy up an address before they send it; whoever
+wants to get round a filter does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.journeys.lab import REFERENCE, Lab, Via
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the status (of the tunnel, where there was no more), the body, the reference on a page."""
+    """What came back: the status (of the tunnel, where there was no more) and the body."""
 
     status: int
     body: bytes

@@ -92,7 +92,7 @@ class Lab:
     def curl(
         self, url: str, *more: str, who: str = "ks2", via: Via = Via.PROXY, to: str = "", trust: bool = True
     ) -> Got:
-        """Fetch with curl from somebody's device. `to` is the address that the device believes the site has."""
+        """Fetch with curl from somebody's device, which believes that the site is at `to`."""
         six = via is Via.WIRE6
         options = ["-s", "-m", "40", "--interface", address(who, six=six)]
         options += ["--cacert", str(self.gateway.ca)] if trust else []
@@ -125,7 +125,7 @@ class Lab:
     def raw(
         self, data: bytes, who: str = "ks2", via: Via = Via.PROXY, *, to: str = "", port: int = 80
     ) -> bytes:
-        """Send bytes as they are and return everything that comes back until the gateway ends or falls silent."""
+        """Send bytes as they are, and return what comes back until the gateway ends or falls silent."""
         with self.dial(who, via, to=to, port=port) as wire:
             with contextlib.suppress(OSError):  # the gateway may refuse before all is sent
                 wire.sendall(data)
@@ -140,9 +140,9 @@ class Lab:
 
     def metrics(self) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Return what Prometheus would read now."""
-        with self.network.inside(self.network.gateway):
-            with urllib.request.urlopen(f"http://{GATEWAY}:{METRICS}/metrics", timeout=10) as answer:  # noqa: S310 - our own address
-                return samples(answer.read().decode())
+        url = f"http://{GATEWAY}:{METRICS}/metrics"
+        with self.network.inside(self.network.gateway), urllib.request.urlopen(url, timeout=10) as answer:
+            return samples(answer.read().decode())
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of a metric over everything that carries these labels."""

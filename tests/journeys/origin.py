@@ -1,7 +1,8 @@
-"""The internet of a journey: nginx with certificates good and bad, a WebSocket site, and a site that answers oddly.
+"""The internet of a journey: nginx with certificates good and bad, WebSockets, and a site that answers oddly.
 
-What lives only here: what the sites of the journeys serve, and what they saw. A site that is to be blocked is
-served as well, at addresses of its own whose packets the kernel counts: so "not contacted" means not one packet.
+What lives only here: what the sites of the journeys serve, and what they saw. A site that is to be blocked
+is served as well, at addresses of its own whose packets the kernel counts: so "not contacted" means not one
+packet.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ _SERVER = """
     ssl_certificate_key %(certificate)s;
     location / { default_type text/plain; return 200 "$host: %(hello)s\\n"; }
     location = /page { default_type text/html; return 200 "<!doctype html><title>T</title><p>%(hello)s</p>"; }
-    location = /junk { default_type text/html; add_header Content-Encoding gzip; return 200 "no gzip, %(hello)s"; }
+    location = /junk { add_header Content-Encoding gzip; return 200 "no gzip, %(hello)s"; }
     location = /alt { add_header Alt-Svc 'h3=":443"'; default_type text/plain; return 200 "%(hello)s"; }
     location = /big { alias %(folder)s/big; }
     location = /slow { alias %(folder)s/slow; limit_rate 128k; }
@@ -115,7 +116,7 @@ http {
 
 @dataclass
 class Origin:
-    """All sites. `root` is the CA which the gateway trusts; `answers` are the odd site's raw answers by path."""
+    """All sites. `root` is the CA which the gateway trusts; `answers` are the odd site's, by path."""
 
     network: Network
     folder: Path
@@ -153,9 +154,9 @@ class Origin:
 
     def hosts(self) -> dict[str, list[str]]:
         """Return every name with its addresses, for the gateway's `static_hosts`."""
-        bad = dict.fromkeys(BAD, [ORIGIN])
-        closed = dict.fromkeys(CLOSED, [BLOCKED, BLOCKED6])
-        return {name: list(found) for name, found in (GOOD | INWARD | bad | closed).items()}
+        bad = {name: [ORIGIN] for name in BAD}
+        closed = {name: [BLOCKED, BLOCKED6] for name in CLOSED}
+        return GOOD | INWARD | bad | closed
 
 
 @contextlib.contextmanager
@@ -299,7 +300,7 @@ def _answer_oddly(origin: Origin, connection: socket.socket) -> None:
         ):
             head += connection.recv(65536)
     origin.heard.append(head)
-    path = (head.split(b" ") + [b"", b""])[1].decode("latin-1")
+    path = [*head.split(b" "), b"", b""][1].decode("latin-1")
     plain = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
         len(HELLO),
         HELLO.encode(),

@@ -111,7 +111,7 @@ class Gateway:
         return [json.loads(as_line(record)) for record in asyncio.run(read())]
 
     def logged(self, wanted: Callable[[dict[str, Any]], Any], what: str) -> dict[str, Any]:
-        """Wait for a log entry, since ordinary ones are written in batches, and return the newest that fits."""
+        """Return the newest log entry that fits; ordinary ones are written in batches, so wait for it."""
         (row,) = until(lambda: [row for row in self.log() if wanted(row)][-1:], f"in the log: {what}")
         return row
 

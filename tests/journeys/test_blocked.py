@@ -68,7 +68,7 @@ def test_each_group_reads_why_in_words_of_its_own(
 
 
 def test_a_pupil_can_say_that_a_block_is_a_mistake(lab: Lab, tmp_path: Path) -> None:
-    """The button on the page works without JavaScript, and the school finds the request on record (UKF-S13)."""
+    """The button on the page works without JavaScript, and the request is kept (UKF-S13)."""
     with lab.chromium(tmp_path) as browser:
         lab.sit_at("ks2")
         before = lab.total("gateway_reviews_total")

@@ -45,7 +45,7 @@ def test_a_site_that_does_not_answer_gets_a_page_of_ours(lab: Lab, via: Via, sch
 
 @pytest.mark.parametrize("via", BOTH)
 def test_an_attempt_that_no_page_could_answer_is_on_record(lab: Lab, via: Via) -> None:
-    """A device without the school's CA sees a warning instead of the page; the attempt counts all the same."""
+    """A device without the school's CA sees a warning instead of the page; the attempt counts."""
     before = len(_attempts(lab))
     got = lab.curl("https://casino.example/", via=via, trust=False)
     assert (got.code, got.status) == (60, 0)

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def started(own_lab: Lab) -> Iterator[Lab]:
+def started(brief_lab: Lab) -> Lab:
     """A gateway that runs, whatever the test before did to it."""
-    process = own_lab.gateway.process
+    process = brief_lab.gateway.process
     if process is None or process.poll() is not None:
-        own_lab.gateway.start()
-    yield own_lab
+        brief_lab.gateway.start()
+    return brief_lab
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -44,7 +43,7 @@ def check_nothing_is_left(lab: Lab, pids: list[int]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly_whatever_is_going_on(started: Lab, number: signal.Signals) -> None:
-    """Ctrl-C and `systemctl stop` end it at once, amid a download, and leave nothing that hinders the next start."""
+    """Ctrl-C and `systemctl stop` end it amid a download, and leave nothing that hinders the next start."""
     command = ["ip", "netns", "exec", started.network.client, "curl", "-s", "-o", "/dev/null"]
     command += ["-x", f"http://{GATEWAY}:{EXPLICIT}", "http://education.example/slow"]
     pids = [*started.gateway.workers(), started.gateway.process.pid if started.gateway.process else 0]
@@ -68,7 +67,7 @@ def test_what_was_asked_just_before_the_end_is_on_record(started: Lab) -> None:
 
 
 def test_workers_end_when_their_supervisor_is_killed(started: Lab) -> None:
-    """A worker without a supervisor would go on with an old policy, and hold the port against the next start."""
+    """A worker without a supervisor would keep an old policy, and the port against the next start."""
     assert started.gateway.process is not None
     workers = started.gateway.workers()
     os.kill(started.gateway.process.pid, signal.SIGKILL)

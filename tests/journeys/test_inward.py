@@ -26,7 +26,7 @@ SPELLINGS = (
     "[::ffff:7f00:1]",
     "[64:ff9b::7f00:1]",
     "[2002:7f00:1::]",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - what a pupil may try
     "0",
     "localhost",
     "LOCALHOST.",
@@ -91,7 +91,7 @@ def test_no_spelling_of_an_inner_address_leads_inwards(lab: Lab, knocks: list[st
 def test_a_name_that_resolves_to_an_inner_address_leads_nowhere(
     lab: Lab, knocks: list[str], name: str, scheme: str, via: Via
 ) -> None:
-    """Whoever owns a name can point it at 127.0.0.1 (DNS rebinding); the gateway looks where it points (H27)."""
+    """Whoever owns a name can point it at 127.0.0.1 (DNS rebinding), so the gateway looks (H27)."""
     answer = ask(lab, scheme, name, "/", via=via)
     assert answer.status == 403
     row = lab.gateway.record_of(answer.reference)
@@ -123,7 +123,7 @@ def test_the_port_for_redirected_traffic_takes_no_direct_calls(lab: Lab) -> None
 
 
 def test_the_gateways_own_page_is_reached_by_its_name(lab: Lab) -> None:
-    """What refuses every inner address still tells a pupil that filtering is in place, and gives out the CA."""
+    """What refuses every inner address still tells a pupil of the filter, and gives out the CA."""
     got = lab.curl("http://filter.internal/")
     assert got.status == 200
     assert "Hill School" in got.body
