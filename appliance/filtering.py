@@ -150,11 +150,10 @@ class Filtering:
             decisions.append(decision)
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
-        decisions.extend(
-            _refusal(Reason.OWN_NETWORK, because, profile, policy)
-            for url in (request.url, *request.names)
-            if (because := self._reach.refuses(url))
-        )
+        for url in (request.url, *request.names):
+            because = self._reach.refuses(url)
+            if because and not any(decision.floor for decision in decisions):
+                return _refusal(Reason.OWN_NETWORK, because, profile, policy)
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
             decisions.append(_refusal(Reason.PORT, because, profile, policy))

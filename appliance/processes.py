@@ -1,46 +1,30 @@
-"""What each process runs: the supervisor and the worker, from start to end.
+"""What the supervisor process runs, from start to end; `serving` is the worker's.
 
-What lives only here: which tasks run beside each other in a process, and how it ends. Which things they
+What lives only here: the tasks that run beside the workers, and how all of it ends. Which things they
 work with is chosen in `assembly`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 from appliance import assembly
 from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
-from appliance.events.store import EventStore
-from appliance.filtering import Filtering
-from appliance.gateway.addon import GatewayAddon
-from appliance.gateway.ca import Authority
 from appliance.gateway.demo import serve_demo
-from appliance.gateway.door import Doors
-from appliance.gateway.pages import Pages
-from appliance.gateway.reach import GuardedLoop
-from appliance.gateway.site import OwnSite
-from appliance.gateway.tls import SchoolTls, write_roots
-from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
 from appliance.lists.compiler import CompileError
 from appliance.lists.lists import Lists
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
-from appliance.recording import Recorder
-from appliance.settings import Settings
-from appliance.supervisor import READY, Supervisor, claim_ports, go_on
+from appliance.settings import Settings, as_file
+from appliance.supervisor import Supervisor, claim_ports
 
-_STAGES = (
+STAGES = (
     "client_connected",
     "client_disconnected",
     "http_connect",
@@ -56,7 +40,6 @@ _STAGES = (
     "refused_head",
     "connection",
 )
-_DNS_THREADS = 32
 _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
@@ -64,9 +47,12 @@ _REFRESH_SECONDS = 3600.0
 logger = logging.getLogger(__name__)
 
 
-def supervise(loaded: assembly.Loaded, config: Path, ready: Callable[[], None]) -> None:
-    """Run the gateway until SIGINT or SIGTERM; StartError if it cannot start."""
-    _log_to_stderr()
+def supervise(loaded: assembly.Loaded, prepare: Callable[[], None], ready: Callable[[], None]) -> None:
+    """Run the gateway until SIGINT or SIGTERM; StartError, or what `prepare` raises, if it cannot start.
+
+    `prepare` makes what is missing, while the workers load.
+    """
+    log_to_stderr()
     settings = loaded.settings
     addresses = [address for address in (settings.gateway.listen, settings.gateway.transparent) if address]
     claim_ports([*addresses, settings.metrics.listen])
@@ -75,27 +61,22 @@ def supervise(loaded: assembly.Loaded, config: Path, ready: Callable[[], None]) 
     metrics.reloaded()
     endpoint = metrics.serve(*settings.metrics.listen)
     try:
-        asyncio.run(_supervise(loaded, config, metrics, ready))
+        asyncio.run(_supervise(loaded, metrics, prepare, ready))
     finally:
         endpoint.close()
 
 
 async def _supervise(
-    loaded: assembly.Loaded, config: Path, metrics: Metrics, ready: Callable[[], None]
+    loaded: assembly.Loaded, metrics: Metrics, prepare: Callable[[], None], ready: Callable[[], None]
 ) -> None:
     settings = loaded.settings
+    # Workers read a copy: a worker that starts again in the middle of an edit must not stumble over it.
+    running = settings.state / "running.yaml"
+    running.write_text(as_file(settings), encoding="utf-8")
 
     def command(place: int) -> list[str]:
-        arguments = [
-            "run",
-            "worker",
-            "--supervised",
-            "--place",
-            str(place),
-            "--config",
-            str(config.resolve()),
-        ]
-        return [sys.executable, "-m", "appliance", *arguments]
+        options = ["--supervised", "--place", str(place), "--config", str(running.resolve())]
+        return [sys.executable, "-m", "appliance", "run", "worker", *options]
 
     def broken(error: ProblemsError | OSError) -> None:
         metrics.reload_failed()
@@ -107,8 +88,8 @@ async def _supervise(
 
     store = assembly.snapshots(settings)
     lists = assembly.open_lists(settings)
-    _know(metrics, loaded.policy, lists)
-    supervisor = Supervisor(command, settings.worker_count, metrics)
+    know(metrics, loaded.policy, lists)
+    supervisor = Supervisor(command, settings.worker_count, metrics, spare=True)
     await supervisor.run(
         ready,
         lambda: assembly.watch_edits(store, changed, broken),
@@ -116,6 +97,7 @@ async def _supervise(
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
         *([lambda: _demo(settings)] if settings.demo else []),
+        prepare=prepare,
     )
 
 
@@ -132,7 +114,7 @@ async def _list_metrics(policy: Policy, lists: Lists, metrics: Metrics) -> None:
     floor_lists: set[str] = set()
     while True:
         if lists.refresh():
-            _know(metrics, policy, lists)
+            know(metrics, policy, lists)
         status = lists.status()
         for one in status.lists:
             metrics.list_in_force(one.id, one.entries, one.age)
@@ -169,112 +151,16 @@ async def _retire(settings: Settings) -> None:
         await asyncio.sleep(_RETIRE_SECONDS)
 
 
-def work(settings: Settings, *, supervised: bool) -> None:
-    """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve."""
-    _log_to_stderr()
-    quiet_libraries()
-    with asyncio.Runner(loop_factory=GuardedLoop) as runner:
-        runner.run(_work(settings, supervised=supervised))
-
-
-async def _work(settings: Settings, *, supervised: bool) -> None:
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="lookup"))
-    snapshots = assembly.snapshots(settings)
-    policy = snapshots.open(snapshots.current())
-    metrics = Metrics(settings.state / "metrics")
-    lists = assembly.open_lists(settings)
-    events = await EventStore.open(settings.state, metrics)
-    journey = assembly.filtering(settings, policy, lists)
-    worker = _worker(settings, journey, Recorder(events, metrics), metrics)
-    _know(metrics, policy, lists)
-
-    def use(new: Policy) -> None:
-        journey.use(new)
-        _know(metrics, new, lists)
-
-    tasks = [
-        loop.create_task(go_on(lambda: assembly.watch_lists(lists))),
-        loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
-        loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
-    ]
-    _end_on_signals(worker, supervised=supervised)
-    try:
-        await worker.run(lambda: _say_ready(supervised=supervised))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await events.close()
-
-
-def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Worker:
-    loop = asyncio.get_running_loop()
-    reach = assembly.reach(settings)
-    if isinstance(loop, GuardedLoop):
-        loop.reach = reach
-        loop.static_hosts = {name.lower(): found for name, found in settings.gateway.static_hosts.items()}
-    authority = Authority(settings.state / "ca")
-    site = OwnSite(
-        pages=Pages(),
-        filtering=journey,
-        reviews=recorder,
-        school=settings.school.name,
-        own_name=settings.gateway.own_name,
-        ca_pem=authority.certificate_file.read_bytes(),
-        review_key=(settings.state / "keys" / "review.key").read_bytes(),
-    )
-    doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
-    addon = GatewayAddon(
-        filtering=journey,
-        recorder=recorder,
-        metrics=metrics,
-        site=site,
-        reach=reach,
-        doors=doors,
-        deadline=settings.gateway.deadline_seconds,
-    )
-    return Worker(
-        listen=settings.listen,
-        tls=SchoolTls(authority, settings.state / "ca"),
-        doors=doors,
-        addon=addon,
-        roots=write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots),
-        idle=settings.gateway.idle_seconds,
-    )
-
-
-def _end_on_signals(worker: Worker, *, supervised: bool) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, worker.stop)
-    if supervised:
-        # The supervisor holds the other end of our standard input; when it closes, it has gone.
-        loop.add_reader(sys.stdin.fileno(), lambda: _supervisor_gone(worker))
-    else:
-        loop.add_signal_handler(signal.SIGINT, worker.stop)
-
-
-def _supervisor_gone(worker: Worker) -> None:
-    if not os.read(sys.stdin.fileno(), 1):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        worker.stop()
-
-
-def _say_ready(*, supervised: bool) -> None:
-    if supervised:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(f"{READY.decode()}\n")
-            sys.stdout.flush()
-
-
-def _know(metrics: Metrics, policy: Policy, lists: Lists) -> None:
+def know(metrics: Metrics, policy: Policy, lists: Lists) -> None:
+    """Tell the metrics which ids there are: profiles, categories, lists, stages."""
     profiles = {profile for chosen in policy.sets.values() for profile in chosen.profiles}
     status = lists.status()
     known_lists = {one.id for one in status.lists} | {one.id for one in status.floor.lists}
-    metrics.know(profiles=profiles, categories=policy.categories.keys(), lists=known_lists, stages=_STAGES)
+    metrics.know(profiles=profiles, categories=policy.categories.keys(), lists=known_lists, stages=STAGES)
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """Send warnings and worse to stderr, where systemd keeps them."""
     logging.basicConfig(
         level=logging.WARNING, format="appliance: %(levelname)s: %(message)s", stream=sys.stderr
     )

@@ -8,6 +8,7 @@ The environment variable APPLIANCE_STATE moves everything that is written.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
@@ -89,7 +90,12 @@ def _kept(days: dict[str, int | TwoTerms]) -> Retention:
     )
 
 
-type ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address)]
+def _written(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+type ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address), PlainSerializer(_written)]
 type HostName = Annotated[str, BeforeValidator(_host)]
 type IpText = Annotated[str, BeforeValidator(_ip)]
 type NetworkText = Annotated[Network, BeforeValidator(_network)]
@@ -286,6 +292,15 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
             )
             yield document.problem(("identity", "networks", index, "network"), message)
         known.setdefault(one.network, one.group)
+
+
+def as_file(settings: Settings) -> str:
+    """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
+    paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
+    roots = settings.gateway.extra_roots
+    values = settings.model_dump(mode="json") | {"paths": paths}
+    values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None
+    return json.dumps(values, indent=2)  # JSON is YAML as well
 
 
 def _resolved(base: Path, path: Path) -> Path:

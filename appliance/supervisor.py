@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 READY = b"ready"
 """What a worker prints on its standard output once its ports are open."""
 
+GO = b"go\n"
+"""What a worker waits for on its standard input before it serves; until then it only gets ready to."""
+
 CANNOT_START = 2
 """Exit status of a worker that will not start, however often it is tried."""
 
@@ -67,30 +70,58 @@ class _Slot:
 
 
 class Supervisor:
-    """Runs `count` processes, each from `command(index)`, until it is told to stop."""
+    """Runs `count` processes, each from `command(index)`, until it is told to stop.
 
-    def __init__(self, command: Callable[[int], Sequence[str]], count: int, counters: Counters) -> None:
+    With `spare`, one more process is kept that has everything loaded and waits for its word to serve: it
+    takes the place of one that dies, which a new process would need seconds for.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[int], Sequence[str]],
+        count: int,
+        counters: Counters,
+        *,
+        spare: bool = False,
+    ) -> None:
         self._command = command
         self._slots = [_Slot(index) for index in range(count)]
         self._counters = counters
+        self._wants_spare = spare
+        self._spare: asyncio.subprocess.Process | None = None
+        self._taken = asyncio.Event()
+        self._prepared = asyncio.Event()
         self._stopping = asyncio.Event()
         self._fatal = ""
 
-    async def run(self, ready: Callable[[], None], *alongside: Callable[[], Awaitable[None]]) -> None:
+    async def run(
+        self,
+        ready: Callable[[], None],
+        *alongside: Callable[[], Awaitable[None]],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         """Serve until `stop`, or until a worker says that it cannot start (StartError).
 
-        `ready` is called once all workers serve; the coroutines of `alongside` run meanwhile.
+        `prepare` makes what the workers need, while they load; what it raises ends everything and is
+        raised here. `ready` is called once all workers serve; the coroutines of `alongside` run meanwhile.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
-        others = [asyncio.create_task(go_on(start)) for start in alongside]
+        others: list[asyncio.Task[None]] = []
         announce = asyncio.create_task(self._announce(ready))
-        await self._stopping.wait()
-        for task in (*others, announce):
-            task.cancel()
-        await asyncio.gather(*keepers, *others, announce, return_exceptions=True)
+        try:
+            if prepare is not None:
+                await asyncio.to_thread(prepare)
+            self._prepared.set()
+            others += [asyncio.create_task(go_on(start)) for start in alongside]
+            await self._stopping.wait()
+        finally:
+            self.stop()
+            for task in (*others, announce):
+                task.cancel()
+            await asyncio.gather(*keepers, *others, announce, return_exceptions=True)
         if self._fatal:
             raise StartError(self._fatal)
 
@@ -101,6 +132,29 @@ class Supervisor:
     async def _announce(self, ready: Callable[[], None]) -> None:
         await asyncio.gather(*(slot.ready.wait() for slot in self._slots))
         ready()
+        if self._wants_spare:
+            await go_on(self._keep_spare)
+
+    async def _keep_spare(self) -> None:
+        # Only once all serve: loading a spare must not make the first answer later.
+        try:
+            while True:
+                self._taken.clear()
+                self._spare = await self._spawn(len(self._slots))
+                taken = asyncio.create_task(self._taken.wait())
+                ended = asyncio.create_task(self._spare.wait())
+                await asyncio.wait({taken, ended}, return_when=asyncio.FIRST_COMPLETED)
+                taken.cancel()
+                ended.cancel()
+                await asyncio.sleep(_RESTART_SECONDS[-1])
+        finally:
+            if self._spare is not None:
+                await _end(self._spare)
+
+    def _take_spare(self) -> asyncio.subprocess.Process | None:
+        spare, self._spare = self._spare, None
+        self._taken.set()
+        return spare if spare is not None and spare.returncode is None else None
 
     async def _keep(self, slot: _Slot) -> None:
         while not self._stopping.is_set():
@@ -136,15 +190,28 @@ class Supervisor:
 
     async def _start(self, slot: _Slot) -> asyncio.subprocess.Process:
         slot.started = time.monotonic()
+        slot.process = self._take_spare() or await self._spawn(slot.index)
+        if not self._prepared.is_set():
+            stopping = asyncio.create_task(self._stopping.wait())
+            prepared = asyncio.create_task(self._prepared.wait())
+            await asyncio.wait({stopping, prepared}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            prepared.cancel()
+        assert slot.process.stdin is not None  # noqa: S101 - asked for below
+        with contextlib.suppress(ConnectionError):  # it has ended already; that is seen in a moment
+            slot.process.stdin.write(GO)
+            await slot.process.stdin.drain()
+        return slot.process
+
+    async def _spawn(self, place: int) -> asyncio.subprocess.Process:
         # The worker holds our end of its standard input: when we are gone, it ends as well, and does
         # not stand in the way of the next start.
-        slot.process = await asyncio.create_subprocess_exec(
-            *self._command(slot.index),
+        return await asyncio.create_subprocess_exec(
+            *self._command(place),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        return slot.process
 
     async def _until_ready(self, slot: _Slot, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - asked for above

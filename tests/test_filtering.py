@@ -221,7 +221,7 @@ def known_of(journey: Filtering, url: Url) -> Known:
     return journey._lists.lookup(url)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(journeys, requests)
 def test_the_laws_hold_for_any_lists_and_any_policy(journey: Filtering, request: Request) -> None:
     """A floor hit and a refused request never pass, help never stops, and every answer has its reason."""
@@ -254,7 +254,7 @@ def test_the_laws_hold_for_any_lists_and_any_policy(journey: Filtering, request:
             assert decision.blocked
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(journeys, requests)
 def test_more_names_never_open_what_fewer_closed(journey: Filtering, request: Request) -> None:
     """Nobody gets through by presenting a further name: all of them can only close more."""

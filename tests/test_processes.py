@@ -140,47 +140,13 @@ async def test_a_demo_that_cannot_be_served_is_no_reason_to_stop(caplog: pytest.
     assert "the demo site cannot be served" in caplog.text
 
 
-@pytest.mark.parametrize("how", ["terminated", "orphaned"])
-async def test_a_worker_ends_by_signal_and_with_its_supervisor(
-    how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker whose supervisor has gone ends by itself, and leaves its port to the next start."""
-    reading, writing = os.pipe()
-    monkeypatch.setattr(sys, "stdin", os.fdopen(reading, "rb", buffering=0))
-    stopped: list[bool] = []
-    worker: Any = SimpleNamespace(stop=lambda: stopped.append(True))
-    processes._end_on_signals(worker, supervised=True)
-    os.write(writing, b"x")
-    await asyncio.sleep(0.01)
-    assert stopped == []
-    if how == "terminated":
-        os.kill(os.getpid(), signal.SIGTERM)
-    else:
-        os.close(writing)
-    await until(lambda: stopped)
-    loop = asyncio.get_running_loop()
-    loop.remove_signal_handler(signal.SIGTERM)
-    loop.remove_reader(reading)
-    sys.stdin.close()
-    if how == "terminated":
-        os.close(writing)
-
-
-def test_a_supervised_worker_says_when_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
-    """The supervisor learns that the ports are open; a worker alone has nobody to tell."""
-    processes._say_ready(supervised=False)
-    assert capsys.readouterr().out == ""
-    processes._say_ready(supervised=True)
-    assert capsys.readouterr().out == "ready\n"
-
-
 def test_messages_go_to_stderr() -> None:
     """What systemd keeps of the gateway begins at warnings."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     root.handlers.clear()
     try:
-        processes._log_to_stderr()
+        processes.log_to_stderr()
         assert root.level == logging.WARNING
         assert len(root.handlers) == 1
     finally:
@@ -291,8 +257,8 @@ def test_the_gateway_runs_from_start_to_end(gateway: Gateway, tmp_path: Path) ->
     profile.write_text(f"{good}# edited\n", encoding="utf-8")
     wait_for(lambda: gateway.number("gateway_config_last_reload_successful") == 1)
 
+    wait_for(lambda: len(gateway.workers()) == 3)  # two that serve, and one in reserve
     workers = gateway.workers()
-    assert len(workers) == 2
     gateway.process.send_signal(signal.SIGTERM)
     assert gateway.process.wait(20) == 0
     assert gateway.messages.read_text().endswith("appliance: ended\n")

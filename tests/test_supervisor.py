@@ -246,6 +246,70 @@ def test_what_runs_alongside_is_started_again(
     assert calls.count(0) == 1
 
 
+def test_workers_serve_only_when_all_is_prepared() -> None:
+    """Workers load while the lists are compiled, and open no port before they can judge."""
+    events: list[str] = []
+    waits = "sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"
+
+    async def run() -> None:
+        keeper = Supervisor(python(waits), 1, Counters())
+
+        def prepare() -> None:
+            time.sleep(0.1)
+            events.append("served early" if keeper._slots[0].serving else "prepared")
+
+        def ready() -> None:
+            events.append("ready")
+            keeper.stop()
+
+        await keeper.run(ready, prepare=prepare)
+
+    asyncio.run(run())
+    assert events == ["prepared", "ready"]
+
+
+def test_a_preparation_that_fails_ends_everything() -> None:
+    """A list that cannot be compiled is told by whoever started it, and no worker is left waiting."""
+
+    def prepare() -> None:
+        raise ValueError("bad list")
+
+    async def run() -> Supervisor:
+        keeper = Supervisor(python(SERVE), 2, Counters())
+        with pytest.raises(ValueError, match="bad list"):
+            await keeper.run(lambda: None, prepare=prepare)
+        return keeper
+
+    assert not any(alive(pid) for pid in pids(asyncio.run(run())))
+
+
+@pytest.mark.slow
+def test_a_worker_in_reserve_takes_the_place_of_one_that_dies() -> None:
+    """A death costs the moment of a word, not the seconds in which a new process loads."""
+    slow = "time.sleep(0.5); sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"
+    seen: list[int] = []
+
+    async def run() -> None:
+        keeper = Supervisor(python(slow), 1, Counters(), spare=True)
+        task = asyncio.create_task(keeper.run(lambda: None))
+        await until(lambda: keeper._spare)
+        await asyncio.sleep(0.7)
+        assert keeper._spare is not None
+        reserve = keeper._spare.pid
+        seen.extend([*pids(keeper), reserve])
+        os.kill(pids(keeper)[0], signal.SIGKILL)
+        await until(lambda: keeper._slots[0].serving and pids(keeper) == [reserve], 0.4)
+        await until(lambda: keeper._spare)  # and there is another one
+        assert keeper._spare is not None
+        seen.append(keeper._spare.pid)
+        keeper.stop()
+        await task
+
+    asyncio.run(run())
+    assert len(set(seen)) == 3
+    assert not any(map(alive, seen))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything(number: signal.Signals) -> None:
     """Ctrl-C and systemd's stop end all workers, and leave no process behind."""

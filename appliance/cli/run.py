@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from appliance import assembly
+from appliance import assembly, processes
 from appliance.cli.setup import Setup
 from appliance.events.errors import EventsError
 from appliance.gateway.ca import AuthorityError
@@ -33,14 +33,13 @@ def run(context: click.Context) -> int:
         return 0
     setup: Setup = context.obj
     loaded = setup.loaded
-    from appliance import processes  # noqa: PLC0415 - brings mitmproxy: no other verb should wait for it
-
     try:
         with _only_one(loaded.settings.state):
-            assembly.prepare(loaded.settings)
             for note in assembly.notes(loaded):
                 click.echo(f"note: {note}", err=True)
-            processes.supervise(loaded, setup.config, lambda: _announce(loaded.settings))
+            processes.supervise(
+                loaded, lambda: assembly.prepare(loaded.settings), lambda: _announce(loaded.settings)
+            )
     except (StartError, AuthorityError) as error:
         click.echo(f"appliance: {error}", err=True)
         return CANNOT
@@ -55,12 +54,15 @@ def run(context: click.Context) -> int:
 def worker(setup: Setup, *, place: int, supervised: bool) -> int:
     """Start one worker alone, in the foreground (as its own systemd unit does)."""
     settings = setup.settings
-    from appliance import processes  # noqa: PLC0415 - brings mitmproxy: no other verb should wait for it
+    from appliance import serving  # noqa: PLC0415 - brings mitmproxy: no other verb should wait for it
 
     try:
-        if not supervised:
+        if supervised:
+            if not serving.wait_for_go():
+                return 0
+        else:
             assembly.prepare(setup.loaded.settings)
-        processes.work(settings, supervised=supervised)
+        serving.work(settings, supervised=supervised)
     except (WorkerError, AuthorityError, EventsError) as error:
         click.echo(f"appliance: worker {place}: {error}", err=True)
         return CANNOT

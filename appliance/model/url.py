@@ -27,6 +27,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _BARE_HOST = re.compile(r"^(?=[^/]*\.)[\w.-]+(:\d{1,5})?(/\S*)?$")
 _SLASHES = re.compile(rb"/{2,}")
+_UNPRINTABLE = re.compile(rb"[^!-~]|[#%\\]")
 _DOTS = re.compile(r"\.{2,}")
 _BLANK, _DELETE = 0x20, 0x7F  # what lies between is printable
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -163,5 +164,7 @@ def _resolve_dots(path: bytes) -> bytes:
 
 
 def _escape(raw: bytes) -> str:
+    if not _UNPRINTABLE.search(raw):
+        return raw.decode("ascii")
     # A backslash is escaped as well: left as it is, the next reader would take it for a slash.
     return "".join(chr(c) if _BLANK < c < _DELETE and c not in b"#%\\" else f"%{c:02X}" for c in raw)

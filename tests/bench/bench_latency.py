@@ -20,7 +20,7 @@ from tests.bench import states
 from tests.bench.client import Client, Http1, Http2, Way
 from tests.bench.measure import KEPT, Report, percentile, report
 from tests.bench.origin import ADDRESS, HOST, SIZES, Site, plain_mitmproxy, served
-from tests.bench.programs import appliance, configure, cpu_seconds, started, until, workers_of
+from tests.bench.programs import appliance, configure, cpu_seconds, memory, started, until, workers_of
 
 REACH = 1.15
 STRAIGHT, PLAIN, OURS = "straight", "plain mitmproxy", "this gateway"
@@ -72,6 +72,10 @@ def main() -> None:
     with report("latency") as done, _contenders(KEPT / "latency") as contenders:
         found = {kind.name: _measured(kind, contenders) for kind in KINDS}
         _print(done, found)
+        # Encryption is what makes a worker grow: certificates, contexts and buffers of connections.
+        held = [(contender.way.name, memory(contender.pid)) for contender in contenders if contender.pid]
+        rows = [{"way": name, "RSS": each.resident, "PSS": each.shared_fairly} for name, each in held]
+        done.table("Memory of the process after all this (MiB)", rows)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from appliance import assembly
 from appliance.cli.main import run_cli
-from tests.doubles.school import ROOT, configuration
+from tests.doubles.school import ROOT, configuration, load_once
 
 type Output = pytest.CaptureFixture[str]
 KEYS = {"action", "reason", "category", "rule", "list", "profile", "floor", "because"}
@@ -32,6 +32,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def config(state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPLIANCE_STATE", str(state / "state"))
+    monkeypatch.setattr(assembly, "load", load_once)
     return state / "appliance.yaml"
 
 

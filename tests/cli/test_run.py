@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import assembly, processes
+from appliance import assembly, processes, serving
 from appliance.cli import run as verb
 from appliance.cli.main import run_cli
 from appliance.events.errors import EventsError
@@ -14,22 +14,32 @@ from appliance.gateway.ca import AuthorityError
 from appliance.gateway.listen import WorkerError
 from appliance.settings import load_settings
 from appliance.supervisor import StartError
-from tests.doubles.school import ROOT, configuration, edit
+from tests.doubles.school import ROOT, configuration, edit, load_once
 
 type Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a configuration whose preparation does nothing, so that starting is quick."""
     monkeypatch.setattr(assembly, "prepare", lambda _settings: None)
+    shipped = load_once(configuration(tmp_path_factory.getbasetemp()))
+    monkeypatch.setattr(assembly, "load", lambda _path: shipped)
     return configuration(tmp_path)
 
 
 def test_a_clean_run_tells_what_to_try(config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     """A new technician reads where the CA is, the proxy's address and commands to try; notes go to stderr."""
-    monkeypatch.setattr(processes, "supervise", lambda _loaded, _config, ready: ready())
+    prepared: list[object] = []
+    monkeypatch.setattr(assembly, "prepare", prepared.append)
+
+    def supervise(_loaded: object, prepare: Callable[[], None], ready: Callable[[], None]) -> None:
+        prepare()
+        ready()
+
+    monkeypatch.setattr(processes, "supervise", supervise)
     assert run_cli(["run", "--config", str(config)]) == 0
+    assert len(prepared) == 1
     told = capsys.readouterr()
     assert "The gateway of Westways is running. Ctrl-C ends it." in told.out
     assert "127.0.0.1:8080" in told.out
@@ -65,7 +75,7 @@ def test_a_worker_that_cannot_serve_says_why(
         del supervised
         raise error
 
-    monkeypatch.setattr(processes, "work", fail)
+    monkeypatch.setattr(serving, "work", fail)
     assert run_cli(["run", "worker", "--place", "1", "--config", str(config)]) == 2
     assert f"appliance: worker 1: {error}" in capsys.readouterr().err
 
@@ -81,10 +91,17 @@ def test_a_worker_alone_prepares_for_itself(
     def work(_settings: object, *, supervised: bool) -> None:
         done.append(f"work {supervised}")
 
-    monkeypatch.setattr(processes, "work", work)
+    monkeypatch.setattr(serving, "work", work)
+    monkeypatch.setattr(serving, "wait_for_go", lambda: True)
     more = ["--supervised"] if supervised else []
     assert run_cli(["run", "worker", "--config", str(config), *more]) == 0
     assert done == (["prepared"] if prepared else []) + [f"work {supervised}"]
+
+
+def test_a_worker_that_is_not_wanted_ends_quietly(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker in reserve whose supervisor has gone never opens a port."""
+    monkeypatch.setattr(serving, "wait_for_go", lambda: False)
+    assert run_cli(["run", "worker", "--supervised", "--config", str(config)]) == 0
 
 
 def test_two_gateways_do_not_share_a_state(tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+from appliance import assembly
+
+_load = assembly.load  # as it is before any test puts another in its place
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFIGURATION = """\
@@ -43,6 +47,12 @@ def configuration(folder: Path, *, own_files: bool = False, changes: Mapping[str
     path = folder / "appliance.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@cache
+def load_once(path: Path) -> assembly.Loaded:
+    """Load a configuration that no test changes, once for all of them."""
+    return _load(path)
 
 
 def edit(path: Path, old: str, new: str) -> None:

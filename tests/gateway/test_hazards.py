@@ -188,8 +188,8 @@ def test_every_hook_of_ours_fails_closed() -> None:
 
 def test_every_stage_has_its_number() -> None:
     """A fault in any hook is counted under its own name, and not as "other"."""
-    assert our_hooks() - set(processes._STAGES) == set()
-    assert {"refused_head", "connection"} <= set(processes._STAGES)
+    assert our_hooks() - set(processes.STAGES) == set()
+    assert {"refused_head", "connection"} <= set(processes.STAGES)
 
 
 def test_no_body_is_decoded() -> None:

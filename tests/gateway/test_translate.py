@@ -239,7 +239,7 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(requests, tunnels)
 def test_no_bytes_make_the_translation_fail(made: http.Request, through: Tunnel) -> None:
     """A pupil cannot provoke an exception with any header, path or name: all get an answer (H2)."""
@@ -250,7 +250,7 @@ def test_no_bytes_make_the_translation_fail(made: http.Request, through: Tunnel)
     assert isinstance(request.method, str)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(text | st.binary(max_size=300).map(lambda value: value.decode("latin-1")))
 def test_a_host_is_read_or_refused(value: str) -> None:
     """A CONNECT target or SNI of any bytes gives a host or a refusal, and never anything else."""
