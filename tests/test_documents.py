@@ -63,5 +63,5 @@ def test_the_firewall_redirects_to_where_the_gateway_listens() -> None:
     """Two files that name one port differently would leave a school without the web, or without a filter."""
     rules = dict(re.findall(r"^define (\w+_port) = (\d+)", read("deploy/nftables/gateway.nft"), re.MULTILINE))
     gateway = read("deploy/appliance.yaml").partition("\ngateway:")[2]
-    ports = re.findall(r"^  (listen|transparent): \S*:(\d+)$", gateway, re.MULTILINE)[:2]
+    ports = re.findall(r"^  (listen|transparent): \S*:(\d+)\"?$", gateway, re.MULTILINE)[:2]
     assert ports == [("listen", rules["explicit_port"]), ("transparent", rules["transparent_port"])]

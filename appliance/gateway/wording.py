@@ -20,7 +20,7 @@ from appliance.model.category import Category
 from appliance.model.decision import Decision, Reason
 from appliance.model.profile import Audience
 
-REFUSED = frozenset({Reason.MALFORMED, Reason.MISMATCH, Reason.NO_NAME, Reason.PORT, Reason.OWN_NETWORK})
+REFUSED = frozenset({Reason.MALFORMED, Reason.MISMATCH, Reason.PORT, Reason.OWN_NETWORK})
 """Reasons that mean the request cannot be judged, or must not be carried."""
 
 UPSTREAM = frozenset({Reason.UPSTREAM_CERTIFICATE, Reason.UPSTREAM_UNREACHABLE})

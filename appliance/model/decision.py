@@ -37,7 +37,6 @@ class Reason(StrEnum):
     # blocked because it cannot be judged, or must not be reached
     MALFORMED = "malformed"
     MISMATCH = "mismatch"  # SNI, Host and destination name different sites
-    NO_NAME = "no_name"  # encrypted, and no name to judge it by
     PORT = "port"
     OWN_NETWORK = "own_network"  # the gateway is no way to itself or to the LAN
     # blocked because something failed: closed, never open

@@ -22,6 +22,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
         f"{HERE}/test_closed.py::test_an_exception_closes_and_is_told",
         f"{HERE}/test_closed.py::test_where_closing_fails_the_hook_never_completes",
         f"{HERE}/test_addon_closing.py::test_a_judgement_that_fails_closes",
+        f"{HERE}/test_worker.py::test_even_a_failure_to_close_opens_nothing",
         f"{HERE}/test_hazards.py::test_every_hook_of_ours_fails_closed",
     ),
     "H2 a client provokes the exception": (

@@ -4,9 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 from mitmproxy.proxy import events
+from mitmproxy.proxy.layers import http
+from mitmproxy.proxy.layers.http import _http1
 
 from appliance.gateway import heads
-from appliance.gateway.heads import HEAD_LIMIT, HEAD_SECONDS, MALFORMED_MARK, plain_answer
+from appliance.gateway.heads import (
+    ANSWER_HEAD_LIMIT,
+    HEAD_LIMIT,
+    HEAD_SECONDS,
+    MALFORMED_MARK,
+    plain_answer,
+)
 from tests.gateway.playbook import Start
 
 
@@ -100,3 +108,32 @@ def test_a_plain_answer_is_whole(status: int) -> None:
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert f"Content-Length: {len(body)}".encode() in head
     assert b"Connection: close" in head
+
+
+def test_a_site_whose_head_never_ends_gets_our_page(play: Start) -> None:
+    """A hostile site cannot fill the worker's memory with a head; the pupil reads who is at fault."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+    game.receive(b"HTTP/1.1 200 OK\r\nX: ", game.opened[0])
+    for _ in range(3):
+        game.receive(b"a" * (ANSWER_HEAD_LIMIT // 2), game.opened[0])
+    assert game.statuses == [502]
+    assert game.opened[0] in game.closed
+    game.receive(b"GET / HTTP/1.1\r\nHost: bets.example\r\n\r\n")
+    assert game.statuses == [502, 403]
+
+
+def test_a_site_with_long_headers_or_a_long_body_is_read(play: Start) -> None:
+    """Sites that set many cookies work as they do in a browser, and the size of a page does not matter."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\nX: " + b"a" * 200_000 + b"\r\n\r\n"
+    game.receive(head + b"b" * 400_000, game.opened[0])
+    assert game.statuses == [200]
+    assert game.answer.endswith(b"b" * 400_000)
+
+
+def test_our_classes_stand_where_mitmproxy_looks_for_its_own() -> None:
+    """A newer mitmproxy that looks elsewhere would bring its own limits back, which are none."""
+    assert vars(http)["Http1Client"] is heads.GatewayHttp1Client
+    assert vars(_http1)["ChunkedReader"] is heads.TrailerDroppingReader

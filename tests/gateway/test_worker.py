@@ -249,6 +249,26 @@ def test_a_crash_cuts_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyP
     play(scenario, tmp_path)
 
 
+def test_even_a_failure_to_close_opens_nothing(tmp_path: Path) -> None:
+    """When judging and closing both fail, the request stands still: no answer, and no site contacted (H1)."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("close")
+
+    async def scenario(lab: Lab) -> None:
+        lab.bench.lists.broken = RuntimeError("judge")
+        lab.bench.addon.close = fail  # type: ignore[method-assign,assignment]  # the fault that is tested
+        reader, writer = await asyncio.open_connection(HOST, lab.port)
+        writer.write(get(lab, "site.example"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
+        assert lab.bench.metrics.faults == [(Reason.FAULT, "requestheaders")]
+        assert lab.origin.connections == 0
+        writer.close()
+
+    play(scenario, tmp_path)
+
+
 def test_nobody_connects_to_the_transparent_port_itself(tmp_path: Path) -> None:
     """Only redirected connections are taken; anything else would go round in circles (H26)."""
 

@@ -88,7 +88,7 @@ def test_encryption_without_a_name_is_judged_by_what_there_is(lab: Lab, via: Via
     with encrypted(lab, via, "203.0.113.10", None) as inner:
         inner.sendall(b"GET /nameless HTTP/1.1\r\nHost: 203.0.113.10\r\nConnection: close\r\n\r\n")
         got = drain(inner)
-    refused(lab, Answer(int(got.split()[1]), got), "unacceptable", "no_name", "malformed")
+    refused(lab, Answer(int(got.split()[1]), got), "unacceptable", "malformed")
     assert lab.origin.saw("nameless") == []
 
 
