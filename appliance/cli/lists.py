@@ -58,6 +58,9 @@ class Where(Protocol):
         """Age at which the statutory lists are stale."""
 
 
+low_memory = click.option(
+    "--low-memory", is_flag=True, help="Compile in small parts: on a machine with 1 GB; takes longer."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for a program.")
 
 
@@ -82,6 +85,7 @@ def lists() -> None:
     "--format", "chosen", type=click.Choice([f.value for f in Format]), default="auto", show_default=True
 )
 @click.option("--means-suffixes", is_flag=True, help="Take lines such as blogspot.com at their word.")
+@low_memory
 @as_json
 @click.pass_obj
 def import_(
@@ -94,6 +98,7 @@ def import_(
     chosen: str,
     *,
     means_suffixes: bool,
+    low_memory: bool,
     as_json: bool,
 ) -> None:
     """Import a list (a file, an archive or a folder), or a whole collection such as UT1.
@@ -103,23 +108,25 @@ def import_(
     with _readable():
         found = survey_of(path)
         if found.folders and not categories and use == "category":
-            done = _import_collection(where, path, found)
+            done = _import_collection(where, path, found, low_memory=low_memory)
         else:
             _check(where, categories, use)
             name = list_id or list_id_of(path)
             _check_id(name)
             wanted = Wanted(name, title or name, categories, use, Format(chosen), means_suffixes)
-            done = _import_one(where, path, wanted)
+            done = _import_one(where, path, wanted, low_memory=low_memory)
     show.imported(done, Paths(where.state), as_json=as_json)
 
 
 @lists.command("compile")
+@low_memory
 @as_json
 @click.pass_obj
-def compile_(where: Where, *, as_json: bool) -> None:
+def compile_(where: Where, *, low_memory: bool, as_json: bool) -> None:
     """Compile what is new or changed; do nothing where all is current."""
     with _readable():
-        show.compiled(ensure_compiled(where.blocklists, where.state), as_json=as_json)
+        done = ensure_compiled(where.blocklists, where.state, low_memory=low_memory)
+        show.compiled(done, as_json=as_json)
 
 
 @lists.command("lookup")
@@ -175,7 +182,7 @@ def remove(where: Where, address: str, because: str, who: str | None) -> None:
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
 
 
-def _import_collection(where: Where, path: Path, found: Survey) -> Imported:
+def _import_collection(where: Where, path: Path, found: Survey, *, low_memory: bool) -> Imported:
     catalogue = load_catalogue(where.blocklists)
     with _progress(path) as advance:
         return import_tree(
@@ -184,26 +191,26 @@ def _import_collection(where: Where, path: Path, found: Survey) -> Imported:
             catalogue,
             Paths(where.state),
             now=datetime.now(UTC),
-            compile_all=lambda: _compile(where),
+            compile_all=lambda: _compile(where, low_memory=low_memory),
             progress=advance,
         )
 
 
-def _import_one(where: Where, path: Path, wanted: Wanted) -> Imported:
+def _import_one(where: Where, path: Path, wanted: Wanted, *, low_memory: bool) -> Imported:
     with _progress(path) as advance:
         return import_list(
             path,
             wanted,
             Paths(where.state),
             now=datetime.now(UTC),
-            compile_all=lambda: _compile(where),
+            compile_all=lambda: _compile(where, low_memory=low_memory),
             progress=advance,
         )
 
 
-def _compile(where: Where) -> Compiled:
+def _compile(where: Where, *, low_memory: bool) -> Compiled:
     click.echo("Compiling the lists ...", err=True)
-    return ensure_compiled(where.blocklists, where.state)
+    return ensure_compiled(where.blocklists, where.state, low_memory=low_memory)
 
 
 def _check(where: Where, categories: tuple[str, ...], use: str) -> None:

@@ -24,16 +24,17 @@ from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
 from appliance.lists.lock import lock_floor
 from appliance.lists.locked import Manifest, manifest_of
+from appliance.lists.merging import Keys
 from appliance.lists.paths import Paths, alone, replacing
 from appliance.lists.reading import Reader
 from appliance.lists.store import Store, StoreError
-from appliance.lists.table import Contents, Info, KeyFile, Keys, Table, TableError, write_table
+from appliance.lists.table import Contents, Info, KeyFile, Table, TableError, write_table
 from appliance.lists.unpack import SourceError, members
 from appliance.model.url import Url, UrlRefusedError, parse_typed
 
 REFUSED = 2
 """Exit status of the child when it says why it cannot compile."""
-FORMAT = b"4"
+FORMAT = b"5"
 """Changes when the same sources compile to other keys, so that old tables are made anew."""
 
 
@@ -56,26 +57,33 @@ class Compiled:
 
 
 def ensure_compiled(
-    blocklists: Path, state: Path, *, child: bool = True, now: Callable[[], float] = time.time
+    blocklists: Path,
+    state: Path,
+    *,
+    child: bool = True,
+    low_memory: bool = False,
+    now: Callable[[], float] = time.time,
 ) -> Compiled:
     """Compile what is new or changed since the last compile, and return what is in force.
 
     `blocklists` is the folder of the catalogue, `state` the folder that is written to. Another
-    process that does the same is waited for. The development floor is made anew each time, since
-    it has no supplier whose date could age. Raises `CompileError`, or `ProblemsError` for the
+    process that does the same is waited for. `low_memory` takes longer, and less memory. The
+    development floor is made anew each time, since it has no supplier whose date could age. Raises `CompileError`, or `ProblemsError` for the
     catalogue; whatever was compiled before then stays in force.
     """
     if child and not _is_current(blocklists, Paths(state)):
-        return _in_child(blocklists, state, now())
-    return compile_lists(blocklists, state, now())  # where all is current, no process is worth its start
+        return _in_child(blocklists, state, now(), low_memory=low_memory)
+    return compile_lists(
+        blocklists, state, now(), low_memory=low_memory
+    )  # where all is current, no process is worth its start
 
 
-def compile_lists(blocklists: Path, state: Path, now: float) -> Compiled:
+def compile_lists(blocklists: Path, state: Path, now: float, *, low_memory: bool = False) -> Compiled:
     """Do the same in this process; `now` is seconds since 1970."""
     paths = Paths(state)
     try:
         with alone(paths):
-            return _compile(blocklists, paths, now)
+            return _compile(blocklists, paths, now, low_memory=low_memory)
     except (SourceError, StoreError, NotAListError, UrlRefusedError, EntryRefusedError) as error:
         raise CompileError(str(error)) from error
     except OSError as error:
@@ -88,12 +96,13 @@ def help_addresses(blocklists: Path) -> list[tuple[str, Url]]:
     return [(line.id, parse_typed(address)) for line in lines for address in line.addresses]
 
 
-def _in_child(blocklists: Path, state: Path, now: float) -> Compiled:
+def _in_child(blocklists: Path, state: Path, now: float, *, low_memory: bool) -> Compiled:
     load_catalogue(blocklists)  # its problems are told by this process, with all their places
     load_help(blocklists)
     package = Path(appliance.__file__).parent.parent
     done = subprocess.run(  # noqa: S603 - this interpreter and this module, arguments without a shell
-        [sys.executable, "-m", "appliance.lists.compiler", str(blocklists), str(state), repr(now)],
+        [sys.executable, "-m", "appliance.lists.compiler", str(blocklists), str(state), repr(now)]
+        + ["low-memory"] * low_memory,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(package), *_python_path())))},
         capture_output=True,
         text=True,
@@ -120,9 +129,9 @@ def _python_path() -> tuple[str, ...]:
 
 def main(arguments: list[str]) -> int:
     """Compile as a child process does: say what was done as JSON, or why not, and return the status."""
-    blocklists, state, now = arguments
+    blocklists, state, now, *how = arguments
     try:
-        done = compile_lists(Path(blocklists), Path(state), float(now))
+        done = compile_lists(Path(blocklists), Path(state), float(now), low_memory="low-memory" in how)
     except (CompileError, ProblemsError) as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
@@ -130,12 +139,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _compile(blocklists: Path, paths: Paths, now: float) -> Compiled:
+def _compile(blocklists: Path, paths: Paths, now: float, *, low_memory: bool) -> Compiled:
     catalogue = load_catalogue(blocklists)
     store = Store(paths)
     inputs = _fingerprint(blocklists, catalogue, store)
     current = _current(paths, inputs)
-    contents = current or _table(blocklists, paths, catalogue, store, now, inputs)
+    contents = current or write_table(
+        paths.table, _sources(blocklists, paths, catalogue, store), now, inputs, low_memory=low_memory
+    )
     sources = [(entry, blocklists / entry.source) for entry in catalogue.floor]
     floor = lock_floor(sources, [url for _, url in help_addresses(blocklists)], paths, now)
     store.tidy()
@@ -159,12 +170,9 @@ def _current(paths: Paths, inputs: str) -> Contents | None:
     return contents if contents.inputs == inputs else None
 
 
-def _table(
-    blocklists: Path, paths: Paths, catalogue: Catalogue, store: Store, now: float, inputs: str
-) -> Contents:
+def _sources(blocklists: Path, paths: Paths, catalogue: Catalogue, store: Store) -> list[tuple[Info, Keys]]:
     lists: list[tuple[Info, Keys]] = [_shipped(blocklists, paths, entry) for entry in catalogue.lists]
-    lists += [(meta.info(), KeyFile(store.keys_of(meta))) for meta in store.all()]
-    return write_table(paths.table, lists, now, inputs)
+    return lists + [(meta.info(), KeyFile(store.keys_of(meta))) for meta in store.all()]
 
 
 def _fingerprint(blocklists: Path, catalogue: Catalogue, store: Store) -> str:
@@ -180,7 +188,7 @@ class _Memory(list[str]):
     """Keys of a small list that ships, in memory; written to as to a file."""
 
     def write(self, text: str) -> None:
-        self.append(text[:-1])
+        self.extend(text[:-1].split("\n"))
 
 
 def _shipped(blocklists: Path, paths: Paths, entry: ListEntry) -> tuple[Info, Keys]:

@@ -19,11 +19,11 @@ from appliance.model.url import Address, Url, UrlRefusedError, canonical_path, p
 BOUNDARIES = "/?&;"
 """A listed path ends where the address's path has one of these, so `/pay` does not cover `/payroll`."""
 
-_PLAIN = r"(?=.{1,253}$)(?:(?!xn--)[a-z0-9_-]{1,63}+\.)++(?!xn--)[a-z][a-z0-9-]{1,62}+"
-PLAIN_NAME = re.compile(_PLAIN)
-"""A name that a browser takes as it stands; nearly every line of nearly every list is one."""
-PLAIN_LINE = re.compile(rf"^{_PLAIN}$", re.MULTILINE)
-"""The same, for each line of a text that has nothing else on it."""
+LONGEST_NAME = 253
+"""Characters of a host name (RFC 1035)."""
+PLAIN = r"(?:(?!xn--)[a-z0-9_-]{1,63}+\.)++(?!xn--)[a-z][a-z0-9-]{1,62}+"
+"""A name that a browser takes as it stands, unless it is too long; nearly every line of a list is one."""
+_PLAIN_NAME = re.compile(PLAIN)
 
 _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 _BROADEST = {4: 8, 6: 16}
@@ -44,7 +44,9 @@ def key_of(text: str) -> str:
 
     A listed name covers its sub-domains. Raises `EntryRefusedError`.
     """
-    if PLAIN_NAME.fullmatch(text):  # so that millions of lines do not cost a URL parse each
+    if len(text) <= LONGEST_NAME and _PLAIN_NAME.fullmatch(
+        text
+    ):  # so that millions of lines do not cost a URL parse each
         return ".".join(text.split(".")[::-1]) + "."
     try:
         return _key_of_other(text)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import re2
 
 from appliance.lists.entries import base_key, covers, host_key, listed_path, shown
+from appliance.lists.merging import HAS_URLS
 from appliance.lists.reading import expression_options
-from appliance.lists.table import HAS_URLS, Table
+from appliance.lists.table import Table
 from appliance.model.known import Match, Use
 from appliance.model.url import Url
 

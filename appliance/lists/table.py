@@ -1,40 +1,37 @@
 """One compiled file that every worker maps: from a key to the lists that hold it.
 
-What lives only here: the layout of the table file. It is a marisa trie of all keys, then for
-each key's number the number of a set of lists, then the sets and lists themselves as JSON, then
-a footer. The trie and the numbers are read where they lie in the page cache, so ten workers
-hold one copy.
+What lives only here: the layout of the table file. It is a marisa trie of all keys (or several,
+each of its own keys, where it was made with little memory), then for each key's number the number
+of a set of lists, then the sets and lists themselves as JSON, then a footer. The tries and the
+numbers are read where they lie in the page cache, so ten workers hold one copy.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import ipaddress
 import json
 import mmap
 import struct
+import tempfile
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any
 
 import marisa_trie
 
-from appliance.lists.formats_line import EXCEPTION, EXPRESSION
+from appliance.lists.merging import Keys, Sets, Special, merge, part_of, special, split
 from appliance.lists.paths import replacing
 
-_MAGIC = b"LISTS\x00v1"
-_FOOTER = struct.Struct("<QQQQcI8s")  # trie bytes, keys, start of numbers, start of JSON, width, CRC, magic
+_MAGIC = b"LISTS\x00v2"
+_FOOTER = struct.Struct("<QI8s")  # start of JSON, CRC, magic
+_PARTS = 8
+"""Of a table that is made with little memory: one part at a time."""
 _CHUNK = 1 << 20
 _ALIGNED = 8
-_LEVELS = 1
-"""Of the trie: each more saves a byte or less a name, and costs a third of the speed."""
-_MARKS = EXPRESSION[0] + EXCEPTION[0]
-
-HAS_URLS = -1
-"""A member of a key's set that is no list: some list has URLs on this host."""
 
 
 class TableError(ValueError):
@@ -73,13 +70,6 @@ class Contents:
     expressions: tuple[tuple[int, str], ...] = ()
 
 
-class Keys(Protocol):
-    """One list's keys; iterated more than once."""
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield each key (doubles allowed), without a line end."""
-
-
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """The keys of one list in a file, one a line."""
@@ -88,112 +78,73 @@ class KeyFile:
 
     def __iter__(self) -> Iterator[str]:
         with self.path.open(encoding="ascii", newline="\n") as file:
-            for line in file:
-                yield line[:-1]
+            while block := file.read(_CHUNK):
+                yield from (block + file.readline()).removesuffix("\n").split("\n")
 
 
-@dataclass(slots=True)
-class _Sets:
-    """Numbers the sets of lists as they turn up: few, since lists overlap in few ways."""
-
-    sets: list[tuple[int, ...]] = field(default_factory=lambda: [()])
-    numbers: dict[tuple[int, ...], int] = field(default_factory=lambda: {(): 0})
-
-    def with_one(self, number: int, member: int) -> int:
-        """Return the number of the set `number` with `member` added."""
-        old = self.sets[number]
-        if member in old:
-            return number
-        new = tuple(sorted((*old, member)))
-        if new not in self.numbers:
-            self.numbers[new] = len(self.sets)
-            self.sets.append(new)
-        return self.numbers[new]
-
-
-def write_table(path: Path, lists: Sequence[tuple[Info, Keys]], compiled_at: float, inputs: str) -> Contents:
+def write_table(
+    path: Path,
+    lists: Sequence[tuple[Info, Keys]],
+    compiled_at: float,
+    inputs: str,
+    *,
+    low_memory: bool = False,
+) -> Contents:
     """Compile `lists` into `path`, which is replaced when the new table is whole.
 
     `compiled_at` is seconds since 1970, `inputs` a fingerprint of the sources. The same arguments
-    give the same bytes. Needs about 110 bytes of memory a key.
+    give the same bytes. Needs about 110 bytes of memory a key; with `low_memory` an eighth of
+    that, and twice the time.
     """
-    special: list[tuple[int, str]] = []
-    trie = marisa_trie.Trie(_all_keys(lists, special), num_tries=_LEVELS)
-    infos, shadows = _with_shadows([info for info, _ in lists], special)
-    numbers, sets = _numbered(trie, [*((index, keys) for index, (_, keys) in enumerate(lists)), *shadows])
-    expressions = tuple(
-        (index, key[len(EXPRESSION) :]) for index, key in special if key.startswith(EXPRESSION)
-    )
-    contents = Contents(compiled_at, inputs, infos, tuple(sets.sets), expressions)
-    with replacing(path) as file:
-        _write(file, path, trie, numbers, contents)
+    keys = [keys for _, keys in lists]
+    infos = [info for info, _ in lists]
+    found = special(keys)
+    largest = max(range(len(infos)), key=lambda at: infos[at].entries, default=0)
+    back = list(found.taken_back.values())
+    with replacing(path) as file, _parts(path, [*keys, *back], low_memory=low_memory) as parts:
+        sets, places, numbers = Sets(), [], []
+        for part in parts:
+            trie, numbered = merge(part[: len(keys)], part[len(keys) :], found.with_urls, largest, sets)
+            places.append((file.tell(), len(trie)))
+            numbers.append(numbered)
+            _write_trie(file, path, trie)
+            del trie  # before the next one is made
+        contents = Contents(
+            compiled_at,
+            inputs,
+            (*infos, *_shadows(infos, found)),
+            tuple(sets.sets),
+            tuple(found.expressions),
+        )
+        _write_rest(file, contents, places, numbers)
     return contents
 
 
-type _Members = list[tuple[int, Iterable[str]]]
+@contextlib.contextmanager
+def _parts(path: Path, lists: Sequence[Keys], *, low_memory: bool) -> Iterator[Sequence[Sequence[Keys]]]:
+    """Yield the lists whole, or their shares of each part, in files beside the table."""
+    if not low_memory:
+        yield [lists]
+        return
+    with tempfile.TemporaryDirectory(prefix=".parts-", dir=path.parent) as folder:
+        shares: list[list[Keys]] = [[] for _ in range(_PARTS)]
+        for at, keys in enumerate(lists):
+            paths = [Path(folder) / f"{at}-{part}" for part in range(_PARTS)]
+            with contextlib.ExitStack() as stack:
+                split(keys, [stack.enter_context(file.open("w", encoding="ascii")) for file in paths])
+            for share, file in zip(shares, paths, strict=True):
+                share.append(KeyFile(file))
+        yield shares
 
 
-def _all_keys(lists: Sequence[tuple[Info, Keys]], special: list[tuple[int, str]]) -> Iterator[str]:
-    """Yield the keys of the trie; add exceptions and expressions, with their list, to `special`."""
-    for index, (_, keys) in enumerate(lists):
-        for key in keys:
-            if key[0] in _MARKS:
-                special.append((index, key))
-                if key[0] == _MARKS[0]:
-                    continue
-                key = key[len(EXCEPTION) :]  # noqa: PLW2901 - an exception is looked up like any entry
-            yield key
-            if _is_url(key):
-                yield _host_of(key)
-
-
-def _with_shadows(infos: list[Info], special: list[tuple[int, str]]) -> tuple[tuple[Info, ...], _Members]:
-    """Give each list that takes entries back a shadow list that holds those."""
-    taken_back: dict[int, list[str]] = {}
-    for index, key in special:
-        if key.startswith(EXCEPTION):
-            taken_back.setdefault(index, []).append(key[len(EXCEPTION) :])
-    members: _Members = []
-    for index, keys in taken_back.items():
+def _shadows(infos: list[Info], found: Special) -> Iterator[Info]:
+    """Yield for each list that takes entries back a shadow list that holds those."""
+    for index in found.taken_back:
         info = infos[index]
-        members.append((len(infos), keys))
-        infos.append(Info(info.id, info.title, info.version, (), info.use, excepts=index))
-    return tuple(infos), members
+        yield Info(info.id, info.title, info.version, (), info.use, excepts=index)
 
 
-def _is_url(key: str) -> bool:
-    return "/" in key and key[1] != "/"  # the key of a network has its slash second
-
-
-def _host_of(key: str) -> str:
-    base = key.partition("/")[0]
-    if base[0] != "=":
-        return base
-    ip = ipaddress.ip_address(base[1:-1])
-    return f"{ip.version}/{int(ip):0{ip.max_prefixlen}b}"
-
-
-def _numbered(trie: marisa_trie.Trie, members: _Members) -> tuple[array[int], _Sets]:
-    sets = _Sets()
-    numbers = array("I", bytes(4 * len(trie)))
-    key_id = trie.key_id
-    for index, keys in members:
-        first = sets.with_one(0, index)
-        for key in keys:
-            if key[0] in _MARKS:
-                continue
-            at = key_id(key)
-            old = numbers[at]
-            numbers[at] = sets.with_one(old, index) if old else first
-            if "/" in key and _is_url(key):
-                at = key_id(_host_of(key))
-                numbers[at] = sets.with_one(numbers[at], HAS_URLS)
-    return numbers, sets
-
-
-def _write(
-    file: IO[bytes], path: Path, trie: marisa_trie.Trie, numbers: array[int], contents: Contents
-) -> None:
+def _write_trie(file: IO[bytes], path: Path, trie: marisa_trie.Trie) -> None:
     draft = path.with_name(f".{path.name}.trie")
     try:
         _save(trie, draft)
@@ -202,20 +153,25 @@ def _write(
                 file.write(chunk)
     finally:
         draft.unlink(missing_ok=True)
-    size = file.tell()
-    file.write(bytes(-size % _ALIGNED))
+    file.write(bytes(-file.tell() % _ALIGNED))
+
+
+def _write_rest(
+    file: IO[bytes], contents: Contents, places: list[tuple[int, int]], numbers: list[array[int]]
+) -> None:
     at_numbers = file.tell()
-    narrow = len(contents.sets) <= 0xFFFF  # noqa: PLR2004 - what two bytes hold
-    file.write((array("H", numbers) if narrow else numbers).tobytes())
+    width = "H" if len(contents.sets) <= 0xFFFF else "I"  # noqa: PLR2004 - what two bytes hold
+    for part in numbers:
+        file.write((part if width == "I" else array("H", part)).tobytes())
     at_json = file.tell()
-    file.write(json.dumps(asdict(contents), separators=(",", ":")).encode())
+    tables = {"width": width, "numbers": at_numbers, "parts": places}
+    file.write(json.dumps(asdict(contents) | {"layout": tables}, separators=(",", ":")).encode())
     file.flush()
     file.seek(0)
     crc = 0
     while chunk := file.read(_CHUNK):
         crc = zlib.crc32(chunk, crc)
-    width = b"H" if narrow else b"I"
-    file.write(_FOOTER.pack(size, len(trie), at_numbers, at_json, width, crc, _MAGIC))
+    file.write(_FOOTER.pack(at_json, crc, _MAGIC))
 
 
 def _save(trie: marisa_trie.Trie, draft: Path) -> None:
@@ -236,42 +192,45 @@ class Table:
         except (OSError, ValueError) as error:
             raise TableError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from error
         view = memoryview(self._map)
-        size, keys, at_numbers, at_json, width = self._checked(path, view)
-        self._trie = marisa_trie.Trie().map(self._map)
-        if len(self._trie) != keys:
-            raise TableError(f"{path.name}: holds {len(self._trie)} keys instead of {keys}")
-        if width == b"H":
-            self._numbers = view[at_numbers : at_numbers + 2 * keys].cast("H")
-        else:
-            self._numbers = view[at_numbers : at_numbers + 4 * keys].cast("I")
-        self.contents = _contents(bytes(view[at_json : -_FOOTER.size]))
+        data = self._checked(path, view)
+        layout = data.pop("layout")
+        self.contents = _contents(data)
         self.sets = self.contents.sets
         self.size = len(view)
-        self.trie_size = size
+        self._parts: list[tuple[marisa_trie.Trie, memoryview[int]]] = []
+        at = layout["numbers"]
+        for start, keys in layout["parts"]:
+            trie = marisa_trie.Trie().map(view[start:])
+            if len(trie) != keys:
+                raise TableError(f"{path.name}: holds {len(trie)} keys instead of {keys}")
+            end = at + keys * struct.calcsize(layout["width"])
+            self._parts.append((trie, view[at:end].cast(layout["width"])))
+            at = end
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return sum(len(numbers) for _, numbers in self._parts)
 
     def prefixes(self, key: str) -> list[tuple[str, tuple[int, ...]]]:
         """Return each key of the table that is a prefix of `key`, shortest first, with its lists."""
-        numbers, sets = self._numbers, self.sets
-        return [(found, sets[numbers[at]]) for found, at in self._trie.iter_prefixes_with_ids(key)]
+        parts, sets = self._parts, self.sets
+        trie, numbers = parts[0 if len(parts) == 1 else max(0, part_of(key, len(parts)))]
+        return [(found, sets[numbers[at]]) for found, at in trie.iter_prefixes_with_ids(key)]
 
     @staticmethod
-    def _checked(path: Path, view: memoryview) -> tuple[int, int, int, int, bytes]:
+    def _checked(path: Path, view: memoryview) -> dict[str, Any]:
         if len(view) < _FOOTER.size:
             raise TableError(f"{path.name}: too short")
         body, footer = view[: -_FOOTER.size], view[-_FOOTER.size :]
-        size, keys, at_numbers, at_json, width, crc, magic = _FOOTER.unpack(footer)
+        at_json, crc, magic = _FOOTER.unpack(footer)
         if magic != _MAGIC:
             raise TableError(f"{path.name}: not a table of this version")
         if zlib.crc32(body) != crc:
             raise TableError(f"{path.name}: damaged")
-        return size, keys, at_numbers, at_json, width
+        data: dict[str, Any] = json.loads(bytes(body[at_json:]))
+        return data
 
 
-def _contents(raw: bytes) -> Contents:
-    data = json.loads(raw)
+def _contents(data: dict[str, Any]) -> Contents:
     lists = (
         {**info, "categories": tuple(info["categories"]), "usage": tuple(info["usage"])}
         for info in data["lists"]

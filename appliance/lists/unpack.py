@@ -31,6 +31,7 @@ LONGEST_LINE = 16_384
 type Progress = Callable[[int], None]
 """Is told how many more bytes of the source have been read."""
 
+_BLOCK = 1 << 16
 _TAR_MAGIC = slice(257, 262)
 _PACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes] | io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
@@ -74,29 +75,54 @@ def members(path: Path, progress: Progress | None = None) -> Iterator[Member]:
 
 
 def decoded(raw: IO[bytes], name: str = "list") -> Iterator[str]:
-    """Yield the lines of a byte stream: UTF-8 with or without its mark, UTF-16, else Latin-1.
+    """Yield the lines of a byte stream, without their ends.
 
-    CRLF, CR and a missing last line end are all the same. A line over `LONGEST_LINE` comes as a
-    NUL character alone, which no entry may hold.
+    Text is UTF-8 with or without its mark, UTF-16, else Latin-1. CRLF, CR and a missing last
+    line end are all the same. A line over `LONGEST_LINE` comes as a NUL character alone, which no entry may hold.
     """
     buffered = _buffered(_Limited(raw, name))
-    wide = buffered.peek(2)[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
-    text = io.TextIOWrapper(
-        buffered, "utf-16" if wide else "utf-8-sig", "replace" if wide else "surrogateescape"
-    )
+    head = buffered.peek(3)
+    if head[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+        yield from _by_line(io.TextIOWrapper(buffered, "utf-16", "replace"))
+        return
+    if head.startswith(codecs.BOM_UTF8):
+        buffered.read(len(codecs.BOM_UTF8))
+    # Whole blocks at a time: of millions of lines, each would else cost more here than where it is read.
+    while block := buffered.read(_BLOCK):
+        if block[-1:] != b"\n":
+            block += buffered.readline(LONGEST_LINE)
+        if block[-1:] == b"\n" or len(block) < _BLOCK:
+            yield from _lines(block)
+        else:  # a line without end, or the line ends of old: line by line, with bounded memory
+            left = _Joined(block, buffered)
+            yield from _by_line(io.TextIOWrapper(_buffered(left), "utf-8", "surrogateescape"))
+
+
+def _lines(block: bytes) -> Iterator[str]:
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = block.decode("utf-8", "surrogateescape")
+    lines = text.removesuffix("\n").split("\n")
+    if len(max(lines, key=len)) > LONGEST_LINE:
+        lines = [line if len(line) <= LONGEST_LINE else "\0" for line in lines]
+    return iter(lines) if text.isascii() else map(_as_latin1, lines)
+
+
+def _by_line(text: io.TextIOWrapper) -> Iterator[str]:
     readline = text.readline
     while line := readline(LONGEST_LINE):
         if line[-1] != "\n" and len(line) == LONGEST_LINE:
             while (more := readline(LONGEST_LINE)) and more[-1] != "\n":
                 pass
             yield "\0"
-        elif line.isascii():
-            yield line
         else:
-            yield _as_latin1(line)
+            yield _as_latin1(line.removesuffix("\n"))
 
 
 def _as_latin1(line: str) -> str:
+    """Return `line` as it was meant: what is no UTF-8 is Latin-1."""
+    if line.isascii():
+        return line
     try:
         line.encode()
     except UnicodeEncodeError:
@@ -181,6 +207,23 @@ class _Limited(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             raise SourceError(f"{self._name}: larger than {MOST_BYTES >> 20} MB when unpacked")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Joined(io.RawIOBase):
+    """A stream that begins with bytes which were read from it already."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # the base class speaks of any buffer; a reader passes this one
+        data = self._head[: len(buffer)] or self._rest.read(len(buffer))
+        self._head = self._head[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
 

@@ -6,11 +6,15 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from appliance.lists.table import HAS_URLS, Info, Table, TableError, write_table
+from appliance.lists.merging import HAS_URLS
+from appliance.lists.table import Info, Table, TableError, write_table
 
 
 def _info(name: str) -> Info:
@@ -53,6 +57,23 @@ def test_same_lists_same_bytes(path: Path, tmp_path: Path) -> None:
     """A compile is deterministic, so that two machines can compare their tables."""
     write_table(tmp_path / "again.bin", LISTS, 5.0, "inputs")
     assert (tmp_path / "again.bin").read_bytes() == path.read_bytes()
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), min_size=2, max_size=4).map(".".join).map("{}.".format)),
+    st.sampled_from(["a.b.", "a.b.c.", "c.", "a.b./x", "=::1./x", "4/11"]),
+)
+def test_little_memory_same_answers(keys: list[str], one: str) -> None:
+    """A table that was made in parts answers as one that was made at once."""
+    lists = [(_info("a"), [*keys, one]), (_info("b"), [*keys[1::2], f"@@{one}"])]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, parts = Path(folder) / "whole", Path(folder) / "parts"
+        write_table(whole, lists, 0.0, "")
+        write_table(parts, lists, 0.0, "", low_memory=True)
+        assert sorted(path.name for path in Path(folder).iterdir()) == ["parts", "whole"]
+        tables = Table(whole), Table(parts)
+    for key in (*keys, one, "a.b.c.a.", "c.a.a.", "c.", "c./x", "a.b./x/y", "=::1./x/y.z", "4/110"):
+        assert tables[0].prefixes(key) == tables[1].prefixes(key)
 
 
 def test_an_empty_table_works(tmp_path: Path) -> None:
