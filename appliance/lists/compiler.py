@@ -68,8 +68,8 @@ def ensure_compiled(
 
     `blocklists` is the folder of the catalogue, `state` the folder that is written to. Another
     process that does the same is waited for. `low_memory` takes longer, and less memory. The
-    development floor is made anew each time, since it has no supplier whose date could age. Raises `CompileError`, or `ProblemsError` for the
-    catalogue; whatever was compiled before then stays in force.
+    development floor is made anew each time, since it has no supplier whose date
+    could age. Raises `CompileError`, or `ProblemsError` for the catalogue; whatever was compiled before then stays in force.
     """
     if child and not _is_current(blocklists, Paths(state)):
         return _in_child(blocklists, state, now(), low_memory=low_memory)

@@ -43,6 +43,7 @@ class Finder:
         self._excepting = frozenset(at for at, info in enumerate(self._lists) if info.excepts >= 0)
         self._patterns = table.contents.expressions if table is not None else ()
         self._set = _compiled([pattern for _, pattern in self._patterns])
+        self._asked: tuple[Url | None, list[Hit]] = (None, [])
 
     def find(self, url: Url) -> tuple[Match, ...]:
         """Return a match for each list that names the address, with its most specific entry."""
@@ -63,7 +64,7 @@ class Finder:
 
     def expresses(self, url: Url) -> bool:
         """Tell whether a regular expression of some list names the address."""
-        return self._set is not None and bool(self._set.Match(url.host + listed_path(url)))
+        return self._set is not None and bool(self._expressions(url))
 
     def _remember(self, url: Url, table: Table) -> _Host:
         if len(self._hosts) >= MOST_HOSTS:
@@ -94,8 +95,12 @@ class Finder:
     def _expressions(self, url: Url) -> list[Hit]:
         if self._set is None:
             return []
-        found = self._set.Match(url.host + listed_path(url)) or ()
-        return [(self._patterns[at][0], self._patterns[at][1]) for at in found]
+        asked, hits = self._asked  # one look-up asks up to three times, and each costs as much as the rest
+        if asked is not url:
+            found = self._set.Match(url.host + listed_path(url)) or ()
+            hits = [self._patterns[at] for at in found]
+            self._asked = (url, hits)
+        return hits
 
     def _matches(self, hits: list[Hit]) -> tuple[Match, ...]:
         """Make one match a list, of its longest entry; a list that takes the address back is left out."""

@@ -78,7 +78,8 @@ def decoded(raw: IO[bytes], name: str = "list") -> Iterator[str]:
     """Yield the lines of a byte stream, without their ends.
 
     Text is UTF-8 with or without its mark, UTF-16, else Latin-1. CRLF, CR and a missing last
-    line end are all the same. A line over `LONGEST_LINE` comes as a NUL character alone, which no entry may hold.
+    line end are all the same. A line over `LONGEST_LINE` comes as a NUL character alone,
+    which no entry may hold.
     """
     buffered = _buffered(_Limited(raw, name))
     head = buffered.peek(3)

@@ -106,9 +106,13 @@ def canonical_path(url: Url) -> str:
     are folded, and what is not printable ASCII is escaped once: so `/%2e%2e//a%2541`
     and `/aA` meet. The query keeps its text apart from the unescaping.
     """
-    path = _SLASHES.sub(b"/", _resolve_dots(_unescape(url.path)))
-    text = _escape(path)
-    return f"{text}?{_escape(_unescape(url.query))}" if url.query else text
+    text = url.path
+    if not _is_canonical(text) or "//" in text or "/." in text or text[:1] != "/":
+        text = _escape(_SLASHES.sub(b"/", _resolve_dots(_unescape(text))))
+    if not url.query:
+        return text
+    query = url.query if _is_canonical(url.query) else _escape(_unescape(url.query))
+    return f"{text}?{query}"
 
 
 def embedded_ipv4(ip: Address) -> Address:
@@ -137,6 +141,11 @@ def _host(hostname: str) -> tuple[str, Address | None]:
         address = ipaddress.ip_address(host)
         return host, address
     return host, None
+
+
+def _is_canonical(text: str) -> bool:
+    """Tell whether there is nothing to undo or to escape: so it is in nearly all addresses."""
+    return "%" not in text and "#" not in text and " " not in text and text.isascii() and text.isprintable()
 
 
 def _unescape(text: str) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.model import url as url_module
 from appliance.model.url import (
     MAX_LENGTH,
     UrlRefusedError,
@@ -193,3 +194,14 @@ def test_canonical_paths_are_stable(tail: str) -> None:
 def test_a_url_prints_as_it_is_reached() -> None:
     """Log and page show port, brackets and query, and no password."""
     assert str(parse_url("https://u:p@[2001:db8::1]:8443/a?b#c")) == "https://[2001:db8::1]:8443/a?b"
+
+
+@given(st.lists(st.sampled_from(["a", "/", ".", "..", "%2e", "%", "?", "b.c", "//", "~", "\u00e9", "="])).map("".join))
+def test_short_cut_to_the_canonical_path_changes_nothing(tail: str) -> None:
+    """An address that needs no work gives what the whole work would have given."""
+    url = parse_url(f"http://h/{tail}")
+    whole = url_module._escape(
+        url_module._SLASHES.sub(b"/", url_module._resolve_dots(url_module._unescape(url.path)))
+    )
+    query = url_module._escape(url_module._unescape(url.query))
+    assert canonical_path(url) == (f"{whole}?{query}" if url.query else whole)
