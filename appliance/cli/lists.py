@@ -85,6 +85,7 @@ def lists() -> None:
     "--format", "chosen", type=click.Choice([f.value for f in Format]), default="auto", show_default=True
 )
 @click.option("--means-suffixes", is_flag=True, help="Take lines such as blogspot.com at their word.")
+@click.option("--column", default="", help="Of a csv file: the name or number of the column with addresses.")
 @low_memory
 @as_json
 @click.pass_obj
@@ -98,6 +99,7 @@ def import_(
     chosen: str,
     *,
     means_suffixes: bool,
+    column: str,
     low_memory: bool,
     as_json: bool,
 ) -> None:
@@ -113,7 +115,7 @@ def import_(
             _check(where, categories, use)
             name = list_id or list_id_of(path)
             _check_id(name)
-            wanted = Wanted(name, title or name, categories, use, Format(chosen), means_suffixes)
+            wanted = Wanted(name, title or name, categories, use, Format(chosen), means_suffixes, column)
             done = _import_one(where, path, wanted, low_memory=low_memory)
     show.imported(done, Paths(where.state), as_json=as_json)
 
@@ -141,10 +143,14 @@ def lookup(where: Where, address: str, *, as_json: bool) -> None:
 
 
 @lists.command("status")
+@click.option("--problems", "list_id", metavar="ID", help="Show a list's lines that are not used, and why.")
 @as_json
 @click.pass_obj
-def status(where: Where, *, as_json: bool) -> None:
+def status(where: Where, list_id: str | None, *, as_json: bool) -> None:
     """Show every list: what it is about, its size, edition and age, and how the floor stands."""
+    if list_id:
+        show.problems(_problems(where, list_id), as_json=as_json)
+        return
     known = _opened(where).status()
     show.status(known, Paths(where.state), as_json=as_json)
     if known.fault or known.warning or known.local_broken or known.floor.state is not FloorState.OK:
@@ -180,6 +186,18 @@ def remove(where: Where, address: str, because: str, who: str | None) -> None:
         if not found:
             raise LocalRefusedError("there is no local decision on exactly this address")
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
+
+
+def _problems(where: Where, list_id: str) -> list[str]:
+    ids = [item.id for item in _opened(where).status().lists]
+    if list_id not in ids:
+        click.echo(unknown("list", show.plain(list_id), ids), err=True)
+        raise click.exceptions.Exit(FAILED)
+    paths = Paths(where.state)
+    for file in (paths.imported / list_id / "problems.txt", paths.problems / f"{list_id}.txt"):
+        if file.is_file():
+            return file.read_text(encoding="utf-8").splitlines()
+    return []
 
 
 def _import_collection(where: Where, path: Path, found: Survey, *, low_memory: bool) -> Imported:

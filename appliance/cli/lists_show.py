@@ -72,6 +72,17 @@ def found(url: Url, known: Known, status: Status, *, as_json: bool) -> None:
     _say_floor(status)
 
 
+def problems(lines: list[str], *, as_json: bool) -> None:
+    """Show the lines of a list that are not used: file, line, what became of it, why, and its text."""
+    if as_json:
+        _json({"problems": lines})
+        return
+    for line in lines:
+        click.echo(plain(line))
+    if not lines:
+        click.echo("every line is used", err=True)
+
+
 def status(known: Status, paths: Paths, *, as_json: bool) -> None:
     """Show sizes, editions and ages of all lists, and how the floor stands."""
     if as_json:

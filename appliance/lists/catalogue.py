@@ -39,6 +39,9 @@ class ListEntry(Section):
     )
     source: str = Field(description="File below the folder of the catalogue, e.g. demo/gambling.txt")
     format: Format = Format.AUTO
+    column: str = Field(
+        default="", description="Of a csv file: the name or number (from 1) of the column with the addresses"
+    )
     licence: str = Field(description="Under which licence the list may be used")
     means_suffixes: bool = Field(
         default=False, description="The list means the public suffixes in it, such as blogspot.com"

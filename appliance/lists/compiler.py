@@ -22,6 +22,7 @@ from appliance.config.problems import ProblemsError
 from appliance.lists.catalogue import Catalogue, ListEntry, load_catalogue, load_help
 from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
+from appliance.lists.formats_csv import ColumnError
 from appliance.lists.lock import lock_floor
 from appliance.lists.locked import Manifest, manifest_of
 from appliance.lists.merging import Keys
@@ -68,8 +69,8 @@ def ensure_compiled(
 
     `blocklists` is the folder of the catalogue, `state` the folder that is written to. Another
     process that does the same is waited for. `low_memory` takes longer, and less memory. The
-    development floor is made anew each time, since it has no supplier whose date
-    could age. Raises `CompileError`, or `ProblemsError` for the catalogue; whatever was compiled before then stays in force.
+    development floor is made anew each time, since it has no supplier whose date could age. Raises
+    `CompileError`, or `ProblemsError` for the catalogue; whatever was compiled before then stays.
     """
     if child and not _is_current(blocklists, Paths(state)):
         return _in_child(blocklists, state, now(), low_memory=low_memory)
@@ -84,7 +85,7 @@ def compile_lists(blocklists: Path, state: Path, now: float, *, low_memory: bool
     try:
         with alone(paths):
             return _compile(blocklists, paths, now, low_memory=low_memory)
-    except (SourceError, StoreError, NotAListError, UrlRefusedError, EntryRefusedError) as error:
+    except (SourceError, StoreError, NotAListError, ColumnError, UrlRefusedError, EntryRefusedError) as error:
         raise CompileError(str(error)) from error
     except OSError as error:
         raise CompileError(f"{error.filename or state}: {error.strerror or error}") from error
@@ -196,7 +197,7 @@ def _shipped(blocklists: Path, paths: Paths, entry: ListEntry) -> tuple[Info, Ke
     keys, problems = _Memory(), _Memory()
     reader = Reader(keys, problems, means_suffixes=entry.means_suffixes)
     for member in members(source):
-        reader.read(member.name, member.lines, entry.format)
+        reader.read(member.name, member.lines, entry.format, column=entry.column)
     if problems:
         with replacing(paths.problems / f"{entry.id}.txt") as file:
             file.write("\n".join(problems).encode() + b"\n")

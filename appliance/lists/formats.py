@@ -16,9 +16,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from appliance.lists.formats_adblock import adblock
+from appliance.lists.formats_csv import csv_reader
 from appliance.lists.formats_line import EXPRESSION, Meaning, Skip, names_in, without_comment
 
-__all__ = ["EXPRESSION", "READERS", "Format", "Meaning", "Skip", "sniff"]
+__all__ = ["EXPRESSION", "READERS", "Format", "Meaning", "Skip", "reader_of", "sniff"]
 
 SAMPLE = 400
 """Meaningful lines that sniffing looks at."""
@@ -35,6 +36,8 @@ class Format(StrEnum):
     RPZ = "rpz"
     ADBLOCK = "adblock"
     URLS = "urls"
+    CSV = "csv"  # a table; `column` says where its addresses stand
+    E2GUARDIAN = "e2guardian"  # a folder of its lists
     EXPRESSIONS = "expressions"  # squidGuard's regular expressions over a whole address
 
 
@@ -148,6 +151,14 @@ READERS: dict[Format, Callable[[str], Meaning]] = {
     Format.URLS: urls,
     Format.EXPRESSIONS: expressions,
 }
+
+
+def reader_of(chosen: Format, column: str = "") -> Callable[[str], Meaning]:
+    """Return a reader for one file; `column` says where the addresses of a table stand.
+
+    A file of e2guardian's on its own is read as names: only its folder says more.
+    """
+    return csv_reader(column) if chosen is Format.CSV else READERS.get(chosen, domains)
 
 
 class _Mark(NamedTuple):

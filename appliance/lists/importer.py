@@ -16,7 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from appliance.lists.catalogue import Catalogue, Folder, Tree
+from appliance.lists.e2guardian import list_files
 from appliance.lists.formats import Format, NotAListError
+from appliance.lists.formats_csv import ColumnError
 from appliance.lists.paths import Paths, alone
 from appliance.lists.reading import Reader
 from appliance.lists.store import Draft, Meta, Store, counts
@@ -43,6 +45,7 @@ class Wanted:
     use: str = "category"
     format: Format = Format.AUTO
     means_suffixes: bool = False
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,24 @@ def import_list(
         reading = _Reading(Store(paths), now, path)
         with reading.drafts():
             sink = reading.sink(wanted.list_id, means_suffixes=wanted.means_suffixes)
-            for member in members(path, progress):
-                place = place_of(member.name)
-                if not member.link and not (place.file in FURNITURE and member.name != path.name):
-                    sink.read(member, KINDS.get(place.file, Format.AUTO), wanted.format)
+            if wanted.format is Format.E2GUARDIAN:
+                for member, meaning_of in list_files(path, wanted.use, progress):
+                    sink.reader.read_as(member.name, member.lines, meaning_of)
+                    sink.formats.add(wanted.format.value)
+            else:
+                _read_files(path, sink, wanted, progress)
             meta = sink.meta(wanted.list_id, wanted.title, wanted.categories, wanted.use)
             if not meta.entries:
                 raise ImportRefusedError(f"{path}: holds no usable entry; {_most_common(sink.reader)}")
             reading.commit([(sink, meta)], paths, compile_all)
     return Imported((meta,))
+
+
+def _read_files(path: Path, sink: _Sink, wanted: Wanted, progress: Progress | None) -> None:
+    for member in members(path, progress):
+        place = place_of(member.name)
+        if not member.link and not (place.file in FURNITURE and member.name != path.name):
+            sink.read(member, KINDS.get(place.file, Format.AUTO), wanted.format, wanted.column)
 
 
 def import_tree(
@@ -139,8 +151,9 @@ class _Sink:
     def entries(self) -> int:
         return self.reader.account.entries
 
-    def read(self, member: Member, known: Format, chosen: Format) -> None:
-        used = self.reader.read(member.name, member.lines, known if chosen is Format.AUTO else chosen)
+    def read(self, member: Member, known: Format, chosen: Format, column: str = "") -> None:
+        kind = known if chosen is Format.AUTO else chosen
+        used = self.reader.read(member.name, member.lines, kind, column=column)
         self.formats.add(used.value)
 
     def meta(
@@ -196,7 +209,7 @@ class _Reading:
         """Drop whatever was not committed, and say in one way what went wrong."""
         try:
             yield
-        except (SourceError, NotAListError) as error:
+        except (SourceError, NotAListError, ColumnError) as error:
             raise ImportRefusedError(f"{self._path}: {error}") from error
         except OSError as error:
             raise ImportRefusedError(f"{error.filename or self._path}: {error.strerror or error}") from error

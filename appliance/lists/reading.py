@@ -17,7 +17,7 @@ from typing import Protocol
 import re2
 
 from appliance.lists.entries import LONGEST_NAME, PLAIN, EntryRefusedError, key_of, shown
-from appliance.lists.formats import EXPRESSION, READERS, SAMPLE, Format, Meaning, Skip, sniff
+from appliance.lists.formats import EXPRESSION, READERS, SAMPLE, Format, Meaning, Skip, reader_of, sniff
 from appliance.lists.formats_line import EXCEPTION
 from appliance.lists.suffixes import PublicSuffixes, public_suffixes
 
@@ -85,8 +85,14 @@ class Reader:
         self._problems = problems
         self._suffixes = PublicSuffixes([]) if means_suffixes else suffixes or public_suffixes()
 
-    def read(self, name: str, lines: Iterator[str], chosen: Format = Format.AUTO) -> Format:
-        """Read one file and return the format it was read as; raises `NotAListError` for a web page."""
+    def read(
+        self, name: str, lines: Iterator[str], chosen: Format = Format.AUTO, *, column: str = ""
+    ) -> Format:
+        """Read one file and return the format it was read as.
+
+        `column` says where the addresses of a CSV file stand. Raises `NotAListError` for a web
+        page, `ColumnError` for a CSV file without that column.
+        """
         if chosen is Format.AUTO:
             head = list(itertools.islice(lines, SAMPLE))
             chosen = sniff(line for text in head if (line := text.strip()))
@@ -94,8 +100,12 @@ class Reader:
         if simple := _SIMPLE.get(chosen):
             self._read(name, self._all_but_simple(lines, simple), READERS[chosen])
         else:
-            self._read(name, enumerate(lines, 1), READERS[chosen])
+            self.read_as(name, lines, reader_of(chosen, column))
         return chosen
+
+    def read_as(self, name: str, lines: Iterator[str], meaning_of: Callable[[str], Meaning]) -> None:
+        """Read one file whose lines mean what `meaning_of` says."""
+        self._read(name, enumerate(lines, 1), meaning_of)
 
     def _all_but_simple(self, lines: Iterator[str], simple: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         """Take the lines that hold one plain name, and pass on the others with their numbers.

@@ -213,7 +213,7 @@ class Table:
     def prefixes(self, key: str) -> list[tuple[str, tuple[int, ...]]]:
         """Return each key of the table that is a prefix of `key`, shortest first, with its lists."""
         parts, sets = self._parts, self.sets
-        trie, numbers = parts[0 if len(parts) == 1 else max(0, part_of(key, len(parts)))]
+        trie, numbers = parts[max(0, part_of(key, len(parts)))] if len(parts) > 1 else parts[0]
         return [(found, sets[numbers[at]]) for found, at in trie.iter_prefixes_with_ids(key)]
 
     @staticmethod

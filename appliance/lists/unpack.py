@@ -1,6 +1,6 @@
 """A file, folder or archive as a row of text streams.
 
-What lives only here: gzip, xz, bzip2, zip and tar (told by their first bytes, never by their
+What lives only here: gzip, xz, bzip2, zstd, zip and tar (told by their first bytes, never by their
 names), and the limits that keep an archive from filling the machine. Nothing is ever extracted
 to the disk, so that a member called `../../etc/passwd` is a name and no more.
 """
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import zstandard
+
 MOST_BYTES = 2 * 1024**3
 """Unpacked size at which an archive is refused: the largest list there is has 120 MB."""
 MOST_MEMBERS = 5_000
@@ -32,13 +34,23 @@ type Progress = Callable[[int], None]
 """Is told how many more bytes of the source have been read."""
 
 _BLOCK = 1 << 16
+_ZSTD_STEP = 512  # bytes: they may unpack to thirty thousand times as many
 _TAR_MAGIC = slice(257, 262)
 _PACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes] | io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"BZh", bz2.BZ2File),
+    (b"\x28\xb5\x2f\xfd", lambda raw: _buffered(_Zstd(raw))),
 )
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile)
+_BROKEN = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zstandard.ZstdError,
+)
 
 
 class SourceError(ValueError):
@@ -143,8 +155,6 @@ def _file(path: Path, name: str, progress: Progress) -> Iterator[Member]:
         opened.seek(0)
         head = raw.peek(8)
         packer = next((packer for magic, packer in _PACKERS if head.startswith(magic)), None)
-        if head.startswith(b"\x28\xb5\x2f\xfd"):
-            raise SourceError(f"{path}: packed with zstd; unpack it first, or use gzip, xz, bzip2 or zip")
         plain = _buffered(_Limited(packer(raw), name)) if packer else raw
         if plain.peek(512)[_TAR_MAGIC] == b"ustar":
             yield from _tar(plain, name)
@@ -208,6 +218,34 @@ class _Limited(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             raise SourceError(f"{self._name}: larger than {MOST_BYTES >> 20} MB when unpacked")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Zstd(io.RawIOBase):
+    """The text of a zstd file, which may have several frames; one that ends in a frame is cut short.
+
+    The library's own stream ends without a word there.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # the base class speaks of any buffer; a reader passes this one
+        while not self._ready and (packed := self._frame.unused_data or self._raw.read(_ZSTD_STEP)):
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._ready = self._frame.decompress(packed)
+            self._begun = True
+        if not self._ready and self._begun and not self._frame.eof:
+            raise EOFError("ended within a frame")
+        data, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
 

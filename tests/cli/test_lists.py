@@ -121,3 +121,17 @@ def test_a_broken_catalogue_is_2(where: _Where) -> None:
     assert done.exit_code == 2
     assert "catalogue.yaml:" in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_status_shows_what_a_list_does_not_use(where: _Where, tmp_path: Path) -> None:
+    """Each unused line with file, line and why; an unknown list is an error that names the known ones."""
+    source = tmp_path / "table.csv"
+    source.write_text("id,url\n1,a.example\n2,com\n", "utf-8")
+    command = ("import", str(source), "-c", "gambling", "--format", "csv", "--column", "2", "--low-memory")
+    assert _run(where, *command).exit_code == 0
+    done = _run(where, "status", "--problems", "table")
+    assert done.exit_code == 0
+    assert "table.csv:3: quarantined: a public suffix" in done.stdout
+    wrong = _run(where, "status", "--problems", "tabel")
+    assert wrong.exit_code == 2
+    assert "'table'" in wrong.stderr

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.lists.formats import READERS, Format, NotAListError, Skip, sniff
+from appliance.lists.reading import Reader
+from appliance.lists.unpack import members
 
 USED = [
     (Format.DOMAINS, "a.example", ("a.example",)),
@@ -106,3 +118,65 @@ def test_a_web_page_is_not_a_list() -> None:
 def test_no_line_stops_a_reader(kind: Format, line: str) -> None:
     """Whatever stands in a line, in whatever format, it costs a line at most."""
     READERS[kind](line)
+
+
+SAMPLES = {
+    Format.DOMAINS: "a.example\nb.example\n",
+    Format.HOSTS: "0.0.0.0 a.example\n0.0.0.0 b.example\n",
+    Format.DNSMASQ: "address=/a.example/#\naddress=/b.example/#\n",
+    Format.UNBOUND: 'local-zone: "a.example." always_nxdomain\nlocal-zone: "b.example." always_nxdomain\n',
+    Format.RPZ: "a.example CNAME .\n*.a.example CNAME .\nb.example CNAME .\n",
+    Format.ADBLOCK: "||a.example^\n||b.example^\n",
+    Format.URLS: "http://a.example/\nhttp://b.example/\n",
+    Format.CSV: "id,domain\n1,a.example\n2,b.example\n",
+    Format.EXPRESSIONS: "a.example\nb.example\n",
+}
+
+
+def _tar(raw: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        info = tarfile.TarInfo("folder/list")
+        info.size = len(raw)
+        archive.addfile(info, io.BytesIO(raw))
+    return packed.getvalue()
+
+
+def _zip(raw: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("folder/list", raw)
+    return packed.getvalue()
+
+
+PACKERS: list[Callable[[bytes], bytes]] = [
+    bytes,
+    gzip.compress,
+    lzma.compress,
+    bz2.compress,
+    zstandard.compress,
+]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Format if kind in SAMPLES])
+def test_each_format_in_each_container(kind: Format, tmp_path: Path) -> None:
+    """Every format comes out the same of every packing, with CRLF and without a last line end as well."""
+    text = SAMPLES[kind].encode()
+    wanted = {"~a.example", "~b.example"} if kind is Format.EXPRESSIONS else {"example.a.", "example.b."}
+    texts = [text, text.replace(b"\n", b"\r\n"), text.rstrip(), b"\xef\xbb\xbf" + text]
+    path = tmp_path / "list"
+    for raw in texts:
+        for packed in [pack(each) for each in (raw, _tar(raw)) for pack in PACKERS] + [_zip(raw)]:
+            path.write_bytes(packed)
+            keys, problems = io.StringIO(), io.StringIO()
+            reader = Reader(keys, problems)
+            for member in members(path):
+                reader.read(member.name, member.lines, kind)
+            assert set(keys.getvalue().split()) == wanted, (problems.getvalue(), packed[:8])
+
+
+def test_formats_that_are_told_are_told_rightly() -> None:
+    """What needs no name is sniffed; a table and expressions cannot be, and must be named."""
+    for kind, text in SAMPLES.items():
+        if kind not in {Format.CSV, Format.EXPRESSIONS, Format.URLS}:
+            assert sniff(text.splitlines()) is kind

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from appliance.lists import unpack
 from appliance.lists.unpack import LONGEST_LINE, SourceError, decoded, members
@@ -25,7 +26,7 @@ def _lines(path: Path) -> dict[str, list[str]]:
     return {member.name: [line.strip() for line in member.lines] for member in members(path)}
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, bz2.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, bz2.compress, zstandard.compress])
 def test_packed_files_are_told_by_their_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """A list named .txt that is really gzip, xz or bzip2 is read all the same."""
     path = tmp_path / "list.txt"
@@ -73,7 +74,9 @@ def test_dirt_in_text(raw: bytes, expected: list[str]) -> None:
     assert [line.strip() for line in decoded(io.BytesIO(raw))] == expected
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, partial(lzma.compress, preset=0), bz2.compress])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, partial(lzma.compress, preset=0), bz2.compress, zstandard.compress]
+)
 def test_half_a_download_is_broken(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """An archive that is cut short is refused, not half taken."""
     path = tmp_path / "half"
@@ -105,13 +108,37 @@ def test_folder_is_walked_without_leaving_it(tmp_path: Path) -> None:
         _lines(folder)
 
 
-def test_missing_zstd_and_locked_sources_say_so(tmp_path: Path) -> None:
+def test_missing_and_broken_sources_say_so(tmp_path: Path) -> None:
     """What cannot be read is named with the reason."""
     with pytest.raises(SourceError, match="No such file"):
         _lines(tmp_path / "nothing")
     (tmp_path / "z.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
-    with pytest.raises(SourceError, match="zstd"):
+    with pytest.raises(SourceError, match=r"z\.zst: the archive is broken"):
         _lines(tmp_path / "z.zst")
+
+
+def test_several_frames_are_one_text(tmp_path: Path) -> None:
+    """A list that was packed piece by piece is read to its end."""
+    path = tmp_path / "list.zst"
+    path.write_bytes(zstandard.compress(TEXT) + zstandard.compress(TEXT) + zstandard.compress(b""))
+    assert _lines(path) == {"list.zst": ["a.example", "b.example"] * 2}
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_long_texts_come_whole(ends: bytes) -> None:
+    """Lines that lie across the blocks in which a file is read are neither cut nor lost."""
+    names = [f"n{number}.example" for number in range(20_000)]
+    raw = io.BytesIO(ends.join(name.encode() for name in names))
+    assert [line.strip() for line in decoded(raw)] == names
+
+
+def test_a_long_line_in_the_middle_costs_itself() -> None:
+    """A line without end in the middle of a large file does not take its neighbours along."""
+    names = [b"n%d.example" % number for number in range(10_000)]
+    raw = b"\n".join([*names, b"x" * 200_000, *names])
+    lines = [line.strip() for line in decoded(io.BytesIO(raw))]
+    assert lines.count("\0") == 1
+    assert len(lines) == 2 * len(names) + 1
 
 
 def test_progress_adds_up(tmp_path: Path) -> None:
