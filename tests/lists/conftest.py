@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from appliance.lists.catalogue import load_catalogue
 from appliance.lists.compiler import Compiled, compile_lists
+from appliance.lists.importer import Imported, Wanted, import_list, import_tree, survey_of
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths
 from appliance.model.known import Known
 from appliance.model.url import parse_typed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+DATA = REPOSITORY / ".." / "shared" / "data"
+SHIPPED = REPOSITORY / "blocklists"
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 CATALOGUE = """\
 lists:
@@ -100,3 +107,23 @@ def tree(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Imported, Imported]:
+    """UT1 whole and the big adult list, imported into one state folder."""
+    state = tmp_path_factory.mktemp("everything")
+    paths = Paths(state)
+    ut1, big = (
+        DATA / "blocklists" / "ut1" / "blacklists.tar.gz",
+        DATA / "blocklists" / "big-adult" / "blocked.txt.xz",
+    )
+    tree = import_tree(ut1, survey_of(ut1), load_catalogue(SHIPPED), paths, now=NOW, compile_all=lambda: None)
+    one = import_list(
+        big,
+        Wanted("big-adult", "Big", ("pornography",)),
+        paths,
+        now=NOW,
+        compile_all=lambda: compile_lists(SHIPPED, state, NOW.timestamp()),
+    )
+    return state, tree, one

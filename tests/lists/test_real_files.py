@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import lzma
+import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.lists.catalogue import load_catalogue
-from appliance.lists.compiler import compile_lists
 from appliance.lists.finder import Finder
 from appliance.lists.formats import Format
-from appliance.lists.importer import Imported, ImportRefusedError, Wanted, import_list, import_tree, survey_of
+from appliance.lists.importer import Imported, ImportRefusedError, Wanted, import_list
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths
 from appliance.lists.reading import Account, Reader
 from appliance.lists.table import Info, Table, write_table
+from appliance.lists.tree import KINDS
 from appliance.lists.unpack import members
 from appliance.model.url import parse_host, parse_typed
 
@@ -133,26 +134,6 @@ def test_crlf_and_cosmetic_rules() -> None:
     assert easylist.account.used > 45_000
 
 
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Imported, Imported]:
-    """UT1 whole and the big adult list, imported into one state folder."""
-    state = tmp_path_factory.mktemp("everything")
-    paths = Paths(state)
-    ut1, big = (
-        DATA / "blocklists" / "ut1" / "blacklists.tar.gz",
-        DATA / "blocklists" / "big-adult" / "blocked.txt.xz",
-    )
-    tree = import_tree(ut1, survey_of(ut1), load_catalogue(SHIPPED), paths, now=NOW, compile_all=lambda: None)
-    one = import_list(
-        big,
-        Wanted("big-adult", "Big", ("pornography",)),
-        paths,
-        now=NOW,
-        compile_all=lambda: compile_lists(SHIPPED, state, NOW.timestamp()),
-    )
-    return state, tree, one
-
-
 def _open(state: Path) -> Lists:
     return Lists.open(SHIPPED, state, clock=NOW.timestamp)
 
@@ -172,6 +153,22 @@ def test_ut1_comes_whole(everything: tuple[Path, Imported, Imported]) -> None:
     )
     for meta in tree.lists:
         assert meta.lines == meta.used + meta.comments + meta.skipped + meta.quarantined, meta.id
+
+
+def test_no_line_of_the_largest_lists_is_lost(everything: tuple[Path, Imported, Imported]) -> None:
+    """What is accounted for adds up to the lines of the big list, and of each folder of UT1."""
+    _, tree, one = everything
+    big = lzma.decompress((DATA / "blocklists" / "big-adult" / "blocked.txt.xz").read_bytes())
+    assert one.lists[0].lines == len(big.splitlines())
+    assert one.lists[0].lines == one.lists[0].used + one.lists[0].skipped + one.lists[0].quarantined
+    lines: Counter[str] = Counter()
+    with tarfile.open(DATA / "blocklists" / "ut1" / "blacklists.tar.gz") as archive:
+        for info in archive:
+            folder, _, file = info.name.rpartition("/")
+            if info.isreg() and file in KINDS and (packed := archive.extractfile(info)):
+                lines[f"ut1-{folder.rpartition('/')[2]}"] += len(packed.read().split(b"\n")) - 1
+    for meta in tree.lists:
+        assert abs(meta.lines - lines[meta.id]) <= len(KINDS), meta.id  # a file may lack its last line end
 
 
 def test_poison_of_the_big_list_is_out(everything: tuple[Path, Imported, Imported]) -> None:
