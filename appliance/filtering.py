@@ -7,7 +7,7 @@ that every lane of the gateway and `explain` go through the same lines and canno
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -19,7 +19,9 @@ from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
 from appliance.model.url import Url
+from appliance.policy import floor
 from appliance.policy.decide import decide, decide_category, strictest
+from appliance.policy.repeated import Limit, Repeated
 
 NUMBERED = "ip_address"
 """The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
@@ -52,6 +54,7 @@ class Rules:
 
     set_id: str
     ports: frozenset[int]
+    floor_hits: Limit = field(default_factory=Limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Filtering:
         self._policy = policy
         self._rules = rules
         self._clock = clock
+        self._repeated = Repeated(rules.floor_hits)
 
     @property
     def policy(self) -> Policy:
@@ -104,6 +108,7 @@ class Filtering:
     def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
         """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""
         policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
+        live = person is None and bool(request.client)
         # Who, first: even a request that cannot be judged is answered in words that fit the age.
         person = person or self._identity.resolve(request.client)
         profile = self.profile_of(person, policy)
@@ -114,7 +119,18 @@ class Filtering:
             decision = _refusal(reason, request.refused, profile, policy)
         else:
             decision = self._decide(request, person, profile, policy, now)
+        # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
+        if live and decision.reason is not Reason.HELP:
+            decision = self._unless_guessing(decision, request, now)
         return Judgement(decision, person, profile, policy.categories.get(decision.category))
+
+    def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
+        """Return the decision, or while a client is to wait, one that is the same for every address."""
+        if self._repeated.paused(request.client, now):
+            return floor.repeated(decision.profile, decision.policy_version)
+        if decision.reason is Reason.FLOOR:
+            self._repeated.hit(request.client, str(request.url), now)
+        return decision
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""

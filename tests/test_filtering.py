@@ -116,6 +116,21 @@ def test_a_floor_that_cannot_be_relied_upon_closes_all_but_help() -> None:
         assert ask("https://childline.example/", journey) == (ALLOW, Reason.HELP)
 
 
+def test_guessing_at_the_floor_ends_in_a_pause() -> None:
+    """Who keeps meeting the statutory lists gets one answer for every address for a while, but help."""
+    journey = filtering()
+    paths = [f"https://floor.example/{number}" for number in range(12)]
+    outcomes = [ask(path, journey)[1] for path in paths]
+    assert outcomes == [Reason.FLOOR] * 10 + [Reason.FLOOR_REPEATED] * 2
+    request = Request(parse_url("https://school.example/"), client=CLIENT)
+    decision = journey.judge(request).decision
+    assert (decision.reason, decision.floor, decision.flagged) == (Reason.FLOOR_REPEATED, True, True)
+    assert ask("https://childline.example/", journey) == (ALLOW, Reason.HELP)
+    assert ask("https://school.example/", journey, client="10.20.0.6") == (ALLOW, Reason.ACCEPTABLE)
+    explained = journey.judge(request, Person("ks2", "command line")).decision
+    assert explained.reason is Reason.ACCEPTABLE
+
+
 def test_an_unknown_group_gets_the_strictest_profile() -> None:
     """Whoever is not recognised falls to the narrowest rules, never to none (S-01)."""
     judgement = filtering(identity=OnePerson(STRANGER)).judge(Request(parse_url("https://nobody.example/")))

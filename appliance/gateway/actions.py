@@ -84,7 +84,7 @@ def access_of(carried: Carried, status: int) -> Access:
     """Return what the log keeps. A floor hit keeps neither address nor host (ILL-1)."""
     decision = carried.judgement.decision
     url = carried.request.url
-    hidden = decision.reason is Reason.FLOOR
+    hidden = decision.floor or decision.reason is Reason.FLOOR
     return Access(
         reference=carried.reference,
         at=datetime.now(UTC),

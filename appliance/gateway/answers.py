@@ -51,7 +51,7 @@ class Answer:
 
 def status(reason: Reason) -> int:
     """Return the HTTP status: 403 for a decision, 502 for the site's trouble, 503 for the filter's own."""
-    decided = reason in POLICY or reason in REFUSED or reason is Reason.FLOOR
+    decided = reason in POLICY or reason in REFUSED or reason in {Reason.FLOOR, Reason.FLOOR_REPEATED}
     return _STATUS.get(reason, 403 if decided else 503)
 
 

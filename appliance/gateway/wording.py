@@ -98,7 +98,8 @@ class Wording:
         """The floor categories that have words of their own."""
         keys = (key for words in self.words.values() for key in words)
         return frozenset(key.removeprefix("floor_") for key in keys if key.startswith("floor_")) - {
-            "unavailable"  # a reason, not a category
+            "unavailable",  # reasons, not categories
+            "repeated",
         }
 
     def choose(self, audience: Audience, decision: Decision, category: Category | None) -> Words:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     UNLISTED = "unlisted"  # no list names it, and the profile allows that
     # blocked by policy
     FLOOR = "floor"  # a statutory list names it
+    FLOOR_REPEATED = "floor_repeated"  # too many such addresses were asked for; nothing is told for a while
     ILLEGAL = "illegal"  # rated unacceptable and illegal
     UNACCEPTABLE = "unacceptable"
     OUT_OF_TIME = "out_of_time"  # outside the timetable of the rule

@@ -16,6 +16,9 @@ RULE = "statutory floor"
 BECAUSE_LISTED = (
     "This address is on a list of illegal material that every school must block; nobody here can open it."
 )
+BECAUSE_REPEATED = (
+    "Several addresses on lists of illegal material were asked for from here; for a while nothing is opened."
+)
 BECAUSE_CATEGORY = "This kind of material is against the law, and every school must block it."
 BECAUSE_UNAVAILABLE = {
     FloorState.MISSING: "The lists of illegal material are missing, so that no site can be checked.",
@@ -35,6 +38,24 @@ def hit(floor: Floor, profile: str, version: str) -> Decision:
         rule=RULE,
         list=floor.list,
         list_version=floor.version,
+        floor=True,
+        severity=Severity.CRITICAL,
+        flagged=True,
+        policy_version=version,
+    )
+
+
+def repeated(profile: str, version: str) -> Decision:
+    """Return the block for a client that has met the statutory lists too often of late.
+
+    It is the same for every address, listed or not, and the record keeps none of them.
+    """
+    return Decision(
+        Action.BLOCK,
+        Reason.FLOOR_REPEATED,
+        BECAUSE_REPEATED,
+        profile,
+        rule=RULE,
         floor=True,
         severity=Severity.CRITICAL,
         flagged=True,
