@@ -21,15 +21,20 @@ from appliance.filtering import Filtering, Rules
 from appliance.gateway.ca import ensure_authority
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
-from appliance.lists.catalogue import load_catalogue, load_help
+from appliance.lists.catalogue import Catalogue, load_catalogue, load_help
 from appliance.lists.compiler import ensure_compiled
 from appliance.lists.lists import Lists
 from appliance.model.profile import Policy
+from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
 
 CATEGORIES = "categories.yaml"
 DEVELOPMENT = "development"
 """The mode of a statutory list that is made up."""
+_HELD = {
+    "supplied": "is supplied to the school and held here as keyed hashes",
+    "upstream": "is enforced by an upstream provider, which canaries prove",
+}
 type Need = tuple[tuple[str | int, ...], str]
 """A key of the settings, and what is wrong with what stands there."""
 
@@ -62,10 +67,12 @@ def load(config: Path) -> Loaded:
     if paths is None:
         raise ProblemsError(problems)
     policy = _gather(problems, lambda: load_policy(paths.profiles, paths.blocklists / CATEGORIES))
-    _gather(problems, lambda: load_catalogue(paths.blocklists))
+    catalogue = _gather(problems, lambda: load_catalogue(paths.blocklists))
     _gather(problems, lambda: load_help(paths.blocklists))
     if configuration is not None:
         problems += _cross_check(configuration, policy)
+    if configuration is not None and catalogue is not None:
+        problems += _update_problems(configuration, catalogue)
     if problems or configuration is None or policy is None:
         raise ProblemsError(problems)
     return Loaded(configuration, policy)
@@ -86,7 +93,9 @@ def notes(loaded: Loaded) -> list[str]:
     if not settings.identity.networks:
         strictest = loaded.policy.sets[settings.school.set].strictest
         found.append(f"identity.networks is empty: everybody is unknown and gets the profile {strictest!r}")
-    synthetic = [entry.id for entry in load_catalogue(settings.blocklists).floor if entry.mode == DEVELOPMENT]
+    floor = load_catalogue(settings.blocklists).floor
+    found += [f"the statutory list {entry.id} {_HELD[entry.mode]}" for entry in floor if entry.mode in _HELD]
+    synthetic = [entry.id for entry in floor if entry.mode == DEVELOPMENT]
     if synthetic:
         names = ", ".join(synthetic)
         found.append(
@@ -98,12 +107,15 @@ def notes(loaded: Loaded) -> list[str]:
 def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
     """Return the journey of one request, as the gateway and `explain` both take it."""
     set_id = set_id or settings.school.set
+    hits = settings.gateway.floor_hits
     return Filtering(
         identity=Networks(settings.client_networks, policy.sets[set_id].strictest),
         lists=lists,
         reach=reach(settings),
         policy=policy,
-        rules=Rules(set_id, settings.gateway.ports),
+        rules=Rules(
+            set_id, settings.gateway.ports, Limit(hits.hits, hits.window_seconds, hits.pause_seconds)
+        ),
     )
 
 
@@ -220,6 +232,15 @@ def tell_problems(error: ProblemsError | OSError) -> None:
     sys.stderr.write("appliance: the edit is not in force; the policy from before stays. What is wrong:\n")
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()
+
+
+def _update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:
+    known = [feed.id for feed in catalogue.downloads]
+    return [
+        configuration.document.problem(("lists", "updates", index), unknown("download", name, known))
+        for index, name in enumerate(configuration.settings.lists.updates)
+        if name not in known
+    ]
 
 
 def _cross_check(configuration: Configuration, policy: Policy | None) -> list[Problem]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 OTHER: Final = "other"
 """The label of whatever is no id of the configuration."""
 
+FLOOR_MODES: Final = ("development", "upstream", "supplied")
 _QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -61,6 +62,17 @@ _SPECS: Mapping[str, _Spec] = {
     "gateway_list_age_seconds": _Spec("livemostrecent", "Time since a list was made.", ("list",)),
     "gateway_floor_state": _Spec(
         "livemostrecent", "1 for the state that a statutory list is in, else 0.", ("list", "state")
+    ),
+    "gateway_floor_mode": _Spec(
+        "livemostrecent",
+        "1 for how a statutory list is held: development, upstream or supplied.",
+        ("list", "mode"),
+    ),
+    "gateway_list_update_failures_total": _Spec(
+        "counter", "Updates that failed; what was in force stayed.", ("list",)
+    ),
+    "gateway_list_last_update_success_timestamp_seconds": _Spec(
+        "livemostrecent", "When a feed was last found or made current, as Unix time.", ("list",)
     ),
     "gateway_floor_development": _Spec(
         "livemostrecent", "1 when the statutory lists are synthetic: this is not compliance (DFE-F3)."
@@ -166,6 +178,17 @@ class Metrics:
         """Note the state of one statutory list."""
         for each in FloorState:
             self._gauge("gateway_floor_state", self._id("list", list_id), each.value).set(each is state)
+
+    def floor_mode(self, list_id: str, mode: str) -> None:
+        """Note how a statutory list is held."""
+        for each in FLOOR_MODES:
+            self._gauge("gateway_floor_mode", self._id("list", list_id), each).set(each == mode)
+
+    def list_updated(self, list_id: str, failures: int, succeeded_at: float) -> None:
+        """Note `failures` more failed updates of a feed, and when one went well (Unix time, 0: never)."""
+        label = self._id("list", list_id)
+        self._counter("gateway_list_update_failures_total", label).inc(failures)
+        self._gauge("gateway_list_last_update_success_timestamp_seconds", label).set(succeeded_at)
 
     def floor_development(self, *, synthetic: bool) -> None:
         """Note whether the statutory lists are the development ones."""

@@ -7,10 +7,14 @@ work with is chosen in `assembly`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from appliance import assembly
 from appliance.config.problems import ProblemsError
@@ -18,7 +22,9 @@ from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
 from appliance.lists.compiler import CompileError
+from appliance.lists.ledger import Ledger
 from appliance.lists.lists import Lists
+from appliance.lists.paths import Paths as ListPaths
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
 from appliance.settings import Settings, as_file
@@ -43,6 +49,7 @@ STAGES = (
 _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
+_UPDATE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -93,9 +100,10 @@ async def _supervise(
     await supervisor.run(
         ready,
         lambda: assembly.watch_edits(store, changed, broken),
-        lambda: _list_metrics(loaded.policy, lists, metrics),
+        lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
+        lambda: _update_lists(running.resolve()),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
     )
@@ -110,18 +118,28 @@ async def _demo(settings: Settings) -> None:
         logger.warning("the demo site cannot be served: %s", error)
 
 
-async def _list_metrics(policy: Policy, lists: Lists, metrics: Metrics) -> None:
+async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metrics: Metrics) -> None:
     floor_lists: set[str] = set()
+    updates, failures = Ledger(ListPaths(settings.state)), Counter[str]()
     while True:
+        records = await asyncio.to_thread(updates.all)
+        know(metrics, policy, lists, [record.id for record in records])
         if lists.refresh():
-            know(metrics, policy, lists)
+            know(metrics, policy, lists, [record.id for record in records])
+        for record in records:
+            # The ledger counts for ever, and whoever updates writes to it; we tell what is new in it.
+            metrics.list_updated(
+                record.id, max(0, record.failures - failures[record.id]), record.succeeded_at
+            )
+            failures[record.id] = record.failures
         status = lists.status()
         for one in status.lists:
             metrics.list_in_force(one.id, one.entries, one.age)
         for floor in status.floor.lists:
-            metrics.list_in_force(floor.id, floor.entries, status.floor.age)
-        # A floor that is lost names no lists any more: the ones that it had are not "ok" for that.
-        floor_lists.update(floor.id for floor in status.floor.lists)
+            metrics.list_in_force(floor.id, floor.entries, max(0.0, time.time() - floor.dated))
+            # A floor that is lost names no lists any more: the ones that it had are not "ok" for that.
+            floor_lists.add(floor.id)
+            metrics.floor_mode(floor.id, floor.mode)
         for floor_list in floor_lists:
             metrics.floor(floor_list, status.floor.state)
         if status.floor.mode:
@@ -140,6 +158,28 @@ async def _refresh_floor(settings: Settings) -> None:
             logger.warning("the lists could not be compiled; the old ones stay in force: %s", error)
 
 
+async def _update_lists(config: Path) -> None:
+    # In a process of its own: what it reads came from outside, and it may need much memory for a while.
+    command = [
+        sys.executable,
+        "-m",
+        "appliance",
+        "lists",
+        "update",
+        "--due",
+        "--config",
+        str(config),
+    ]
+    while True:
+        await asyncio.sleep(_UPDATE_SECONDS)
+        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        try:
+            await process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+
+
 async def _retire(settings: Settings) -> None:
     # Once at the start and then every hour: what is past its days goes (DP-2). A failure costs one
     # round, never the filter.
@@ -151,11 +191,11 @@ async def _retire(settings: Settings) -> None:
         await asyncio.sleep(_RETIRE_SECONDS)
 
 
-def know(metrics: Metrics, policy: Policy, lists: Lists) -> None:
-    """Tell the metrics which ids there are: profiles, categories, lists, stages."""
+def know(metrics: Metrics, policy: Policy, lists: Lists, feeds: Iterable[str] = ()) -> None:
+    """Tell the metrics which ids there are: profiles, categories, lists and their `feeds`, stages."""
     profiles = {profile for chosen in policy.sets.values() for profile in chosen.profiles}
     status = lists.status()
-    known_lists = {one.id for one in status.lists} | {one.id for one in status.floor.lists}
+    known_lists = {one.id for one in status.lists} | {one.id for one in status.floor.lists} | set(feeds)
     metrics.know(profiles=profiles, categories=policy.categories.keys(), lists=known_lists, stages=STAGES)
 
 

@@ -107,6 +107,9 @@ class School(Section):
 
     name: str = Field(min_length=1, description="The school's name, as pupils see it on pages.")
     set: str = Field(description="Which set of profiles is in force: a folder in paths.profiles.")
+    domains: tuple[HostName, ...] = Field(
+        (), description="The school's own sites; no downloaded list may close them."
+    )
 
 
 class Paths(Section):
@@ -115,6 +118,14 @@ class Paths(Section):
     state: Path = Field(description="Everything that is written; APPLIANCE_STATE overrides it.")
     profiles: Path = Field(description="The policy: one folder a set.")
     blocklists: Path = Field(description="The catalogue of lists, the categories, the shipped lists.")
+
+
+class FloorHits(Section):
+    """When a client that keeps meeting the statutory lists has to wait (in each worker process)."""
+
+    hits: int = Field(10, ge=0, le=10_000, description="So many hits lead to a pause; 0 for never.")
+    window_seconds: float = Field(300.0, gt=0, le=86_400, description="Hits within this time count.")
+    pause_seconds: float = Field(300.0, gt=0, le=86_400, description="How long only help lines are open.")
 
 
 class GatewaySettings(Section):
@@ -131,6 +142,7 @@ class GatewaySettings(Section):
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
     deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
     idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
+    floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 
 
@@ -153,6 +165,12 @@ class ListSettings(Section):
 
     floor_max_age_hours: float = Field(
         48.0, gt=0, le=720, description="A floor list older than this closes the gate."
+    )
+    updates: tuple[str, ...] = Field(
+        (), description="Downloads of the catalogue that are kept up to date; statutory feeds always are."
+    )
+    update_memory_megabytes: int = Field(
+        1024, ge=128, le=65_536, description="Memory that the build of an update may use."
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.events.observer import Observer
-from appliance.metrics import METRICS, Endpoint, Metrics, wipe
+from appliance.metrics import FLOOR_MODES, METRICS, Endpoint, Metrics, wipe
 from appliance.model.decision import FAULTS, Decision, Reason
 from appliance.model.known import FloorState
 from appliance.recording import Counts
@@ -71,6 +71,8 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.list_in_force(text, 1_000, 60.0)
     metrics.floor(text, FloorState.STALE)
     metrics.floor_development(synthetic=True)
+    metrics.floor_mode(text, "supplied")
+    metrics.list_updated(text, 2, 1_800_000_000.0)
     metrics.event_queue(3)
     metrics.event_commit(0.002)
     metrics.events_spilled(2)
@@ -125,7 +127,7 @@ def test_no_text_from_outside_reaches_a_label(text: str) -> None:
     tell_everything(metrics, text)
     lines = [line for line in metrics.text().splitlines() if not line.startswith("#")]
     labels = set(re.findall(r'"([^"]*)"', "\n".join(lines)))
-    closed = {*Reason, *FloorState, "block", "allow", "other", "1"}
+    closed = {*Reason, *FloorState, *FLOOR_MODES, "block", "allow", "other", "1"}
     assert {label for label in labels if not re.fullmatch(r"[0-9.e+-]+|\+Inf", label)} <= closed
     assert text not in labels
 

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import click
 
 from appliance.cli import lists_show as show
+from appliance.cli.lists_history import diff, overlap_
+from appliance.cli.lists_update import rollback, update
 from appliance.config.problems import ProblemsError, unknown
 from appliance.lists.catalogue import load_catalogue, load_categories
 from appliance.lists.compiler import Compiled, CompileError, ensure_compiled
@@ -32,6 +34,7 @@ from appliance.lists.importer import (
     list_id_of,
     survey_of,
 )
+from appliance.lists.ledger import Ledger
 from appliance.lists.lists import Lists
 from appliance.lists.local import LocalFile, LocalRefusedError
 from appliance.lists.paths import Paths
@@ -136,10 +139,10 @@ def compile_(where: Where, *, low_memory: bool, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def lookup(where: Where, address: str, *, as_json: bool) -> None:
-    """Say which lists name ADDRESS (a host or a URL), by which entry, in which edition."""
+    """Say which lists name ADDRESS (a host or a URL), by which entry, in which edition, since when."""
     url = _parsed(address)
     opened = _opened(where)
-    show.found(url, opened.lookup(url), opened.status(), as_json=as_json)
+    show.found(url, opened.lookup(url), opened.status(), Paths(where.state), as_json=as_json)
 
 
 @lists.command("status")
@@ -147,12 +150,15 @@ def lookup(where: Where, address: str, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def status(where: Where, list_id: str | None, *, as_json: bool) -> None:
-    """Show every list: what it is about, its size, edition and age, and how the floor stands."""
+    """Show every list: what it is about, its size, edition and age, how its updates went, and the floor."""
     if list_id:
         show.problems(_problems(where, list_id), as_json=as_json)
         return
-    known = _opened(where).status()
-    show.status(known, Paths(where.state), as_json=as_json)
+    known, paths = _opened(where).status(), Paths(where.state)
+    updates = Ledger(paths).all()
+    show.status(known, updates, paths, as_json=as_json)
+    if any(record.problem for record in updates):
+        raise click.exceptions.Exit(FOUND)
     if known.fault or known.warning or known.local_broken or known.floor.state is not FloorState.OK:
         raise click.exceptions.Exit(FOUND)
 
@@ -186,6 +192,10 @@ def remove(where: Where, address: str, because: str, who: str | None) -> None:
         if not found:
             raise LocalRefusedError("there is no local decision on exactly this address")
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
+
+
+for _verb in (update, rollback, diff, overlap_):
+    lists.add_command(_verb)
 
 
 def _problems(where: Where, list_id: str) -> list[str]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.table import Table as Grid
 
 from appliance.lists.compiler import Compiled
+from appliance.lists.history import since
 from appliance.lists.importer import Imported
+from appliance.lists.ledger import Record
+from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths
 from appliance.lists.status import Status
-from appliance.model.known import Known
+from appliance.model.known import Known, Match
 from appliance.model.url import Url
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -35,7 +39,7 @@ def imported(done: Imported, paths: Paths, *, as_json: bool) -> None:
         (m.id, ", ".join(m.categories) or m.use, m.format, m.entries, m.lines, m.skipped, m.quarantined)
         for m in done.lists
     )
-    _grid(("list", "about", "format", "entries", "lines", "skipped", "quarantined"), rows)
+    grid(("list", "about", "format", "entries", "lines", "skipped", "quarantined"), rows)
     for folder, why in done.left_out.items():
         click.echo(f"not taken: {plain(folder)}: {why}")
     click.echo(f"Lines that were not used, and why: {paths.imported}/*/problems.txt", err=True)
@@ -51,11 +55,14 @@ def compiled(done: Compiled, *, as_json: bool) -> None:
     click.echo(f"{len(lists)} lists with {done.names} entries: {what}")
 
 
-def found(url: Url, known: Known, status: Status, *, as_json: bool) -> None:
-    """Show which lists name an address; of the floor only that it does, never an entry."""
+def found(url: Url, known: Known, status: Status, paths: Paths, *, as_json: bool) -> None:
+    """Show which lists name an address and since when; of the floor only that it does, never an entry."""
     titles = {item.id: item.title for item in status.lists}
     if as_json:
-        matches = [asdict(match) | {"title": titles.get(match.list, "")} for match in known.matches]
+        matches = [
+            asdict(match) | {"title": titles.get(match.list, ""), "since": _since(match, paths)}
+            for match in known.matches
+        ]
         floor = {"state": known.floor.state, "hit": known.floor.hit, "detail": known.floor.detail}
         address = "" if known.floor.hit else str(url)
         _json({"address": address, "listed": bool(matches), "matches": matches, "floor": floor})
@@ -65,10 +72,10 @@ def found(url: Url, known: Known, status: Status, *, as_json: bool) -> None:
     elif not known.matches:
         click.echo("no list names it")
     rows = (
-        (m.list, m.entry, ", ".join(m.categories) or m.use, m.version, plain(m.because))
+        (m.list, m.entry, ", ".join(m.categories) or m.use, m.version, _since(m, paths), plain(m.because))
         for m in known.matches
     )
-    _grid(("list", "entry", "about", "version", "because"), rows)
+    grid(("list", "entry", "about", "version", "since", "because"), rows)
     _say_floor(status)
 
 
@@ -83,28 +90,56 @@ def problems(lines: list[str], *, as_json: bool) -> None:
         click.echo("every line is used", err=True)
 
 
-def status(known: Status, paths: Paths, *, as_json: bool) -> None:
-    """Show sizes, editions and ages of all lists, and how the floor stands."""
+def _since(match: Match, paths: Paths) -> str:
+    """Say since when a list names it: exactly, or at the latest since the oldest edition that is kept."""
+    if match.list == LOCAL:
+        return match.version
+    known = since(paths, match.list, match.entry)
+    if known is None:
+        return ""
+    return f"{known.date:%Y-%m-%d %H:%M}{'' if known.exact else ' or before'}"
+
+
+def status(known: Status, updates: Iterable[Record], paths: Paths, *, as_json: bool) -> None:
+    """Show sizes, editions and ages of all lists, how their updates went, and how the floor stands."""
+    updates = tuple(updates)
     if as_json:
-        _json(asdict(known))
+        _json(asdict(known) | {"updates": [record.model_dump() for record in updates]})
         return
     rows = (
         (s.id, ", ".join(s.categories) or s.use, s.entries, s.skipped, s.quarantined, s.version, _age(s.age))
         for s in known.lists
     )
-    _grid(("list", "about", "entries", "skipped", "quarantined", "version", "age"), rows)
+    grid(("list", "about", "entries", "skipped", "quarantined", "version", "age"), rows)
     click.echo(
         f"{known.table_keys} names in {known.table_bytes / 1e6:.1f} MB; "
         f"{known.help_addresses} help addresses; {known.local_entries} local decisions"
     )
-    floor = ", ".join(f"{item.id} {item.entries} entries" for item in known.floor.lists)
+    floor = ", ".join(f"{item.id} {item.mode} {item.entries} entries" for item in known.floor.lists)
     if floor:
-        click.echo(f"floor: {known.floor.state}, {floor}, {_age(known.floor.age)} old")
+        age = f", {_age(known.floor.age)} old" if known.floor.compiled_at else ""
+        click.echo(f"floor: {known.floor.state}, {floor}{age}")
+    _say_updates(updates)
     _say_floor(known)
     for text in filter(None, (known.fault, known.warning)):
         click.echo(text, err=True)
     if known.local_broken:
         click.echo(f"{paths.local}: {known.local_broken} lines cannot be read", err=True)
+
+
+def _say_updates(updates: tuple[Record, ...]) -> None:
+    rows = ((r.id, _when(r.succeeded_at), _when(r.changed_at), _when(r.next_at)) for r in updates)
+    grid(("update of", "current at", "changed at", "next"), rows)
+    for record in updates:
+        if record.problem:
+            click.echo(
+                f"{record.id}: the update of {_when(record.tried_at)} failed: {plain(record.problem)}",
+                err=True,
+            )
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "never"
 
 
 def _say_floor(known: Status) -> None:
@@ -122,7 +157,8 @@ def _json(value: object) -> None:
     click.echo(json.dumps(value, default=str))
 
 
-def _grid(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+def grid(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a table, if it has any row."""
     grid = Grid(box=None, pad_edge=False)
     for head in heads:
         grid.add_column(head, overflow="fold")

@@ -44,6 +44,21 @@ class Setup:
         """Age at which a floor list closes the gate, in hours."""
         return self.settings.floor_max_age_hours
 
+    @property
+    def list_updates(self) -> tuple[str, ...]:
+        """The downloads that are kept up to date."""
+        return self.settings.lists.updates
+
+    @property
+    def own_domains(self) -> tuple[str, ...]:
+        """The school's own sites."""
+        return self.settings.school.domains
+
+    @property
+    def update_memory_megabytes(self) -> int:
+        """How much memory the build of an update may use."""
+        return self.settings.lists.update_memory_megabytes
+
 
 def _default_config() -> Path:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else _REPOSITORY / DEFAULT_CONFIG

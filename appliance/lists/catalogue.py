@@ -14,7 +14,19 @@ from pydantic import Field, model_validator
 from appliance.config.categories import read_categories
 from appliance.config.problems import ProblemsError, unknown
 from appliance.config.typed import Section, open_document, read, validate
+from appliance.lists.feeds import Categories, Download, FloorEntry, Id, Title
 from appliance.lists.formats import Format
+
+__all__ = [
+    "Catalogue",
+    "Download",
+    "FloorEntry",
+    "Folder",
+    "ListEntry",
+    "Tree",
+    "load_catalogue",
+    "load_help",
+]
 
 CATALOGUE_FILE = "catalogue.yaml"
 CATEGORIES_FILE = "categories.yaml"
@@ -22,10 +34,6 @@ HELP_FILE = "help.yaml"
 
 type Place = tuple[str | int, ...]
 """The keys and positions that lead to a value in the file."""
-
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
-Title = Annotated[str, Field(min_length=1, max_length=200)]
-Categories = Annotated[tuple[Id, ...], Field(description="Category ids of blocklists/categories.yaml")]
 
 
 class ListEntry(Section):
@@ -82,35 +90,46 @@ class Tree(Section):
     folders: dict[str, Folder]
 
 
-class FloorEntry(Section):
-    """One statutory list. `development` is a synthetic list of reserved names: not compliance (DFE-F3)."""
-
-    id: Id
-    title: Title
-    category: Id
-    mode: Literal["development"]
-    source: str
-
-
 class Catalogue(Section):
     """Everything that feeds the categories."""
 
     lists: tuple[ListEntry, ...] = ()
     trees: tuple[Tree, ...] = ()
+    downloads: tuple[Download, ...] = Field(
+        default=(),
+        description="What `appliance lists update` can fetch; the settings say what it does by itself",
+    )
+    keep_open: tuple[str, ...] = Field(
+        default=(), description="Sites that no downloaded list of what is blocked may name"
+    )
     floor: Annotated[tuple[FloorEntry, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        ids = [*(entry.id for entry in self.lists), *(entry.id for entry in self.floor)]
+        ids = [entry.id for part in (self.lists, self.downloads, self.floor) for entry in part]
         doubles = sorted({name for name in ids if ids.count(name) > 1})
         if doubles:
             raise ValueError(f"each list needs an id of its own; used twice: {', '.join(doubles)}")
+        trees = {tree.id for tree in self.trees}
+        strange = sorted({entry.tree for entry in self.downloads if entry.tree and entry.tree not in trees})
+        if strange:
+            raise ValueError(f"there is no collection {', '.join(strange)} under `trees`")
         return self
+
+    def feed(self, feed_id: str) -> Download | FloorEntry | None:
+        """Return the download or statutory list of this id, if it is one that can be updated."""
+        return next((feed for feed in self.feeds() if feed.id == feed_id), None)
+
+    def feeds(self) -> tuple[Download | FloorEntry, ...]:
+        """Return everything that can be updated: downloads, and statutory lists that are not synthetic."""
+        return (*self.downloads, *(entry for entry in self.floor if entry.mode != "development"))
 
     def categories(self) -> Iterator[tuple[Place, str]]:
         """Yield every category that something here feeds, with its place in the file."""
         for at, entry in enumerate(self.lists):
             yield from ((("lists", at, "categories", n), name) for n, name in enumerate(entry.categories))
+        for at, feed in enumerate(self.downloads):
+            yield from ((("downloads", at, "categories", n), name) for n, name in enumerate(feed.categories))
         for at, tree in enumerate(self.trees):
             for key, folder in tree.folders.items():
                 place = ("trees", at, "folders", key, "categories")
@@ -120,7 +139,9 @@ class Catalogue(Section):
     def sources(self) -> Iterator[tuple[Place, str]]:
         """Yield every file that is named, with its place in the catalogue."""
         yield from ((("lists", at, "source"), entry.source) for at, entry in enumerate(self.lists))
-        yield from ((("floor", at, "source"), entry.source) for at, entry in enumerate(self.floor))
+        yield from (
+            (("floor", at, "source"), entry.source) for at, entry in enumerate(self.floor) if entry.source
+        )
 
 
 class HelpLine(Section):

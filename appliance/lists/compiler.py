@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from appliance.lists.catalogue import Catalogue, ListEntry, load_catalogue, load
 from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
 from appliance.lists.formats_csv import ColumnError
-from appliance.lists.lock import lock_floor
+from appliance.lists.lock import FloorRefusedError, Fresh, lock_floor
 from appliance.lists.locked import Manifest, manifest_of
 from appliance.lists.merging import Keys
 from appliance.lists.paths import Paths, alone, replacing
@@ -85,7 +85,15 @@ def compile_lists(blocklists: Path, state: Path, now: float, *, low_memory: bool
     try:
         with alone(paths):
             return _compile(blocklists, paths, now, low_memory=low_memory)
-    except (SourceError, StoreError, NotAListError, ColumnError, UrlRefusedError, EntryRefusedError) as error:
+    except (
+        SourceError,
+        StoreError,
+        NotAListError,
+        ColumnError,
+        UrlRefusedError,
+        EntryRefusedError,
+        FloorRefusedError,
+    ) as error:
         raise CompileError(str(error)) from error
     except OSError as error:
         raise CompileError(f"{error.filename or state}: {error.strerror or error}") from error
@@ -148,10 +156,22 @@ def _compile(blocklists: Path, paths: Paths, now: float, *, low_memory: bool) ->
     contents = current or write_table(
         paths.table, _sources(blocklists, paths, catalogue, store), now, inputs, low_memory=low_memory
     )
-    sources = [(entry, blocklists / entry.source) for entry in catalogue.floor]
-    floor = lock_floor(sources, [url for _, url in help_addresses(blocklists)], paths, now)
+    floor = lock_again(blocklists, paths, catalogue, now)
     store.tidy()
     return Compiled(current is None, contents, floor)
+
+
+def lock_again(
+    blocklists: Path, paths: Paths, catalogue: Catalogue, now: float, fresh: Mapping[str, Fresh] | None = None
+) -> Manifest:
+    """Lock the floor anew: the development lists from their files, others from `fresh`, or as they were.
+
+    The caller holds the lock of the lists. Raises as `lock_floor` does.
+    """
+    sources = [(entry, blocklists / entry.source if entry.source else None) for entry in catalogue.floor]
+    keep_open = [parse_typed(address) for address in catalogue.keep_open]
+    help_lines = [url for _, url in help_addresses(blocklists)]
+    return lock_floor(sources, help_lines, paths, now, fresh=fresh, keep_open=keep_open)
 
 
 def _is_current(blocklists: Path, paths: Paths) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,10 @@ IMPORT_LOCK = ".import.lock"
 
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _USAGES = frozenset(["black", "white"])
+
+
+type Accept = Callable[[Sequence[tuple[Meta, Path]]], None]
+"""Is shown each edition with the file of its keys, before it comes into force; raises to refuse all."""
 
 
 class ImportRefusedError(Exception):
@@ -69,11 +73,12 @@ def import_list(
     now: datetime,
     compile_all: Callable[[], object],
     progress: Progress | None = None,
+    accept: Accept | None = None,
 ) -> Imported:
     """Import one file, or a folder or archive of files, as one list; `now` is aware.
 
     `compile_all` makes the new table; when it raises, the last edition is in force again and its
-    error goes on. Raises `ImportRefusedError`.
+    error goes on. `accept` may refuse what was read. Raises `ImportRefusedError`.
     """
     with alone(paths, IMPORT_LOCK):
         reading = _Reading(Store(paths), now, path)
@@ -88,7 +93,7 @@ def import_list(
             meta = sink.meta(wanted.list_id, wanted.title, wanted.categories, wanted.use)
             if not meta.entries:
                 raise ImportRefusedError(f"{path}: holds no usable entry; {_most_common(sink.reader)}")
-            reading.commit([(sink, meta)], paths, compile_all)
+            reading.commit([(sink, meta)], paths, compile_all, accept)
     return Imported((meta,))
 
 
@@ -108,6 +113,7 @@ def import_tree(
     now: datetime,
     compile_all: Callable[[], object],
     progress: Progress | None = None,
+    accept: Accept | None = None,
 ) -> Imported:
     """Import a collection folder by folder, as the catalogue maps them; `found` is its `survey`."""
     tree = _tree_for(found, catalogue, path)
@@ -121,7 +127,7 @@ def import_tree(
             taken = [(sink, meta) for sink, meta in metas if meta.entries]
             if not taken:
                 raise ImportRefusedError(f"{path}: holds no usable entry")
-            reading.commit(taken, paths, compile_all)
+            reading.commit(taken, paths, compile_all, accept)
     left_out = {folder: _why_not(tree.folders.get(folder)) for folder in sorted(found.folders - set(sinks))}
     left_out |= {folder: "holds no usable entry" for folder, sink in sinks.items() if not sink.entries}
     return Imported(tuple(meta for _, meta in taken), left_out)
@@ -218,9 +224,15 @@ class _Reading:
                 draft.drop()
 
     def commit(
-        self, taken: list[tuple[_Sink, Meta]], paths: Paths, compile_all: Callable[[], object]
+        self,
+        taken: list[tuple[_Sink, Meta]],
+        paths: Paths,
+        compile_all: Callable[[], object],
+        accept: Accept | None,
     ) -> None:
         """Put the new editions in force and compile; go back when that fails."""
+        if accept:
+            accept([(meta, sink.draft.unconfirmed) for sink, meta in taken])
         saved = self._store.saved([meta.id for _, meta in taken])
         try:
             with alone(paths):

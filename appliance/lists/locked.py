@@ -2,8 +2,9 @@
 
 What lives only here: the file of the floor and its key, and the question whether it names an
 address. The file holds 16 bytes of HMAC-SHA256 for each canonical expression (Safe Browsing
-v4), sorted; no entry and no address. It is not browsable: whoever holds file and key can still
-test guesses. A floor that is missing, unreadable or stale says so, and the gate closes.
+v4), with the number of its list, sorted; no entry and no address. It is not browsable: whoever
+holds file and key can still test guesses. A floor that is missing, unreadable or stale says so,
+and the gate closes.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ from appliance.model.url import Url
 
 DIGEST = 16
 """Bytes of each hash that are kept."""
+RECORD = DIGEST + 1
+"""Bytes of each record: a hash, and the number of the list that it is of."""
 SEAL = 32
 """Bytes at the end that prove the file whole and made with this key."""
 KEY_SIZE = 32
+FORMAT = 2
+"""The way in which the file is written; a file written in another way is not read."""
 DEVELOPMENT = "development list: this is not compliance (DFE-F3)"
 """What every report says while the synthetic list is in force."""
+
+MODES = ("development", "upstream", "supplied")
+"""How a statutory list can be held, the weakest first."""
 
 _OTHERS_MAY_READ = 0o077
 _MOST_HOSTS = 4096
@@ -38,7 +46,11 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class FloorList:
-    """What may be said of one statutory list."""
+    """What may be said of one statutory list.
+
+    `dated` is the source's own date, or the last proof's where an upstream provider enforces it, in
+    seconds since 1970; 0 where there has been none. `added` and `removed` are of the last change.
+    """
 
     id: str
     title: str
@@ -47,16 +59,42 @@ class FloorList:
     version: str
     entries: int
     quarantined: int
+    dated: float = 0.0
+    changed_at: float = 0.0
+    added: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the file says of itself. `compiled_at` is seconds since 1970, of the list's own date."""
+    """What the file says of itself. `compiled_at` is seconds since 1970."""
 
     compiled_at: float
     lists: tuple[FloorList, ...] = ()
     hosts: int = 0
     entries: int = 0
+    format: int = FORMAT
+
+    @property
+    def dated(self) -> float:
+        """The date of the oldest list, from which the floor's age is measured."""
+        return min((known.dated for known in self.lists), default=0.0)
+
+    @property
+    def newest(self) -> float:
+        """The date of the newest list: a date in the future would keep a list fresh for years."""
+        return max((known.dated for known in self.lists), default=0.0)
+
+    @property
+    def absent(self) -> tuple[FloorList, ...]:
+        """The lists that are wanted, but were never supplied or are not proved."""
+        return tuple(known for known in self.lists if not known.dated)
+
+    @property
+    def mode(self) -> str:
+        """The weakest way in which a list is held: one that is synthetic makes the whole so."""
+        modes = {known.mode for known in self.lists}
+        return next((mode for mode in MODES if mode in modes), "")
 
     @property
     def synthetic(self) -> bool:
@@ -90,7 +128,7 @@ def digest_expression(key: bytes, expression: str) -> bytes:
     return hmac.digest(key, b"expression\0" + expression.encode(), "sha256")[:DIGEST]
 
 
-class _Contents:
+class Contents:
     """An opened floor file, checked against its seal."""
 
     def __init__(self, paths: Paths) -> None:
@@ -104,14 +142,22 @@ class _Contents:
         head, _, records = body.partition(b"\n")
         data = json.loads(head)
         self.manifest = manifest_of(data)
-        hosts, entries = self.manifest.hosts, self.manifest.entries
-        self.hosts = frozenset(records[at : at + DIGEST] for at in range(0, hosts * DIGEST, DIGEST))
-        self.records = records[hosts * DIGEST :]
-        self._count = entries
+        if data.get("format") != FORMAT:
+            raise FloorUnavailableError(FloorState.UNREADABLE, "the floor was compiled by another version")
+        end = self.manifest.hosts * RECORD
+        self.host_records, self.records = records[:end], records[end:]
+        if len(self.records) != self.manifest.entries * RECORD:
+            raise FloorUnavailableError(FloorState.UNREADABLE, "the floor is damaged")
+        self.hosts = frozenset(self.host_records[at : at + DIGEST] for at in range(0, end, RECORD))
+        self._count = self.manifest.entries
+
+    def of_list(self, number: int) -> tuple[set[bytes], set[bytes]]:
+        """Return the hashes of one list: of its hosts, and of its expressions."""
+        return _hashes(self.host_records, number), _hashes(self.records, number)
 
     def find(self, digest: bytes) -> FloorList | None:
         """Return the list that holds the expression with this hash."""
-        low, high, width = 0, self._count, DIGEST + 1
+        low, high, width = 0, self._count, RECORD
         while low < high:
             middle = (low + high) // 2
             if self.records[middle * width : middle * width + DIGEST] < digest:
@@ -129,7 +175,8 @@ class LockedFloor:
         self._paths = paths
         self._max_age = max_age_hours * _HOUR
         self._clock = clock
-        self._contents: _Contents | None = None
+        self._contents: Contents | None = None
+        self._dated = self._newest = 0.0
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._answers: dict[FloorState, Floor] = {}
         self.reload()
@@ -139,8 +186,10 @@ class LockedFloor:
         self._hosts = {}
         self._contents = None
         try:
-            self._contents = _Contents(self._paths)
-            detail, broken = (DEVELOPMENT if self._contents.manifest.synthetic else ""), FloorState.UNREADABLE
+            self._contents = Contents(self._paths)
+            manifest = self._contents.manifest
+            self._dated, self._newest = manifest.dated, manifest.newest
+            detail, broken = (DEVELOPMENT if manifest.synthetic else ""), FloorState.UNREADABLE
         except FloorUnavailableError as error:
             detail, broken = str(error), error.state
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, the gate closes
@@ -150,6 +199,7 @@ class LockedFloor:
         self._answers = {
             FloorState.OK: Floor(FloorState.OK, detail=detail),
             FloorState.STALE: Floor(FloorState.STALE, detail=f"{stale}; {detail}" if detail else stale),
+            FloorState.MISSING: Floor(FloorState.MISSING, detail=self._absent()),
         }
 
     @property
@@ -161,8 +211,11 @@ class LockedFloor:
         """Return whether the floor can be relied upon now, about no address."""
         if self._contents is None:
             return self._broken
-        age = self._clock() - self._contents.manifest.compiled_at
-        return self._answers[FloorState.OK if -_CLOCK_ERROR <= age <= self._max_age else FloorState.STALE]
+        if not self._dated:
+            return self._answers[FloorState.MISSING]
+        now = self._clock()
+        fresh = now - self._dated <= self._max_age and self._newest - now <= _CLOCK_ERROR
+        return self._answers[FloorState.OK if fresh else FloorState.STALE]
 
     def check(self, url: Url) -> Floor:
         """Return the lists' answer for `url`: a hit counts even when the floor is stale."""
@@ -178,11 +231,18 @@ class LockedFloor:
                     return replace(answer, list=found.id, version=found.version, category=found.category)
         return answer
 
+    def _absent(self) -> str:
+        absent = self._contents.manifest.absent if self._contents else ()
+        whys = {"upstream": "is not proved to be enforced upstream"}
+        return "; ".join(
+            f"the list {known.id} {whys.get(known.mode, 'was never supplied')}" for known in absent
+        )
+
     def has_urls_on(self, url: Url) -> bool:
         """Tell whether another path on the same host could have another answer."""
         return self._contents is not None and bool(self._hosts.get(url.host, ("not asked yet",)))
 
-    def _listed(self, contents: _Contents, url: Url) -> tuple[str, ...]:
+    def _listed(self, contents: Contents, url: Url) -> tuple[str, ...]:
         """Return the suffixes of the host below which something is listed: nearly always none."""
         if len(self._hosts) >= _MOST_HOSTS:
             self._hosts.clear()
@@ -191,6 +251,11 @@ class LockedFloor:
         )
         self._hosts[url.host] = hosts
         return hosts
+
+
+def _hashes(records: bytes, number: int) -> set[bytes]:
+    starts = range(0, len(records), RECORD)
+    return {records[at : at + DIGEST] for at in starts if records[at + DIGEST] == number}
 
 
 def _bytes(path: Path) -> bytes:

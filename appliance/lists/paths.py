@@ -50,6 +50,16 @@ class Paths:
         return self.root / "imported"
 
     @property
+    def updates(self) -> Path:
+        """One file a feed: what its updates came to."""
+        return self.root / "updates"
+
+    @property
+    def downloads(self) -> Path:
+        """One folder a feed: what is being fetched. Never a statutory list."""
+        return self.root / "downloads"
+
+    @property
     def problems(self) -> Path:
         """One file a list: the lines that are not used, and why."""
         return self.root / "problems"

@@ -19,7 +19,7 @@ def schemas(blocklists: Path) -> dict[str, str]:
     catalogue = schema(Catalogue)
     names = {"enum": sorted(load_categories(blocklists))}
     shapes: dict[str, Any] = catalogue["$defs"]
-    for shape in ("ListEntry", "Folder"):
+    for shape in ("ListEntry", "Folder", "Download"):
         shapes[shape]["properties"]["categories"]["items"] = names
     shapes["FloorEntry"]["properties"]["category"] = names
     return {

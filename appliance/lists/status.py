@@ -56,7 +56,10 @@ class ListStatus:
 
 @dataclass(frozen=True, slots=True)
 class FloorStatus:
-    """The statutory lists. `mode` is `development`, which is not compliance, or empty when unknown."""
+    """The statutory lists. `mode` is the weakest in force, or empty when that is unknown.
+
+    `development` is not compliance; `compiled_at` and `age` are of the oldest list's date.
+    """
 
     state: FloorState
     detail: str
@@ -71,9 +74,8 @@ class FloorStatus:
         known, manifest = floor.state(), floor.manifest
         if manifest is None:
             return cls(known.state, known.detail, "", (), 0.0, 0.0)
-        mode = "development" if manifest.synthetic else "supplied"
-        age = max(0.0, now - manifest.compiled_at)
-        return cls(known.state, known.detail, mode, manifest.lists, manifest.compiled_at, age)
+        age = max(0.0, now - manifest.dated)
+        return cls(known.state, known.detail, manifest.mode, manifest.lists, manifest.dated, age)
 
 
 @dataclass(frozen=True, slots=True)

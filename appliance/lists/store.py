@@ -1,8 +1,9 @@
 """The lists that a school has imported: what each is, where it came from, and its keys.
 
 What lives only here: the layout of STATE/lists/imported. Each list has a folder with
-`meta.json` (the one file that says which keys are in force), a key file named by its content,
-and the account of the lines that were not used.
+`meta.json` (the one file that says which keys are in force), `last.json` (the edition before, to
+which `rollback` returns), a key file each named by its content, and the account of the lines that
+were not used.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from appliance.lists.reading import Account
 from appliance.lists.table import Info
 
 _META = "meta.json"
+_LAST = "last.json"
 _SHOWN_DIGITS = 12
 
 
@@ -102,11 +104,20 @@ class Draft:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         return sha256, f"{sha256[:_SHOWN_DIGITS]}.keys"
 
+    @property
+    def unconfirmed(self) -> Path:
+        """The file of keys that `commit` would put in force."""
+        return self.folder / ".keys.new"
+
     def commit(self, meta: Meta) -> None:
-        """Make this edition the one in force; the last one's keys stay until `tidy`."""
+        """Make this edition the one in force, and the one that was the last."""
+        in_force = self.folder / _META
+        if in_force.exists() and f'"{meta.sha256}"'.encode() not in in_force.read_bytes():
+            with replacing(self.folder / _LAST) as file:
+                file.write(in_force.read_bytes())
         (self.folder / ".keys.new").replace(self.folder / meta.keys)
         (self.folder / ".problems.new").replace(self.folder / "problems.txt")
-        with replacing(self.folder / _META) as file:
+        with replacing(in_force) as file:
             file.write(meta.model_dump_json(indent=1).encode() + b"\n")
 
     def drop(self) -> None:
@@ -138,24 +149,53 @@ class Store:
         return self._root / meta.id / meta.keys
 
     def saved(self, ids: list[str]) -> dict[str, bytes | None]:
-        """Return what `restore` needs to go back to the editions now in force."""
-        found = {name: self._root / name / _META for name in ids}
-        return {name: path.read_bytes() if path.exists() else None for name, path in found.items()}
+        """Return what `restore` needs to go back to the editions now in force, and those before them."""
+        names = [f"{name}/{file}" for name in ids for file in (_META, _LAST)]
+        return {name: _bytes(self._root / name) for name in names}
 
     def restore(self, saved: dict[str, bytes | None]) -> None:
         """Go back to the editions that were in force; new lists go."""
         for name, meta in saved.items():
-            if meta is None:
-                shutil.rmtree(self._root / name, ignore_errors=True)
-            else:
-                with replacing(self._root / name / _META) as file:
+            path = self._root / name
+            if meta is not None:
+                with replacing(path) as file:
                     file.write(meta)
+            elif path.name == _META:
+                shutil.rmtree(path.parent, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def last(self, list_id: str) -> Meta | None:
+        """Return the edition before the one in force, if it is still there and whole."""
+        path = self._root / list_id / _LAST
+        try:
+            return self._meta(path) if path.exists() else None
+        except StoreError:
+            return None
+
+    def roll_back(self, list_id: str) -> Meta:
+        """Put the last edition in force again, and keep the present one in its place.
+
+        Returns the edition that is then in force; raises `StoreError` where there is none.
+        """
+        last = self.last(list_id)
+        if last is None:
+            raise StoreError(f"there is no earlier edition of {list_id!r} to return to")
+        before, now = self._root / list_id / _LAST, self._root / list_id / _META
+        present = _bytes(now)
+        with replacing(now) as file:
+            file.write(before.read_bytes())
+        with replacing(before) as file:
+            file.write(present or b"")
+        return last
 
     def tidy(self) -> None:
-        """Remove the keys of editions that are no longer in force."""
+        """Remove the keys of editions that are neither in force nor the last before it."""
         for meta in self.all():
+            last = self.last(meta.id)
+            kept = {meta.keys, last.keys if last else ""}
             for path in (self._root / meta.id).glob("*.keys"):
-                if path.name != meta.keys:
+                if path.name not in kept:
                     path.unlink()
 
     def fingerprint(self) -> bytes:
@@ -171,6 +211,10 @@ class Store:
         if not (path.parent / meta.keys).is_file():
             raise StoreError(f"{path}: its keys are missing; {again}")
         return meta
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def counts(account: Account) -> dict[str, int]:

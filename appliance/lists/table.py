@@ -16,6 +16,7 @@ import struct
 import tempfile
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -215,6 +216,13 @@ class Table:
         parts, sets = self._parts, self.sets
         trie, numbers = parts[max(0, part_of(key, len(parts)))] if len(parts) > 1 else parts[0]
         return [(found, sets[numbers[at]]) for found, at in trie.iter_prefixes_with_ids(key)]
+
+    def set_counts(self) -> dict[tuple[int, ...], int]:
+        """Return how many keys each set of lists has."""
+        counted: Counter[int] = Counter()
+        for _, numbers in self._parts:
+            counted.update(numbers)
+        return {self.sets[number]: count for number, count in counted.items()}
 
     @staticmethod
     def _checked(path: Path, view: memoryview) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def configure(folder: Path, state: Path, **gateway: Any) -> Path:
             "profiles": str(ROOT / "profiles"),
             "blocklists": str(ROOT / "blocklists"),
         },
-        "gateway": {"listen": f"127.0.0.1:{free_port()}", "workers": 1} | gateway,
+        "gateway": {"listen": f"127.0.0.1:{free_port()}", "workers": 1, "floor_hits": {"hits": 0}} | gateway,
         "identity": {"networks": networks},
         "metrics": {"listen": f"127.0.0.1:{free_port()}"},
     }

@@ -220,6 +220,7 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
             "listen": f"{GATEWAY}:{EXPLICIT}",
             "transparent": f"[::]:{TRANSPARENT}",
             "workers": 2,
+            "floor_hits": {"hits": 0},  # one device here asks for what a school sees in years
             # Addresses for documentation count as private; here they are the internet.
             "reachable": [*(f"{host}/32" for host in hosts), f"{ORIGIN6}/128", "2001:db8:77::20/128"],
             "static_hosts": origin.hosts(),

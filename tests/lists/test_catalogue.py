@@ -84,6 +84,7 @@ def test_help_lines_hold_the_ones_that_children_are_told_of() -> None:
 def test_development_floor_names_reserved_names_alone() -> None:
     """What ships as a floor points at nothing real."""
     for entry in load_catalogue(SHIPPED).floor:
+        assert entry.source
         lines = (SHIPPED / entry.source).read_text("utf-8").splitlines()
         entries = [line for line in lines if line and line[0] != "#"]
         assert entries

@@ -66,11 +66,38 @@ def test_going_back(store: Store) -> None:
 
 
 def test_tidying_keeps_what_is_in_force(store: Store) -> None:
-    """Old editions go once the new table stands."""
+    """Old editions go once the new table stands, all but the last, to which one can go back."""
     _commit(store, "a", "example.a.\n")
-    new = _commit(store, "a", "example.b.\n")
+    last = _commit(store, "a", "example.b.\n")
+    new = _commit(store, "a", "example.c.\n")
     store.tidy()
-    assert [path.name for path in store.keys_of(new).parent.glob("*.keys")] == [new.keys]
+    assert {path.name for path in store.keys_of(new).parent.glob("*.keys")} == {new.keys, last.keys}
+
+
+def test_going_back_and_forth(store: Store) -> None:
+    """The last edition comes into force again, and the one that was rolled back is kept in its place."""
+    old = _commit(store, "a", "example.a.\n")
+    new = _commit(store, "a", "example.b.\n")
+    _commit(store, "a", "example.b.\n")  # the same once more is no new edition
+    assert store.last("a") == old
+    assert store.roll_back("a") == old
+    assert store.all() == (old,)
+    store.tidy()
+    assert store.roll_back("a").keys == new.keys
+    with pytest.raises(StoreError, match="no earlier edition"):
+        store.roll_back("b")
+
+
+def test_restoring_brings_back_the_last_edition_as_well(store: Store) -> None:
+    """An update that fails late changes neither what is in force nor what one can go back to."""
+    old = _commit(store, "a", "example.a.\n")
+    now = _commit(store, "a", "example.b.\n")
+    saved = store.saved(["a", "new"])
+    _commit(store, "a", "example.c.\n")
+    _commit(store, "new", "example.d.\n")
+    store.restore(saved)
+    assert store.all() == (now,)
+    assert store.last("a") == old
 
 
 def test_fingerprint_follows_every_change(store: Store) -> None:
