@@ -25,6 +25,7 @@ from appliance.lists.compiler import CompileError
 from appliance.lists.ledger import Ledger
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
+from appliance.lists.update import Means, Updater
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
 from appliance.settings import Settings, as_file
@@ -103,7 +104,7 @@ async def _supervise(
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
-        lambda: _update_lists(running.resolve()),
+        lambda: _update_lists(settings, running.resolve()),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
     )
@@ -158,7 +159,7 @@ async def _refresh_floor(settings: Settings) -> None:
             logger.warning("the lists could not be compiled; the old ones stay in force: %s", error)
 
 
-async def _update_lists(config: Path) -> None:
+async def _update_lists(settings: Settings, config: Path) -> None:
     # In a process of its own: what it reads came from outside, and it may need much memory for a while.
     command = [
         sys.executable,
@@ -170,14 +171,17 @@ async def _update_lists(config: Path) -> None:
         "--config",
         str(config),
     ]
+    updater = Updater(Means(settings.blocklists, settings.state))
     while True:
+        # At once at the start: a statutory list that is to be supplied keeps the gate closed until it is.
+        if await asyncio.to_thread(updater.due, settings.lists.updates):
+            process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+            try:
+                await process.wait()
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
         await asyncio.sleep(_UPDATE_SECONDS)
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
-        try:
-            await process.wait()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
 
 
 async def _retire(settings: Settings) -> None:

@@ -185,9 +185,10 @@ class _Judge:
 
     def _edition(self, meta: Meta, keys: Path) -> Edition:
         old = self._before.get(meta.id)
-        # A list of news or of schools may name such sites; one of what schools block may not.
+        # A list of news or of games may name such sites (UT1's do, and help stays open all the same); one
+        # of what every school blocks may not.
         blocks = meta.use == "block" or any(
-            self._severities.get(name, Severity.HIGH) > Severity.INFO for name in meta.categories
+            self._severities.get(name, Severity.HIGH) >= Severity.MEDIUM for name in meta.categories
         )
         return Edition(meta.id, meta.entries, old.entries if old else None, blocks, keys)
 
