@@ -107,6 +107,10 @@ class Download(Fetching, Demands):
     must_not_list: tuple[str, ...] = Field(
         default=(), description="The new data is refused where it names one of them, beside `keep_open`"
     )
+    may_list: tuple[str, ...] = Field(
+        default=(),
+        description="Help lines and `keep_open` sites that this list is known to name; help stays open",
+    )
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:

@@ -120,6 +120,16 @@ def test_a_list_of_news_may_name_what_stays_open(updated: School) -> None:
     assert take(_job(updated, "www.gov.uk\n", "news")).entries == 1
 
 
+def test_known_dirt_may_pass_by_name(updated: School) -> None:
+    """A real list that names a help line can be used once a person has said so; help stays open anyway."""
+    text = (updated.blocklists / "catalogue.yaml").read_text()
+    updated.write(
+        "catalogue.yaml", text.replace("must_not_list:", "may_list: [help.example], must_not_list:")
+    )
+    assert take(_job(updated, _names(200) + "help.example\n")).entries == 201
+    assert "help:childline" in updated.listed("help.example")
+
+
 def test_what_is_no_feed_is_told(updated: School) -> None:
     """A feed that has gone from the catalogue meanwhile ends with a sentence."""
     with pytest.raises(TakeError, match="no feed"):
