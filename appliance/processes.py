@@ -124,9 +124,8 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
     updates, failures = Ledger(ListPaths(settings.state)), Counter[str]()
     while True:
         records = await asyncio.to_thread(updates.all)
+        lists.refresh()
         know(metrics, policy, lists, [record.id for record in records])
-        if lists.refresh():
-            know(metrics, policy, lists, [record.id for record in records])
         for record in records:
             # The ledger counts for ever, and whoever updates writes to it; we tell what is new in it.
             metrics.list_updated(
