@@ -100,7 +100,7 @@ def test_a_worker_that_starts_amid_a_broken_edit_keeps_the_old_policy(rough_lab:
     rough_lab.gateway.profile("westways/ks2").write_text("rules: [", encoding="utf-8")
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: len(set(rough_lab.gateway.workers()) - set(before)) == 2, "new workers are there")
+    until(lambda: len(set(rough_lab.gateway.workers()) - set(before)) >= 2, "new workers are there")
     until(lambda: rough_lab.total("gateway_workers_running") == 2, "both serve again")
     assert status(rough_lab, "https://gambling.example/") == 403
     assert status(rough_lab) == 200
@@ -146,5 +146,5 @@ def test_the_schools_own_word_is_in_force_without_a_restart(
     assert done.returncode == 0, done.stderr
     until(lambda: status(rough_lab, url, who) == after, "the decision is in force")
     print(f"lists add {use}: in force after {time.monotonic() - begun:.2f} s, as curl sees it")
-    assert rough_lab.gateway.workers() == workers
+    assert set(rough_lab.gateway.workers()) >= set(workers)
     assert rough_lab.explain(who, url)["reason"] == f"local_{use}"

@@ -47,7 +47,7 @@ def test_it_ends_cleanly_whatever_is_going_on(started: Lab, number: signal.Signa
     command = ["ip", "netns", "exec", started.network.client, "curl", "-s", "-o", "/dev/null"]
     command += ["-x", f"http://{GATEWAY}:{EXPLICIT}", "http://education.example/slow"]
     pids = [*started.gateway.workers(), started.gateway.process.pid if started.gateway.process else 0]
-    assert len(pids) == 3
+    assert len(pids) in (3, 4)  # the supervisor, two workers, and one in reserve by now or soon
     with subprocess.Popen(command) as download, started.dial():  # and a connection that says nothing
         until(lambda: started.gateway.log() is not None, "the log can be read")
         assert started.gateway.stop(number) == 0

@@ -50,7 +50,8 @@ def test_what_was_hit_stands_in_no_file_that_the_gateway_wrote(rough_lab: Lab) -
     assert rough_lab.curl(f"https://{LISTED}").status == 403
     assert rough_lab.curl("http://ctiru-test.example/x").status == 403
     for path in rough_lab.gateway.state.rglob("*"):
-        if path.is_file():
+        # running.yaml is the technician's own configuration, in which this lab names its sites.
+        if path.is_file() and path.name != "running.yaml":
             data = path.read_bytes()
             assert b"listed/page" not in data, path
             assert b"ctiru-test.example" not in data, path
