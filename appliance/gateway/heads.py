@@ -112,7 +112,17 @@ class GatewayHttp1Server(_http1.Http1Server):
 
 
 class GatewayHttp1Client(_http1.Http1Client):
-    """HTTP/1 towards a site: a bounded head."""
+    """HTTP/1 towards a site: a bounded head, and a body that is always framed."""
+
+    @override
+    def send(self, event: _events.HttpEvent) -> CommandGenerator[None]:
+        if isinstance(event, _events.RequestHeaders) and event.request.is_http2 and not event.end_stream:
+            # An HTTP/2 body needs no length. Sent on without one, it would read as the next request,
+            # one that nobody judged (request smuggling).
+            headers = event.request.headers
+            if "content-length" not in headers:
+                headers["transfer-encoding"] = "chunked"
+        yield from super().send(event)
 
     @override
     def read_headers(self, event: events.ConnectionEvent) -> CommandGenerator[None]:

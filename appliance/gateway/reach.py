@@ -69,6 +69,17 @@ class Reach:
         return ""
 
 
+def _hidden_number(name: str) -> bool:
+    try:
+        socket.inet_aton(name)
+        ipaddress.IPv4Address(name)
+    except ipaddress.AddressValueError:
+        return True
+    except (OSError, ValueError):  # no number at all; ValueError: not even ASCII, or with a NUL
+        return False
+    return False
+
+
 def _can_bind(ip: Address) -> bool:
     # The kernel lets us bind only to addresses that are ours: the one list that is never out of date.
     family = socket.AF_INET if isinstance(ip, ipaddress.IPv4Address) else socket.AF_INET6
@@ -121,6 +132,9 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         self, host: str | bytes | None, port: Any, family: int, kind: int, proto: int, flags: int
     ) -> list[AddressInfo]:
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else host or ""
+        if _hidden_number(name):
+            # The system's resolver reads `0x7f.1` as an address; whoever judged it saw a name.
+            raise InternalAddressError(f"{name!r} leads only to internal addresses")
         found: list[AddressInfo] = []
         for target in self.static_hosts.get(name.lower().rstrip("."), (name,)):
             found += await super().getaddrinfo(

@@ -66,7 +66,7 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
     """Return the request that `flow` carries; one that cannot be read has `refused` set."""
     try:
         url = _url(flow.request, tunnel)
-    except (RefusedRequestError, UrlRefusedError) as error:
+    except ValueError as error:  # both kinds of refusal, and whatever else cannot be read
         url = _best_guess(flow.request, tunnel)
         return Request(
             url,

@@ -14,7 +14,7 @@ from appliance.model.url import Url, UrlRefusedError, parse_url
 MAX_DEPTH = 4
 """How many wrappers inside wrappers are followed."""
 
-_ARCHIVE = re.compile(r"^/(?:web/|save/)?(?:_embed/)?(?:\d{4,14}[a-z_*]*|\*|newest|oldest)/(.+)$")
+_ARCHIVE = re.compile(r"^/(?:web/|save/)?(?:_embed/)?(?:\d{1,14}[a-z_*]*|\*|newest|oldest)/(.+)$")
 _ARCHIVE_SAVE = re.compile(r"^/(?:save|web)/(https?:.+)$")
 
 # Host -> parameters that hold the inner address.

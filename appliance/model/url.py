@@ -137,10 +137,17 @@ def _host(hostname: str) -> tuple[str, Address | None]:
     host = _DOTS.sub(".", hostname).strip(".")
     if not host or len(host) > MAX_HOST:
         raise UrlRefusedError("not a host name")
-    if host[-1].isdigit() and host.replace(".", "").isdigit():
-        address = ipaddress.ip_address(host)
-        return host, address
-    return host, None
+    if host != hostname:
+        # Without its surplus dots it may be a number after all (`0xcb007114..`), which the system's
+        # resolver would read as an address: it is read once more, as what it has become.
+        try:
+            host = can_ada.parse(f"http://{host}/").hostname
+        except ValueError as error:
+            raise UrlRefusedError("not a host name") from error
+    try:
+        return host, ipaddress.IPv4Address(host)
+    except ValueError:
+        return host, None
 
 
 def _is_canonical(text: str) -> bool:

@@ -3,9 +3,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from mitmproxy.proxy import events
+from mitmproxy import http as mithttp
+from mitmproxy import options
+from mitmproxy.proxy import commands, context, events
 from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http import _events, _http1
+from mitmproxy.test import tflow
 
 from appliance.gateway import heads
 from appliance.gateway.heads import (
@@ -16,6 +19,25 @@ from appliance.gateway.heads import (
     plain_answer,
 )
 from tests.gateway.playbook import Start
+
+
+def test_a_body_from_http2_is_framed_for_http1() -> None:
+    """A body without a length cannot pass for a second request, which nobody judged (request smuggling)."""
+    request = mithttp.Request.make("POST", "https://site.example/a", b"", [(b"host", b"site.example")])
+    request.headers.pop("content-length", None)
+    request.http_version = "HTTP/2.0"
+    link = context.Context(tflow.tclient_conn(), options.Options())
+    client = heads.GatewayHttp1Client(link)
+    sent = b""
+    for event in (
+        _events.RequestHeaders(1, request, end_stream=False),
+        _events.RequestData(1, b"POST /b HTTP/1.1\r\n\r\n"),
+        _events.RequestEndOfMessage(1),
+    ):
+        found = [item for item in client.send(event) if isinstance(item, commands.SendData)]
+        sent += b"".join(item.data for item in found)
+    assert b"transfer-encoding: chunked" in sent.lower()
+    assert sent.endswith(b"\r\n\r\n14\r\nPOST /b HTTP/1.1\r\n\r\n\r\n0\r\n\r\n")
 
 
 def test_a_head_of_64_kilobytes_is_too_long(play: Start) -> None:

@@ -159,6 +159,13 @@ def test_a_name_that_leads_inwards_leads_nowhere(loop: GuardedLoop, host: str | 
         resolve(loop, host)
 
 
+@pytest.mark.parametrize("name", ["0xcb007114", "0313.0.113.20", "3405803796", "203.0.28948"])
+def test_a_number_in_disguise_is_not_looked_up(loop: GuardedLoop, name: str) -> None:
+    """The system would read it as an address, which nobody judged as one."""
+    with pytest.raises(InternalAddressError):
+        loop.run_until_complete(loop.getaddrinfo(name, 80))
+
+
 def test_names_given_by_hand_come_before_the_name_server(loop: GuardedLoop) -> None:
     """An intranet name resolves without DNS, in any case and with a dot at its end."""
     loop.static_hosts = {"intranet.example": ("127.0.0.80",), "mixed.example": ("127.0.0.80", "127.0.0.81")}

@@ -20,6 +20,7 @@ from appliance.model.url import UrlRefusedError, parse_url
         ("https://cdn.ampproject.org/v/s/blocked.example/a", "https://blocked.example/a"),
         ("https://web.archive.org/web/2020/http://blocked.example/a", "http://blocked.example/a"),
         ("https://web.archive.org/web/20200101000000if_/http:/blocked.example/", "http://blocked.example/"),
+        ("https://web.archive.org/web/2/http://blocked.example/", "http://blocked.example/"),
         ("https://web.archive.org/save/https://blocked.example/", "https://blocked.example/"),
         ("https://archive.ph/newest/https://blocked.example/", "https://blocked.example/"),
         (
