@@ -21,7 +21,7 @@ from appliance.filtering import Filtering, Rules
 from appliance.gateway.ca import ensure_authority
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
-from appliance.lists.catalogue import Catalogue, load_catalogue, load_help
+from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
 from appliance.lists.compiler import ensure_compiled
 from appliance.lists.lists import Lists
 from appliance.model.profile import Policy
@@ -37,6 +37,9 @@ _HELD = {
 }
 type Need = tuple[tuple[str | int, ...], str]
 """A key of the settings, and what is wrong with what stands there."""
+
+STATUTORY = ("csam", "terrorism")
+"""The categories that a statutory list must feed, whatever else the catalogue holds (S-18, S-19)."""
 
 POLL_SECONDS = 0.1
 """How often processes look whether a policy or a list has changed: in force within a second."""
@@ -73,6 +76,8 @@ def load(config: Path) -> Loaded:
         problems += _cross_check(configuration, policy)
     if configuration is not None and catalogue is not None:
         problems += _update_problems(configuration, catalogue)
+    if catalogue is not None:
+        problems += _floor_problems(paths.blocklists, catalogue)
     if problems or configuration is None or policy is None:
         raise ProblemsError(problems)
     return Loaded(configuration, policy)
@@ -206,6 +211,7 @@ async def watch_edits(
 
     A bad edit is told once, and changes nothing.
     """
+    failed = False
     seen: object = None  # so that an edit made while the gateway started is seen as well
     while True:
         await asyncio.sleep(POLL_SECONDS)
@@ -221,10 +227,13 @@ async def watch_edits(
         try:
             policy = await asyncio.to_thread(store.publish)
         except (ProblemsError, OSError) as error:
+            failed = True
             broken(error)
         else:
-            if policy.version != before:
+            # A broken edit that was taken back is news as well: the alarm must end.
+            if failed or policy.version != before:
                 changed(policy)
+            failed = False
 
 
 def tell_problems(error: ProblemsError | OSError) -> None:
@@ -232,6 +241,17 @@ def tell_problems(error: ProblemsError | OSError) -> None:
     sys.stderr.write("appliance: the edit is not in force; the policy from before stays. What is wrong:\n")
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()
+
+
+def _floor_problems(blocklists: Path, catalogue: Catalogue) -> list[Problem]:
+    fed = {entry.category for entry in catalogue.floor}
+    return [
+        Problem(
+            str(blocklists / CATALOGUE_FILE), 1, 1, f"no statutory list in `floor:` feeds {name!r} (DFE-F2)"
+        )
+        for name in STATUTORY
+        if name not in fed
+    ]
 
 
 def _update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:

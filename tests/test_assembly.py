@@ -348,3 +348,18 @@ def test_what_is_wrong_with_an_edit_is_said_in_full(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert "the policy from before stays" in said
     assert "a.yaml:1:2: wrong\nb.yaml:3:4: also wrong\n" in said
+
+
+def test_a_statutory_list_cannot_be_left_out(tmp_path: Path) -> None:
+    """No setting turns the floor off, so neither does deleting its entry from the catalogue (DFE-F2)."""
+    path = configuration(tmp_path, own_files=True)
+    edit(tmp_path / "blocklists/catalogue.yaml", "category: terrorism", "category: hate_speech")
+    assert any("feeds 'terrorism' (DFE-F2)" in line for line in problems(path))
+
+
+@pytest.mark.parametrize("address", ["co.uk", "chi ldline"])
+def test_a_careless_help_line_is_found_before_the_start(tmp_path: Path, address: str) -> None:
+    """Help is open to everybody: an address that is none, or covers a country, is told by its place."""
+    path = configuration(tmp_path, own_files=True)
+    edit(tmp_path / "blocklists/help.yaml", "addresses: [", f"addresses: [{address}, ")
+    assert any(line.startswith("blocklists/help.yaml:") and repr(address) in line for line in problems(path))

@@ -13,9 +13,11 @@ from pydantic import Field, model_validator
 
 from appliance.config.categories import read_categories
 from appliance.config.problems import ProblemsError, unknown
-from appliance.config.typed import Section, open_document, read, validate
+from appliance.config.typed import Section, open_document, validate
 from appliance.lists.feeds import Categories, Download, FloorEntry, Id, Title
 from appliance.lists.formats import Format
+from appliance.lists.suffixes import public_suffixes
+from appliance.model.url import UrlRefusedError, parse_typed
 
 __all__ = [
     "Catalogue",
@@ -186,5 +188,25 @@ def load_catalogue(blocklists: Path) -> Catalogue:
 
 
 def load_help(blocklists: Path) -> HelpLines:
-    """Read the help lines; raises `ProblemsError`."""
-    return read(blocklists / HELP_FILE, HelpLines)
+    """Read the help lines; raises `ProblemsError`, also for an address that is none or covers too much."""
+    document = open_document(blocklists / HELP_FILE)
+    lines = validate(document, HelpLines)
+    problems = [
+        document.problem(("lines", at, "addresses", number), text)
+        for at, line in enumerate(lines.lines)
+        for number, address in enumerate(line.addresses)
+        if (text := _help_problem(address))
+    ]
+    if problems:
+        raise ProblemsError(problems)
+    return lines
+
+
+def _help_problem(address: str) -> str:
+    try:
+        url = parse_typed(address)
+    except UrlRefusedError as error:
+        return f"{address!r}: {error}; write a host such as childline.org.uk, or a URL"
+    if url.path == "/" and url.ip is None and url.host in public_suffixes():
+        return f"{address!r} would open every site below it to everybody; name the help line's own site"
+    return ""

@@ -106,11 +106,13 @@ def _wanted(addresses: dict[str, Url]) -> dict[str, set[str]]:
         host = host_key(url)
         for end in range(1, len(host) + 1):
             wanted[host[:end]].add(name)
-        base = base_key(url)
-        whole = base + listed_path(url)
-        for end in range(len(base) + 1, len(whole) + 1):
-            if covers(whole[:end], whole):
-                wanted[whole[:end]].add(name)
+        # A page that is listed under a parent's name counts for every site below it.
+        parents = {host[: at + 1] for at, mark in enumerate(host) if mark == "." and url.ip is None}
+        for base in {base_key(url)} | parents:
+            whole = base + listed_path(url)
+            for end in range(len(base) + 1, len(whole) + 1):
+                if covers(whole[:end], whole):
+                    wanted[whole[:end]].add(name)
     return dict(wanted)
 
 

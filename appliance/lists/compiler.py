@@ -7,6 +7,7 @@ does not grow with the lists.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,11 +20,11 @@ from pathlib import Path
 
 import appliance
 from appliance.config.problems import ProblemsError
-from appliance.lists.catalogue import Catalogue, ListEntry, load_catalogue, load_help
+from appliance.lists.catalogue import HELP_FILE, Catalogue, ListEntry, load_catalogue, load_help
 from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
 from appliance.lists.formats_csv import ColumnError
-from appliance.lists.lock import FloorRefusedError, Fresh, lock_floor
+from appliance.lists.lock import FloorRefusedError, Fresh, lock_floor, secrets_in
 from appliance.lists.locked import Manifest, manifest_of
 from appliance.lists.merging import Keys
 from appliance.lists.paths import Paths, alone, replacing
@@ -157,6 +158,9 @@ def _compile(blocklists: Path, paths: Paths, now: float, *, low_memory: bool) ->
         paths.table, _sources(blocklists, paths, catalogue, store), now, inputs, low_memory=low_memory
     )
     floor = lock_again(blocklists, paths, catalogue, now)
+    # The help lines of a state that was in order: what a worker opens that starts amid a broken edit.
+    with replacing(paths.root / HELP_FILE) as file:
+        file.write((blocklists / HELP_FILE).read_bytes())
     store.tidy()
     return Compiled(current is None, contents, floor)
 
@@ -169,9 +173,21 @@ def lock_again(
     The caller holds the lock of the lists. Raises as `lock_floor` does.
     """
     sources = [(entry, blocklists / entry.source if entry.source else None) for entry in catalogue.floor]
+    for entry, source in sources:
+        if source is not None and not _has_entry(source):
+            # The file was emptied, or something else lies in its place: the old floor stays, and ages.
+            raise FloorRefusedError(f"{entry.id}: holds no usable entry; a statutory list is never empty")
     keep_open = [parse_typed(address) for address in catalogue.keep_open]
     help_lines = [url for _, url in help_addresses(blocklists)]
     return lock_floor(sources, help_lines, paths, now, fresh=fresh, keep_open=keep_open)
+
+
+def _has_entry(source: Path) -> bool:
+    for member in members(source):
+        for secret in secrets_in(member.lines):
+            with contextlib.suppress(UrlRefusedError):
+                return bool(parse_typed(secret.reveal()))
+    return False
 
 
 def _is_current(blocklists: Path, paths: Paths) -> bool:

@@ -106,7 +106,7 @@ class Lists:
             self._floor.reload()
             changed = True
         if self._changed(self._blocklists / HELP_FILE):
-            self._open_help()
+            self._open_help(self._blocklists)
             changed = True
         if self._changed(paths.local):
             decisions = LocalFile(paths.local).read()
@@ -174,14 +174,20 @@ class Lists:
         except (TableError, OSError, ValueError, KeyError, TypeError) as error:
             self._fault = f"the compiled lists cannot be read: {error}"
 
-    def _open_help(self) -> None:
-        path = self._blocklists / HELP_FILE
+    def _open_help(self, folder: Path) -> None:
+        path = folder / HELP_FILE
         try:
             version = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-            addresses = help_addresses(self._blocklists)
+            addresses = help_addresses(folder)
         except (ProblemsError, UrlRefusedError, OSError) as error:
             self._help_fault = f"the help lines cannot be read: {error}"
-            return  # a broken edit changes nothing
+            if self._help or folder == self._paths.root:
+                return  # a broken edit changes nothing
+            # This process has none yet: those of the last compile, so that nobody is cut off from help.
+            fault = self._help_fault
+            self._open_help(self._paths.root)
+            self._help_fault = fault
+            return
         self._help_fault = ""
         keys = [(name, key_of_url(url)) for name, url in addresses]
         self._help = Overlay(

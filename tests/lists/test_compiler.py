@@ -110,3 +110,14 @@ def test_child_process_compiles(school: School) -> None:
     with pytest.raises(CompileError, match="web page"):
         ensure_compiled(school.blocklists, school.state)
     assert school.listed("bets.example") == {"bets"}
+
+
+@pytest.mark.parametrize("content", ["# none\n", "<!doctype html>\n<p>Sorry</p>\n", ""])
+def test_an_emptied_floor_changes_nothing(school: School, content: str) -> None:
+    """A statutory list is never empty: the old one stays in force, and ages until it closes the gate."""
+    school.compile()
+    before = school.paths.floor.read_bytes()
+    school.write("floor.txt", content)
+    with pytest.raises(CompileError, match="statutory list is never empty"):
+        school.compile()
+    assert school.paths.floor.read_bytes() == before

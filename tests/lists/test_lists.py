@@ -174,3 +174,12 @@ def test_open_files_do_not_pile_up(ready: School) -> None:
         ready.compile()
         assert lists.refresh()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
+def test_help_stays_open_for_a_worker_that_starts_amid_a_broken_edit(school: School) -> None:
+    """A worker that starts while help.yaml is broken takes the help lines of the last compile (A10)."""
+    school.compile()
+    school.write("help.yaml", "lines: [")
+    known = school.lookup("http://help.example/")
+    assert [match.use for match in known.matches] == [Use.HELP]
+    assert "help lines cannot be read" in school.open().status().warning
