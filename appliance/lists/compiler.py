@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import appliance
-from appliance.config.problems import ProblemsError
+from appliance.config.problems import InWordsError, ProblemsError
 from appliance.lists.catalogue import HELP_FILE, Catalogue, ListEntry, load_catalogue, load_help
 from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
@@ -40,7 +40,7 @@ FORMAT = b"5"
 """Changes when the same sources compile to other keys, so that old tables are made anew."""
 
 
-class CompileError(Exception):
+class CompileError(InWordsError):
     """The lists cannot be compiled; the old table stays in force. The message says why."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mitmproxy import addons, hooks
 
-from appliance import processes
+from appliance import reporting
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.closed import MARK
 
@@ -189,8 +189,8 @@ def test_every_hook_of_ours_fails_closed() -> None:
 
 def test_every_stage_has_its_number() -> None:
     """A fault in any hook is counted under its own name, and not as "other"."""
-    assert our_hooks() - set(processes.STAGES) == set()
-    assert {"refused_head", "connection"} <= set(processes.STAGES)
+    assert our_hooks() - set(reporting.STAGES) == set()
+    assert {"refused_head", "connection"} <= set(reporting.STAGES)
 
 
 def test_no_body_is_decoded() -> None:
