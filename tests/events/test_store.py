@@ -46,6 +46,13 @@ async def until(state: Path, wanted: int, table: str = "access") -> None:
             await asyncio.sleep(0.01)
 
 
+async def taken_in(store: EventStore) -> None:
+    """Wait until nothing is on its way, and no spill file is left."""
+    async with asyncio.timeout(5):
+        while store._late or store._spill.waiting():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def counters() -> Counters:
     """What the store of the test told."""
@@ -175,8 +182,7 @@ async def test_a_slow_database_keeps_nobody_waiting_and_nothing_is_there_twice(
     assert (rows(tmp_path, kind), counters.spilled) == (0, 1)
     slow.go.set()
     await until(tmp_path, 1, kind)
-    while store._spill.waiting():
-        await asyncio.sleep(0.01)
+    await taken_in(store)
     assert rows(tmp_path, kind) == 1
 
 
@@ -189,8 +195,7 @@ async def test_the_first_place_that_has_it_counts(store: EventStore, tmp_path: P
     asyncio.get_running_loop().call_later(0.03, slow.go.set)
     await store.commit(flagged(1))
     assert rows(tmp_path) == 1
-    while store._late or store._spill.waiting():
-        await asyncio.sleep(0.01)
+    await taken_in(store)
     assert rows(tmp_path) == 1
 
 

@@ -162,8 +162,8 @@ def test_an_interim_answer_is_not_taken_for_the_answer(play: Start, pieces: int,
     """A site that sends 103 Early Hints or 100 Continue first is read to its real answer, however split."""
     game = play()
     game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
-    lines = (b"HTTP/1.1 103 Early Hints", b"Link: </a.css>; rel=preload", b"", b"HTTP/1.1 100", b"")
-    lines += (b"HTTP/1.1 102 Processing", b"", b"HTTP/1.1 200 OK", b"Content-Length: 2", b"", b"ok")
+    lines = [b"HTTP/1.1 103 Early Hints", b"Link: </a.css>; rel=preload", b"", b"HTTP/1.1 100", b""]
+    lines += [b"HTTP/1.1 102 Processing", b"", b"HTTP/1.1 200 OK", b"Content-Length: 2", b"", b"ok"]
     sent = end.join(lines)
     size = -(-len(sent) // pieces)
     for at in range(0, len(sent), size):
