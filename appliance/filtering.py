@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from appliance.inspection.wrappers import inner_urls
+from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.known import Known, Match
@@ -59,12 +59,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A decision with whom it is about and by which profile, for the page and the record."""
+    """A decision with whom it is about and by which profile, for the page and the record.
+
+    `about` is the name that was decisive where it is not the request's own address: the tunnel's
+    target, or the name in its encryption.
+    """
 
     decision: Decision
     person: Person
     profile: Profile
     category: Category | None
+    about: Url | None = None
 
 
 class UnknownProfileError(LookupError):
@@ -116,13 +121,13 @@ class Filtering:
         # Unreadable next: what no two parties read alike has no address to look up.
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
-            decision = _refusal(reason, request.refused, profile, policy)
+            decision, about = _refusal(reason, request.refused, profile, policy), None
         else:
-            decision = self._decide(request, person, profile, policy, now)
+            decision, about = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
         if live and decision.reason is not Reason.HELP:
             decision = self._unless_guessing(decision, request, now)
-        return Judgement(decision, person, profile, policy.categories.get(decision.category))
+        return Judgement(decision, person, profile, policy.categories.get(decision.category), about)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -155,39 +160,47 @@ class Filtering:
 
     def _decide(
         self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime
-    ) -> Decision:
-        decisions: list[Decision] = []
-        for known in self._known(request):
+    ) -> tuple[Decision, Url | None]:
+        """Return the decision, and the name it is about where that is not the request's own address."""
+        found: list[tuple[Decision, Url | None]] = []
+        try:
+            inner = inner_urls(request.url)
+        except TooManyInnerError as error:
+            inner, because = (), f"What cannot be judged to its end is not let through: {error}."
+            found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
+        for known, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
-            if decision.reason is Reason.HELP and not decisions:
+            if decision.reason is Reason.HELP and not found:
                 # The site itself is a help line: no other name of the request, no list of network
                 # addresses and no port rule stands between a child and help (A10).
-                return decision
-            decisions.append(decision)
+                return decision, None
+            found.append((decision, name))
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
-        for url in (request.url, *request.names):
-            because = self._reach.refuses(url)
-            if because and not any(decision.floor for decision in decisions):
-                return _refusal(Reason.OWN_NETWORK, because, profile, policy)
+        for name in (None, *request.names):
+            because = self._reach.refuses(name or request.url)
+            if because and not any(decision.floor for decision, _ in found):
+                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
-            decisions.append(_refusal(Reason.PORT, because, profile, policy))
-        return strictest(decisions)
+            found.append((_refusal(Reason.PORT, because, profile, policy), None))
+        chosen = strictest([decision for decision, _ in found])
+        return chosen, next((name for decision, name in found if decision is chosen), None)
 
-    def _known(self, request: Request) -> Iterator[Known]:
+    def _known(self, request: Request, inner: tuple[Url, ...]) -> Iterator[tuple[Known, Url | None]]:
         # Every name under which the request presents itself; any blocked means blocked.
-        for url in (request.url, *inner_urls(request.url), *request.names):
+        own = len(inner) + 1
+        for number, url in enumerate((request.url, *inner, *request.names)):
             known = self._lists.lookup(url)
             if url.ip is not None and not known.matches:
                 known = replace(known, matches=(_numbered(url),))
-            yield known
+            yield known, url if number >= own else None
         # The address that the client chose counts when a list names it; being unlisted is no news,
         # since nobody lists the addresses of good sites.
         if request.destination is not None:
             known = self._lists.lookup(request.destination)
             if known.matches or known.floor.hit:
-                yield known
+                yield known, None
 
 
 def _numbered(url: Url) -> Match:
