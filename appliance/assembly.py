@@ -7,10 +7,13 @@ argument, so that tests can hand it doubles.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import secrets
+import shutil
 import sys
-from collections.abc import Callable, Collection
+import tempfile
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +25,12 @@ from appliance.gateway.ca import ensure_authority
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
-from appliance.lists.compiler import ensure_compiled
+from appliance.lists.compiler import ensure_compiled, is_current
 from appliance.lists.lists import Lists
-from appliance.model.profile import Policy
+from appliance.lists.paths import Paths as ListPaths
+from appliance.lists.store import StoreError
+from appliance.model.known import FloorState
+from appliance.model.profile import Policy, ProfileSet, Rating
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
 
@@ -37,6 +43,9 @@ _HELD = {
 }
 type Need = tuple[tuple[str | int, ...], str]
 """A key of the settings, and what is wrong with what stands there."""
+
+NOBODY_NAMED = "such rules open for nobody yet, since the gateway learns no names before sign-in comes"
+"""What is to be known about rules for named users."""
 
 STATUTORY = ("csam", "terrorism")
 """The categories that a statutory list must feed, whatever else the catalogue holds (S-18, S-19)."""
@@ -106,7 +115,17 @@ def notes(loaded: Loaded) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
-    return found
+    return found + _named_rules(loaded.policy.sets[settings.school.set])
+
+
+def _named_rules(chosen: ProfileSet) -> list[str]:
+    ratings = (Rating.CERTAIN_USERS, Rating.NOMINATED_USERS)
+    named = [
+        f"{profile.id} ({', '.join(rules)})"
+        for profile in chosen.profiles.values()
+        if (rules := sorted(name for name, rule in profile.rules.items() if rule.rating in ratings))
+    ]
+    return [f"rules for named users in {', '.join(named)}: {NOBODY_NAMED}"] if named else []
 
 
 def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
@@ -119,7 +138,10 @@ def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = ""
         reach=reach(settings),
         policy=policy,
         rules=Rules(
-            set_id, settings.gateway.ports, Limit(hits.hits, hits.window_seconds, hits.pause_seconds)
+            set_id,
+            settings.gateway.ports,
+            Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
+            settings.gateway.own_name,
         ),
     )
 
@@ -136,6 +158,42 @@ def reach(settings: Settings) -> Reach:
 def open_lists(settings: Settings) -> Lists:
     """Open the compiled lists as they are; never raises, a missing table closes the gate."""
     return Lists.open(settings.blocklists, settings.state, settings.floor_max_age_hours)
+
+
+@contextlib.contextmanager
+def lists_to_ask(settings: Settings) -> Iterator[tuple[Lists, list[str]]]:
+    """Yield the lists for a verb that only asks, with what should be known about them; STATE stays untouched.
+
+    They are those that a gateway on this state has in force. Where nothing is compiled yet, they are what it
+    would compile at its start, made in a temporary folder. CompileError, ProblemsError, OSError.
+    """
+    paths = ListPaths(settings.state)
+    if paths.table.exists():
+        yield open_lists(settings), _list_notes(settings, paths)
+        return
+    with tempfile.TemporaryDirectory(prefix="appliance-") as folder:
+        if paths.root.exists():
+            shutil.copytree(
+                paths.root, ListPaths(Path(folder)).root, ignore=shutil.ignore_patterns("downloads")
+            )
+        ensure_compiled(settings.blocklists, Path(folder), child=False)
+        lists = Lists.open(settings.blocklists, Path(folder), settings.floor_max_age_hours)
+        yield lists, ["no lists are compiled in this state yet; they were compiled for this answer alone"]
+
+
+def _list_notes(settings: Settings, paths: ListPaths) -> list[str]:
+    # To make a table anew is no business of a verb that asks; but its answer must not puzzle.
+    again = "`appliance lists compile` or the gateway's next start makes them anew"
+    floor = open_lists(settings).status().floor
+    notes = []
+    if floor.state is not FloorState.OK:
+        notes.append(f"the gate is closed: {floor.detail}; {again}")
+    try:
+        if not is_current(settings.blocklists, paths):
+            notes.append(f"the lists have changed since they were compiled; {again}")
+    except (ProblemsError, StoreError) as error:
+        notes.append(f"the lists that are compiled answer; those in the files cannot be read: {error}")
+    return notes
 
 
 def compile_lists(settings: Settings, *, child: bool) -> None:

@@ -32,11 +32,12 @@ def problems(path: Path) -> list[str]:
 
 
 def test_the_shipped_files_can_be_loaded(tmp_path: Path) -> None:
-    """What ships starts, with nothing to note but what is openly not compliant (DFE-F3)."""
+    """What ships starts; noted is what is openly not compliant (DFE-F3), and what cannot open yet."""
     loaded = load(configuration(tmp_path))
     assert loaded.settings.school.set in loaded.policy.sets
-    (note,) = notes(loaded)
-    assert "NOT COMPLIANT" in note
+    synthetic, named = notes(loaded)
+    assert "NOT COMPLIANT" in synthetic
+    assert named.startswith("rules for named users in staff (")
 
 
 def test_what_a_governor_should_know_is_noted(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.lists.entries import EntryRefusedError, key_of, shown
 from appliance.lists.overlay import Overlay
+from appliance.lists.paths import make_folder, open_owned
 from appliance.lists.suffixes import public_suffixes
 from appliance.model.known import Match, Use
 
@@ -106,8 +107,8 @@ class LocalFile:
             return
 
     def _append(self, line: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab+") as file:
+        make_folder(self._path.parent)
+        with open_owned(self._path, "ab+") as file:
             # A line cut short by a power failure must not swallow the next one.
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = "\n" + line

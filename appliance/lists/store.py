@@ -18,7 +18,7 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.lists.paths import Paths, replacing
+from appliance.lists.paths import Paths, make_folder, open_owned, replacing
 from appliance.lists.reading import Account
 from appliance.lists.table import Info
 
@@ -90,9 +90,9 @@ class Draft:
     problems: IO[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.keys = (self.folder / ".keys.new").open("w", encoding="ascii", newline="\n")
-        self.problems = (self.folder / ".problems.new").open("w", encoding="utf-8", newline="\n")
+        make_folder(self.folder)
+        self.keys = open_owned(self.folder / ".keys.new", "w", encoding="ascii", newline="\n")
+        self.problems = open_owned(self.folder / ".problems.new", "w", encoding="utf-8", newline="\n")
 
     def close(self) -> tuple[str, str]:
         """Put the keys on the disk and return their SHA-256 and file name."""
