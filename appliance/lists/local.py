@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,9 @@ from appliance.model.known import Match, Use
 
 LOCAL = "local"
 """The id under which local decisions appear in reasons and logs."""
+
+
+_ALL_BELOW = re.compile(r"^(https?://)?\*?\.(?=[^./])")
 
 
 class LocalRefusedError(ValueError):
@@ -122,8 +126,10 @@ def _line(**values: object) -> str:
 
 
 def _key(entry: str) -> str:
+    text = entry.strip()
     try:
-        key = key_of(entry.strip())
+        # `*.example.org` means what `example.org` does: a name covers all names below it.
+        key = key_of(_ALL_BELOW.sub(r"\1", text))
     except EntryRefusedError as error:
         raise LocalRefusedError(f"{error}: give a host such as example.org, or an address") from None
     if key.endswith(".") and shown(key) in public_suffixes():
