@@ -7,30 +7,28 @@ argument, so that tests can hand it doubles.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import secrets
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.config.categories import STATUTORY
 from appliance.config.problems import Problem, ProblemsError, unknown
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
 from appliance.filtering import Filtering, Rules
-from appliance.gateway.ca import ensure_authority
+from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
-from appliance.lists.compiler import ensure_compiled, is_current
+from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
-from appliance.lists.store import StoreError
-from appliance.model.known import FloorState
 from appliance.model.profile import Policy, ProfileSet, Rating
+from appliance.plausible import implausible, term_notes
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
 
@@ -46,9 +44,6 @@ type Need = tuple[tuple[str | int, ...], str]
 
 NOBODY_NAMED = "such rules open for nobody yet, since the gateway learns no names before sign-in comes"
 """What is to be known about rules for named users."""
-
-STATUTORY = ("csam", "terrorism")
-"""The categories that a statutory list must feed, whatever else the catalogue holds (S-18, S-19)."""
 
 POLL_SECONDS = 0.1
 """How often processes look whether a policy or a list has changed: in force within a second."""
@@ -87,6 +82,8 @@ def load(config: Path) -> Loaded:
         problems += _update_problems(configuration, catalogue)
     if catalogue is not None:
         problems += _floor_problems(paths.blocklists, catalogue)
+    if policy is not None:
+        problems += _statutory_problems(policy, paths.blocklists)
     if problems or configuration is None or policy is None:
         raise ProblemsError(problems)
     return Loaded(configuration, policy)
@@ -100,14 +97,49 @@ def _gather[T](problems: list[Problem], read: Callable[[], T]) -> T | None:
         return None
 
 
-def notes(loaded: Loaded) -> list[str]:
-    """Return what is no error, but what a technician and a governor should know."""
+def load_to_run(config: Path) -> Loaded:
+    """Read what `run` needs; where an edit of the policy is broken, with the last good policy instead.
+
+    A broken edit changes nothing, not even over a restart: what is wrong is told on stderr. ProblemsError
+    where the settings themselves are wrong, or where no good policy was ever in force.
+    """
+    try:
+        return load(config)
+    except ProblemsError as error:
+        last = _last_good(config)
+        if last is None:
+            raise
+        tell_problems(error)
+        return last
+
+
+def _last_good(config: Path) -> Loaded | None:
+    try:
+        configuration = load_settings(config)
+        settings = configuration.settings
+        store = snapshots(settings)
+        if not store.current() or not ListPaths(settings.state).table.exists():
+            return None
+        policy = store.open(store.current())
+    except (ProblemsError, OSError):
+        return None
+    return None if _cross_check(configuration, policy) else Loaded(configuration, policy)
+
+
+def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
+    """Return what is no error, but what a technician and a governor should know; `now` is aware."""
+    now = now or datetime.now(UTC)
     settings = loaded.settings
     found = [f"{text} (a blank blocks)" for text in blanks(loaded.policy)]
     if not settings.identity.networks:
         strictest = loaded.policy.sets[settings.school.set].strictest
         found.append(f"identity.networks is empty: everybody is unknown and gets the profile {strictest!r}")
-    floor = load_catalogue(settings.blocklists).floor
+    try:
+        found += term_notes(settings.paths.profiles / settings.school.set / SET_FILE, now.date())
+        floor = load_catalogue(settings.blocklists).floor
+    except ProblemsError:
+        floor = ()  # a broken edit, while the last good policy is in force: it is told with the edit
+    found += [text for text in (expires_soon(settings.state / "ca", now),) if text]
     found += [f"the statutory list {entry.id} {_HELD[entry.mode]}" for entry in floor if entry.mode in _HELD]
     synthetic = [entry.id for entry in floor if entry.mode == DEVELOPMENT]
     if synthetic:
@@ -160,42 +192,6 @@ def open_lists(settings: Settings) -> Lists:
     return Lists.open(settings.blocklists, settings.state, settings.floor_max_age_hours)
 
 
-@contextlib.contextmanager
-def lists_to_ask(settings: Settings) -> Iterator[tuple[Lists, list[str]]]:
-    """Yield the lists for a verb that only asks, with what should be known about them; STATE stays untouched.
-
-    They are those that a gateway on this state has in force. Where nothing is compiled yet, they are what it
-    would compile at its start, made in a temporary folder. CompileError, ProblemsError, OSError.
-    """
-    paths = ListPaths(settings.state)
-    if paths.table.exists():
-        yield open_lists(settings), _list_notes(settings, paths)
-        return
-    with tempfile.TemporaryDirectory(prefix="appliance-") as folder:
-        if paths.root.exists():
-            shutil.copytree(
-                paths.root, ListPaths(Path(folder)).root, ignore=shutil.ignore_patterns("downloads")
-            )
-        ensure_compiled(settings.blocklists, Path(folder), child=False)
-        lists = Lists.open(settings.blocklists, Path(folder), settings.floor_max_age_hours)
-        yield lists, ["no lists are compiled in this state yet; they were compiled for this answer alone"]
-
-
-def _list_notes(settings: Settings, paths: ListPaths) -> list[str]:
-    # To make a table anew is no business of a verb that asks; but its answer must not puzzle.
-    again = "`appliance lists compile` or the gateway's next start makes them anew"
-    floor = open_lists(settings).status().floor
-    notes = []
-    if floor.state is not FloorState.OK:
-        notes.append(f"the gate is closed: {floor.detail}; {again}")
-    try:
-        if not is_current(settings.blocklists, paths):
-            notes.append(f"the lists have changed since they were compiled; {again}")
-    except (ProblemsError, StoreError) as error:
-        notes.append(f"the lists that are compiled answer; those in the files cannot be read: {error}")
-    return notes
-
-
 def compile_lists(settings: Settings, *, child: bool) -> None:
     """Compile what is due, in a process of its own for one that goes on living; CompileError, OSError."""
     ensure_compiled(settings.blocklists, settings.state, child=child)
@@ -207,7 +203,8 @@ def snapshots(settings: Settings) -> Snapshots:
 
     def unfit(policy: Policy) -> list[Problem]:
         # An edit can be right in itself and still take away what this gateway's settings count on.
-        return [Problem(str(profiles), 1, 1, message) for _, message in _needs(settings, policy)]
+        needs = [Problem(str(profiles), 1, 1, message) for _, message in _needs(settings, policy)]
+        return needs + _statutory_problems(policy, settings.blocklists)
 
     return Snapshots(settings.state / "policy", profiles, settings.blocklists / CATEGORIES, unfit=unfit)
 
@@ -215,15 +212,27 @@ def snapshots(settings: Settings) -> Snapshots:
 def prepare(settings: Settings) -> None:
     """Make what the first start needs: folders, the school's CA, keys, compiled lists, the policy in force.
 
-    OSError if the state folder cannot be written; ProblemsError if the policy is bad.
+    OSError if the state folder cannot be written; ProblemsError if the policy is bad and none was ever in
+    force; AuthorityError if the CA cannot be used.
     """
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "prepare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         ensure_authority(settings.state / "ca", settings.school.name)
         _ensure_key(settings.state / "keys" / "review.key")
-        compile_lists(settings, child=True)
-        snapshots(settings).publish()
+        # A broken edit changes nothing: with lists and a policy in force, those are started with.
+        try:
+            compile_lists(settings, child=True)
+        except (ProblemsError, CompileError) as error:
+            if not ListPaths(settings.state).table.exists():
+                raise
+            sys.stderr.write(f"appliance: the lists from before stay in force: {error}\n")
+        store = snapshots(settings)
+        try:
+            store.publish()
+        except ProblemsError:
+            if not store.current():
+                raise
 
 
 def _ensure_key(path: Path) -> None:
@@ -312,6 +321,19 @@ def _floor_problems(blocklists: Path, catalogue: Catalogue) -> list[Problem]:
     ]
 
 
+def _statutory_problems(policy: Policy, blocklists: Path) -> list[Problem]:
+    return [
+        Problem(
+            str(blocklists / CATEGORIES),
+            1,
+            1,
+            f"the category {name!r} is missing: a statutory list feeds it, and it is never rated (DFE-F2)",
+        )
+        for name in STATUTORY
+        if name not in policy.categories
+    ]
+
+
 def _update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:
     known = [feed.id for feed in catalogue.downloads]
     return [
@@ -325,7 +347,8 @@ def _cross_check(configuration: Configuration, policy: Policy | None) -> list[Pr
     settings = configuration.settings
     needs = _needs(settings, policy) if policy is not None else _file_needs(settings)
     needs += _root_needs(settings.gateway.extra_roots)
-    return [configuration.document.problem(key, message) for key, message in needs]
+    problems = implausible(settings, configuration.document)
+    return problems + [configuration.document.problem(key, message) for key, message in needs]
 
 
 def _root_needs(extra: Path | None) -> list[Need]:

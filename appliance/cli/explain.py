@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from appliance import assembly
+from appliance import asking, assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.filtering import Filtering, Judgement
@@ -72,7 +72,7 @@ def explain(
     when = _moment(at)
     if category and category not in loaded.policy.categories:
         raise click.UsageError(unknown("category", category, loaded.policy.categories))
-    with assembly.lists_to_ask(loaded.settings) as (lists, notes):
+    with asking.lists_to_ask(loaded.settings) as (lists, notes):
         journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
         if urls == ("-",):
             _tell(notes)

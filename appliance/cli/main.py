@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 import appliance
+from appliance.cli.ca import ca
 from appliance.cli.check import check
 from appliance.cli.explain import explain
 from appliance.cli.lists import lists
@@ -58,7 +59,7 @@ def _leaves(command: click.Command) -> Iterator[click.Command]:
 
 
 def _add_verbs() -> None:
-    for command in (run, check, explain, lists, log):
+    for command in (run, check, explain, lists, log, ca):
         cli.add_command(command)
     for command in _leaves(cli):
         command.params.append(_config_option())

@@ -32,7 +32,7 @@ def run(context: click.Context) -> int:
     if context.invoked_subcommand is not None:
         return 0
     setup: Setup = context.obj
-    loaded = setup.loaded
+    loaded = setup.to_run
     try:
         with _only_one(loaded.settings.state):
             for note in assembly.notes(loaded):
@@ -61,7 +61,7 @@ def worker(setup: Setup, *, place: int, supervised: bool) -> int:
             if not serving.wait_for_go():
                 return 0
         else:
-            assembly.prepare(setup.loaded.settings)
+            assembly.prepare(setup.to_run.settings)
         serving.work(settings, supervised=supervised)
     except (WorkerError, AuthorityError, EventsError) as error:
         click.echo(f"appliance: worker {place}: {error}", err=True)

@@ -25,6 +25,11 @@ class Setup:
         return assembly.load(self.config)
 
     @cached_property
+    def to_run(self) -> assembly.Loaded:
+        """The same for `run`: with the last good policy where an edit is broken."""
+        return assembly.load_to_run(self.config)
+
+    @cached_property
     def settings(self) -> Settings:
         """The configuration alone: list and log commands must work while a profile is broken."""
         return load_settings(self.config).settings
