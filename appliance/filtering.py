@@ -23,6 +23,9 @@ from appliance.policy import floor
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.repeated import Limit, Repeated
 
+REVIEW_PATH = "/.well-known/school-gateway/review"
+"""Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
+
 NUMBERED = "ip_address"
 """The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
 
@@ -55,6 +58,8 @@ class Rules:
     set_id: str
     ports: frozenset[int]
     floor_hits: Limit = field(default_factory=Limit)
+    own_name: str = ""
+    """Host name of the gateway's own page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,27 @@ class Filtering:
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
             decision, about = _refusal(reason, request.refused, profile, policy), None
+        # The gateway's own name comes before lists and surroundings: there is no site behind it.
+        elif request.url.host == self._rules.own_name:
+            decision, about = _own_page(profile, policy), None
         else:
             decision, about = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
         if live and decision.reason is not Reason.HELP:
             decision = self._unless_guessing(decision, request, now)
         return Judgement(decision, person, profile, policy.categories.get(decision.category), about)
+
+    def is_own(self, url: Url) -> bool:
+        """Return whether the gateway answers `url` itself; whoever carries requests asks this first.
+
+        The form's path on a site is not for `judge` to allow: a lane that forgot to ask would carry it there.
+        """
+        return url.path == REVIEW_PATH or url.host == self._rules.own_name
+
+    def own_page(self, person: Person) -> Judgement:
+        """Return what is decided for an address of the gateway's own."""
+        profile = self.profile_of(person)
+        return Judgement(_own_page(profile, self._policy), person, profile, None)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -205,6 +225,11 @@ class Filtering:
 
 def _numbered(url: Url) -> Match:
     return Match("built-in", "1", url.host, (NUMBERED,))
+
+
+def _own_page(profile: Profile, policy: Policy) -> Decision:
+    because = "The gateway answers this address itself; no site is asked."
+    return Decision(Action.ALLOW, Reason.OWN_PAGE, because, profile.id, policy_version=policy.version)
 
 
 def _refusal(reason: Reason, because: str, profile: Profile, policy: Policy) -> Decision:

@@ -52,6 +52,8 @@ ALLOW, BLOCK = Action.ALLOW, Action.BLOCK
         ("https://floor.example:25/", (BLOCK, Reason.FLOOR)),
         ("http://printer.example/", (BLOCK, Reason.OWN_NETWORK)),
         ("http://192.0.2.7/", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://filter.internal/", (ALLOW, Reason.OWN_PAGE)),
+        ("https://bets.example/.well-known/school-gateway/review", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://translate.google.com/translate?u=https://bets.example", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://bets-example.translate.goog/", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://web.archive.org/web/2020/https://floor.example/x", (BLOCK, Reason.FLOOR)),

@@ -36,7 +36,7 @@ def worker(setup: Setup, *, place: int) -> int:
     from appliance.loaded import serving  # noqa: PLC0415 - brings mitmproxy
 
     try:
-        assembly.prepare(setup.loaded.settings)
+        assembly.prepare(setup.to_run.settings)
         serving.work(settings)
     except serving.CANNOT_SERVE as error:
         click.echo(f"appliance: worker {place}: {error}", err=True)

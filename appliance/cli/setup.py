@@ -30,6 +30,13 @@ class Setup:
         return assembly.load(self.config)
 
     @cached_property
+    def to_run(self) -> Loaded:
+        """The same for `run`: with the last good policy where an edit is broken."""
+        from appliance import assembly  # noqa: PLC0415 - as above
+
+        return assembly.load_to_run(self.config)
+
+    @cached_property
     def settings(self) -> Settings:
         """The configuration alone: list and log commands must work while a profile is broken."""
         from appliance.settings import load_settings  # noqa: PLC0415 - `--help` needs none

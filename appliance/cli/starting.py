@@ -25,7 +25,7 @@ CANNOT = 2
 
 def start(setup: Setup) -> int:
     """Run the gateway until it is told to end; return the exit status."""
-    loaded = setup.loaded
+    loaded = setup.to_run
     try:
         with _only_one(loaded.settings.state):
             for note in assembly.notes(loaded):

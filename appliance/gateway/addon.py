@@ -150,6 +150,8 @@ class GatewayAddon:
         if judgement.decision.blocked:
             known.pending, known.pending_request = judgement, request
             return
+        if judgement.decision.reason is Reason.OWN_PAGE:
+            return  # there is no site to contact: we answer ourselves
         # The site is contacted under the name that was judged, at an address that we looked up; the
         # address that the client chose is not used (H11, H25).
         address = (request.url.host, request.url.port)

@@ -51,6 +51,8 @@ class Reach:
             return self.internal(url.ip)
         if url.host in self._names:
             return ""  # what it leads to is judged when it is looked up
+        if "." not in url.host:
+            return "This name has no dot in it: it belongs to the school's own network, not to the web."
         if url.host.rpartition(".")[2] in _LOCAL_NAMES or f".{url.host}".endswith(".home.arpa"):
             return "This name belongs to the school's own network, not to the web."
         return ""

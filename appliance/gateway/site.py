@@ -16,13 +16,12 @@ from urllib.parse import parse_qs
 
 from mitmproxy import http
 
-from appliance.filtering import Filtering, Judgement
+from appliance.filtering import REVIEW_PATH, Filtering, Judgement
 from appliance.gateway.actions import answer
 from appliance.gateway.pages import Answer, Context, Pages
 from appliance.model.event import ReviewRequest
 from appliance.model.request import Request
 
-REVIEW_PATH = "/.well-known/school-gateway/review"
 CA_PATH = "/ca.pem"
 FORM_LIMIT = 8192
 MESSAGE_LIMIT = 500
@@ -78,9 +77,7 @@ class OwnSite:
 
     def serves(self, request: Request) -> bool:
         """Return whether `request` is for the gateway itself."""
-        if request.refused:
-            return False
-        return request.url.path == REVIEW_PATH or request.url.host == self._own_name
+        return not request.refused and self._filtering.is_own(request.url)
 
     def begin(self, flow: http.HTTPFlow, request: Request) -> None:
         """Answer at the headers where no body is needed."""

@@ -73,7 +73,7 @@ def ensure_compiled(
     development floor is made anew each time, since it has no supplier whose date could age. Raises
     `CompileError`, or `ProblemsError` for the catalogue; whatever was compiled before then stays.
     """
-    if child and not _is_current(blocklists, Paths(state)):
+    if child and not is_current(blocklists, Paths(state)):
         return _in_child(blocklists, state, now(), low_memory=low_memory)
     return compile_lists(
         blocklists, state, now(), low_memory=low_memory
@@ -190,8 +190,11 @@ def _has_entry(source: Path) -> bool:
     return False
 
 
-def _is_current(blocklists: Path, paths: Paths) -> bool:
-    """Guess without the lock; what is then done decides again with it."""
+def is_current(blocklists: Path, paths: Paths) -> bool:
+    """Tell whether the table holds what the files and imports hold now.
+
+    A guess without the lock; what is then done decides again with it. Raises `ProblemsError`, `StoreError`.
+    """
     try:
         inputs = _fingerprint(blocklists, load_catalogue(blocklists), Store(paths))
     except OSError:

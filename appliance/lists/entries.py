@@ -25,6 +25,7 @@ PLAIN = r"(?:(?!xn--)[a-z0-9_-]{1,63}+\.)++(?!xn--)[a-z][a-z0-9-]{1,62}+"
 """A name that a browser takes as it stands, unless it is too long; nearly every line of a list is one."""
 _PLAIN_NAME = re.compile(PLAIN)
 
+_HOST_END = re.compile(r"[/?#]")
 _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 _BROADEST = {4: 8, 6: 16}
 _KINDS: dict[int, type[ipaddress.IPv4Address | ipaddress.IPv6Address]] = {
@@ -95,6 +96,12 @@ def shown(key: str) -> str:
 
 
 def _key_of_other(text: str) -> str:
+    host = text.partition("://")[2] or text
+    host = _HOST_END.split(host, maxsplit=1)[0]
+    if ".." in host:  # a typing mistake: nobody has such a name
+        raise EntryRefusedError("two dots in a row: a part of the name is missing")
+    if "*" in host:
+        raise EntryRefusedError("a * within the name; example.org alone covers all names below it")
     if "://" in text:
         return key_of_url(parse_url(text))
     if _NETWORK.fullmatch(text) and (network := _network(text)):

@@ -32,7 +32,7 @@ from appliance.lists.locked import (
     digest_expression,
     digest_host,
 )
-from appliance.lists.paths import PRIVATE, Paths, replacing
+from appliance.lists.paths import PRIVATE, Paths, make_folder, replacing
 from appliance.lists.suffixes import public_suffixes
 from appliance.lists.unpack import members
 from appliance.model.secret import Secret
@@ -226,7 +226,7 @@ def _covering_all(addresses: Iterable[Url]) -> Iterator[str]:
 
 def _own_key(path: Path) -> bytes:
     """Return the machine's key; a new one where there is none, for its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if path.exists() and path.stat().st_size == KEY_SIZE:
         path.chmod(PRIVATE)
         return path.read_bytes()

@@ -75,13 +75,14 @@ PRIVATE = (
     "router.home.arpa",
     "home.arpa",
     "host.localdomain",
+    "intranet",
 )
 WEB = (
     "example.org",
     "93.184.216.34",
     "[2606:4700::6810:84e5]",
     "local.example.org",
-    "notlocalhost",
+    "notlocalhost.example",
     "lan.example",
 )
 

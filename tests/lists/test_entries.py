@@ -96,3 +96,11 @@ def test_a_path_ends_at_a_boundary(address: str, *, covered: bool) -> None:
     url, entry = parse_url(address), key_of("x.test/pay")
     key = base_key(url) + listed_path(url)
     assert (key.startswith(entry) and covers(entry, key)) is covered
+
+
+@pytest.mark.parametrize("text", ["a..b.example", "http://a..b.example/x", "*.a.example", "a*b.example/x"])
+def test_a_slip_of_the_pen_is_no_entry(text: str) -> None:
+    """What was mistyped is told with its reason, and never kept as a name that nothing matches."""
+    with pytest.raises(EntryRefusedError, match=r"two dots|a \*"):
+        key_of(text)
+    assert key_of("a.example/b..c*") == "example.a./b..c*"

@@ -119,3 +119,18 @@ def test_damage_is_told_with_what_to_do(store: Store) -> None:
     (store.keys_of(meta).parent / "meta.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
         store.all()
+
+
+def test_a_dropped_list_comes_back_whole(store: Store) -> None:
+    """Dropping deletes nothing; a new list of the same name takes its place for good."""
+    old = _commit(store, "a", "example.a.\n")
+    store.drop("a")
+    assert (store.all(), store.dropped()) == ((), ("a",))
+    store.tidy()
+    saved = store.saved(["a"])
+    new = _commit(store, "a", "example.b.\n")
+    assert (store.all(), store.dropped()) == ((new,), ())
+    store.restore(saved)  # the compile has failed
+    assert (store.all(), store.dropped()) == ((), ("a",))
+    assert store.roll_back("a") == old
+    assert store.keys_of(old).read_text() == "example.a.\n"
