@@ -27,7 +27,7 @@ import marisa_trie
 from appliance.lists.merging import Keys, Sets, Special, merge, part_of, special, split
 from appliance.lists.paths import replacing
 
-_MAGIC = b"LISTS\x00v2"
+_MAGIC = b"LISTS\x00v3"
 _FOOTER = struct.Struct("<QI8s")  # start of JSON, CRC, magic
 _PARTS = 8
 """Of a table that is made with little memory: one part at a time."""
@@ -78,9 +78,14 @@ class KeyFile:
     path: Path
 
     def __iter__(self) -> Iterator[str]:
+        for block in self.blocks():
+            yield from block.split("\n")
+
+    def blocks(self) -> Iterator[str]:
+        """Yield some thousands of keys at once, a line end between each two."""
         with self.path.open(encoding="ascii", newline="\n") as file:
             while block := file.read(_CHUNK):
-                yield from (block + file.readline()).removesuffix("\n").split("\n")
+                yield (block + file.readline()).removesuffix("\n")
 
 
 def write_table(
