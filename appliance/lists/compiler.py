@@ -36,7 +36,7 @@ from appliance.model.url import Url, UrlRefusedError, parse_typed
 
 REFUSED = 2
 """Exit status of the child when it says why it cannot compile."""
-FORMAT = b"5"
+FORMAT = b"6"
 """Changes when the same sources compile to other keys, so that old tables are made anew."""
 
 
@@ -152,6 +152,7 @@ def main(arguments: list[str]) -> int:
 def _compile(blocklists: Path, paths: Paths, now: float, *, low_memory: bool) -> Compiled:
     catalogue = load_catalogue(blocklists)
     store = Store(paths)
+    store.bring_up()
     inputs = _fingerprint(blocklists, catalogue, store)
     current = _current(paths, inputs)
     contents = current or write_table(

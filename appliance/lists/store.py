@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.lists.paths import Paths, make_folder, open_owned, replacing
 from appliance.lists.reading import Account
+from appliance.lists.rekeyed import NEW, OLD, rekeyed
 from appliance.lists.table import Info
 
 _META = "meta.json"
@@ -103,7 +104,7 @@ class Draft:
             file.close()
         with (self.folder / ".keys.new").open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        return sha256, f"{sha256[:_SHOWN_DIGITS]}.keys"
+        return sha256, f"{sha256[:_SHOWN_DIGITS]}{NEW}"
 
     @property
     def unconfirmed(self) -> Path:
@@ -211,9 +212,18 @@ class Store:
         for meta in self.all():
             last = self.last(meta.id)
             kept = {meta.keys, last.keys if last else ""}
-            for path in (self._root / meta.id).glob("*.keys"):
-                if path.name not in kept:
+            for path in (self._root / meta.id).iterdir():
+                if path.suffix in {OLD, NEW} and path.name not in kept and path.name[0] != ".":
                     path.unlink()
+
+    def bring_up(self) -> None:
+        """Bring what an earlier version has left into this one's form; raises `StoreError`."""
+        for path in (*self._root.glob(f"*/{_META}"), *self._root.glob(f"*/{_LAST}")):
+            meta = self.last(path.parent.name) if path.name == _LAST else self._meta(path)
+            if meta is not None and meta.keys.endswith(OLD):
+                new = rekeyed(path.parent / meta.keys)
+                with replacing(path) as file:
+                    file.write(meta.model_copy(update={"keys": new.name}).model_dump_json(indent=1).encode())
 
     def fingerprint(self) -> bytes:
         """Return bytes that change with every change of what is in force."""

@@ -162,7 +162,7 @@ PACKERS: list[Callable[[bytes], bytes]] = [
 def test_each_format_in_each_container(kind: Format, tmp_path: Path) -> None:
     """Every format comes out the same of every packing, with CRLF and without a last line end as well."""
     text = SAMPLES[kind].encode()
-    wanted = {"~a.example", "~b.example"} if kind is Format.EXPRESSIONS else {"example.a.", "example.b."}
+    wanted = {"~a.example", "~b.example"} if kind is Format.EXPRESSIONS else {"elpmaxe.a.", "elpmaxe.b."}
     texts = [text, text.replace(b"\n", b"\r\n"), text.rstrip(), b"\xef\xbb\xbf" + text]
     path = tmp_path / "list"
     for raw in texts:
