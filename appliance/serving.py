@@ -12,7 +12,6 @@ import gc
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from appliance import assembly
 from appliance.events.store import EventStore
@@ -20,8 +19,10 @@ from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority
 from appliance.gateway.door import Doors
+from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
-from appliance.gateway.reach import GuardedLoop
+from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
@@ -31,8 +32,6 @@ from appliance.processes import know, log_to_stderr
 from appliance.recording import Recorder
 from appliance.settings import Settings
 from appliance.supervisor import GO, READY, go_on
-
-_DNS_THREADS = 32
 
 
 def wait_for_go() -> bool:
@@ -53,7 +52,6 @@ def work(settings: Settings, *, supervised: bool) -> None:
 
 async def _work(settings: Settings, *, supervised: bool) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="lookup"))
     snapshots = assembly.snapshots(settings)
     policy = snapshots.open(snapshots.current())
     metrics = Metrics(settings.state / "metrics")
@@ -86,8 +84,12 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
     loop = asyncio.get_running_loop()
     reach = assembly.reach(settings)
     if isinstance(loop, GuardedLoop):
-        loop.reach = reach
-        loop.static_hosts = {name.lower(): found for name, found in settings.gateway.static_hosts.items()}
+        loop.resolver = Resolver(
+            reach=reach,
+            static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
+            asking=NameServers(settings.gateway.resolvers),
+            helps=journey.helps,
+        )
     authority = Authority(settings.state / "ca")
     site = OwnSite(
         pages=Pages(),

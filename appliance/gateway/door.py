@@ -12,7 +12,7 @@ import logging
 import time
 from typing import Any, override
 
-from mitmproxy import ctx, platform
+from mitmproxy import connection, ctx, platform
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import events, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
@@ -20,6 +20,7 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.resolver import CLIENT
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +114,15 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         if isinstance(self.mode, SchoolTransparentMode) and not _destination(handler, writer):
             writer.close()
             return
+        CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
+
+
+def peer_of(client: connection.Client) -> str:
+    """Return the device's address, in the one form that the record has; empty if it has gone already."""
+    peer: Any = client.peername
+    return str(peer[0]).removeprefix("::ffff:") if peer else ""
 
 
 def _addresses(host: str) -> list[str]:
