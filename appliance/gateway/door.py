@@ -20,6 +20,7 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
 from appliance.gateway.resolver import CLIENT
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ class Handler(mode_servers.ProxyConnectionHandler):
     _opened: float | None = None
     _refused = False
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call] # mitmproxy's has no types
+        self._moved = asyncio.Event()
+
     @override
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if message.startswith(MALFORMED_MARK):
@@ -66,6 +71,23 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+
+    @override
+    async def drain_writers(self) -> None:
+        # Called by the task that reads a connection, after each piece: until it returns, nothing more is
+        # read there, and whoever sends has to wait. What waits elsewhere is counted by `pressure`.
+        await super().drain_writers()  # type: ignore[no-untyped-call] # as above
+        context = self.layer.context
+        reading = asyncio.current_task()
+        if (client := self.transports.get(self.client)) and client.handler is reading:
+            self._moved.set()  # it may have opened a window
+            while held(context) > HELD_LIMIT:  # noqa: ASYNC110 - many layers may end the waiting
+                await asyncio.sleep(RETRY_SECONDS)
+            return
+        connection = next((conn for conn, io in self.transports.items() if io.handler is reading), None)
+        while connection is not None and not taken(context, connection):
+            self._moved.clear()
+            await self._moved.wait()
 
     def _refuse(self, text: str) -> None:
         if not self._refused:  # what is cut for one reason ends unfinished as well, and is one attempt
@@ -108,8 +130,7 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
 
     @override
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:
-        # mitmproxy's constructor has no types
-        handler = Handler(ctx.master, reader, writer, ctx.options, self.mode)  # type: ignore[no-untyped-call] # see above
+        handler = Handler(ctx.master, reader, writer, ctx.options, self.mode)
         handler.layer = self.make_top_layer(handler.layer.context)
         if isinstance(self.mode, SchoolTransparentMode) and not _destination(handler, writer):
             writer.close()
