@@ -14,11 +14,11 @@ from typing import Protocol
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
-from appliance.model.known import Known, Match
+from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
-from appliance.model.url import Url
+from appliance.model.url import Url, UrlRefusedError, parse_host
 from appliance.policy import floor
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.repeated import Limit, Repeated
@@ -114,6 +114,14 @@ class Filtering:
     def identify(self, client: str) -> Person:
         """Return who stands behind a client address."""
         return self._identity.resolve(client)
+
+    def helps(self, host: str) -> bool:
+        """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
+        try:
+            known = self._lists.lookup(parse_host(host))
+        except UrlRefusedError:
+            return False
+        return any(match.use is Use.HELP for match in known.matches)
 
     def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
         """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""

@@ -12,7 +12,6 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,8 +24,10 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.door import Doors
 from appliance.gateway.listen import WorkerError
+from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
-from appliance.gateway.reach import GuardedLoop
+from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
@@ -36,8 +37,6 @@ from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, READY, go_on
-
-_DNS_THREADS = 32
 
 CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
 """What keeps a worker from serving, told in words a technician understands."""
@@ -73,7 +72,6 @@ def _nobody() -> None:
 
 async def _work(settings: Settings, ready: Callable[[], None], parent: int | None) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="lookup"))
     snapshots = assembly.snapshots(settings)
     policy = snapshots.open(snapshots.current())
     metrics = Metrics(settings.state / "metrics")
@@ -106,8 +104,12 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
     loop = asyncio.get_running_loop()
     reach = assembly.reach(settings)
     if isinstance(loop, GuardedLoop):
-        loop.reach = reach
-        loop.static_hosts = {name.lower(): found for name, found in settings.gateway.static_hosts.items()}
+        loop.resolver = Resolver(
+            reach=reach,
+            static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
+            asking=NameServers(settings.gateway.resolvers),
+            helps=journey.helps,
+        )
     authority = Authority(settings.state / "ca")
     site = OwnSite(
         pages=Pages(),

@@ -133,6 +133,9 @@ class GatewaySettings(Section):
     static_hosts: dict[HostName, tuple[IpText, ...]] = Field(
         {}, description="Host name: its addresses, before DNS."
     )
+    resolvers: tuple[IpText, ...] = Field(
+        (), description="Name servers to ask; empty: those of /etc/resolv.conf."
+    )
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
     deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
     idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")

@@ -110,7 +110,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
     ),
     "H27 a way inwards": (
         f"{HERE}/test_reach.py::test_no_spelling_of_an_internal_address_is_the_web",
-        f"{HERE}/test_reach.py::test_no_connection_is_opened_to_a_name_that_leads_inwards",
+        f"{HERE}/test_loop.py::test_no_connection_is_opened_to_a_name_that_leads_inwards",
         f"{HERE}/test_upstream.py::test_a_worker_connects_only_to_what_was_judged",
     ),
     "H28 proxyauth": "mitmproxy's sign-in addon is not loaded; who asks is identity's matter.",
