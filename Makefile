@@ -39,7 +39,10 @@ format: install ## let ruff put the code into its form
 	$(BIN)/ruff format .
 
 bench: install ## measure: every tests/bench/bench_*.py in turn
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+	@deploy/bin/system-packages bench
+	@failed=; for bench in tests/bench/bench_*.py; do \
+	  echo "== $$bench"; $(BIN)/python "$$bench" || failed="$$failed $$bench"; done; \
+	  [ -z "$$failed" ] || { echo "not measured:$$failed" >&2; exit 1; }
 
 lock: install ## write requirements.lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 --generate-hashes \

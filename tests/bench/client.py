@@ -25,6 +25,7 @@ from h2.events import (
 )
 
 _WINDOW = 1 << 20
+_HTTPS = 443
 _PATIENCE = 20.0
 """Longest wait for one answer, in seconds."""
 
@@ -50,6 +51,11 @@ class Way:
     proxy: bool
     host: str
     port: int
+
+    @property
+    def authority(self) -> str:
+        """The site as a request names it."""
+        return self.host if self.port == _HTTPS else f"{self.host}:{self.port}"
 
     def opened(self, protocol: str) -> ssl.SSLSocket:
         """Return a fresh encrypted connection that speaks `protocol` (http/1.1 or h2)."""
@@ -109,14 +115,14 @@ class _Closing:
 class Http1(_Closing):
     """One connection that speaks HTTP/1.1."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, wire: ssl.SSLSocket | None = None) -> None:
         self._way = way
-        self._socket = way.opened("http/1.1")
+        self._socket = wire or way.opened("http/1.1")
 
     def get(self, path: str, size: int) -> None:
         """Ask for a page and read it; NotAnsweredError if it is not a page of `size` bytes."""
-        host = f"{self._way.host}:{self._way.port}"
-        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n".encode())
+        host = f"Host: {self._way.authority}\r\nConnection: keep-alive"  # e2guardian wants to be told
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\n{host}\r\nAccept: */*\r\n\r\n".encode())
         got = b""
         while (end := got.find(b"\r\n\r\n")) < 0 or len(got) < end + 4 + size:
             more = self._socket.recv(1 << 16)
@@ -130,9 +136,9 @@ class Http1(_Closing):
 class Http2(_Closing):
     """One connection that speaks HTTP/2, one request at a time."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, wire: ssl.SSLSocket | None = None) -> None:
         self._way = way
-        self._socket = way.opened("h2")
+        self._socket = wire or way.opened("h2")
         self._h2 = H2Connection(H2Configuration(header_encoding=None))
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
@@ -141,7 +147,7 @@ class Http2(_Closing):
     def get(self, path: str, size: int) -> None:
         """Ask for a page and read it; NotAnsweredError if it is not a page of `size` bytes."""
         stream = self._h2.get_next_available_stream_id()
-        authority = f"{self._way.host}:{self._way.port}"
+        authority = self._way.authority
         names = (":method", ":scheme", ":authority", ":path", "accept")
         self._h2.send_headers(
             stream, list(zip(names, ("GET", "https", authority, path, "*/*"), strict=True)), end_stream=True
@@ -170,3 +176,9 @@ class Http2(_Closing):
         if not got or any(isinstance(event, ConnectionTerminated | StreamReset) for event in events):
             raise NotAnsweredError(f"{self._way.name}: the connection was ended")
         return events
+
+
+def over(wire: ssl.SSLSocket, host: str) -> Http1 | Http2:
+    """Return a client on a connection to `host` that is open already, in the protocol that it agreed on."""
+    way = Way(host, (host, _HTTPS), Path(), proxy=False, host=host, port=_HTTPS)
+    return Http2(way, wire) if wire.selected_alpn_protocol() == "h2" else Http1(way, wire)

@@ -17,6 +17,8 @@ CATEGORIES = ("advertising", "gambling", "games_noneducational", "malware", "new
 """What the made names are about: some of it blocked for pupils, some of it not."""
 URL_CATEGORY = "forums"
 URLS_PER_HOST = 3
+CLINICS = ("bench-health.example",)
+"""Sites about health, whose encryption a gateway leaves alone."""
 
 _SEED = 20261121
 _ENDS = ("com", "net", "org", "co.uk", "info", "de", "fr", "ru", "xyz", "online", "shop", "io")

@@ -22,7 +22,7 @@ from appliance.lists.compiler import ensure_compiled
 from appliance.lists.formats import Format
 from appliance.lists.importer import Wanted, import_list, import_tree, survey_of
 from appliance.lists.paths import Paths
-from tests.bench.made import CATEGORIES, URL_CATEGORY, Made, made, of_category
+from tests.bench.made import CATEGORIES, CLINICS, URL_CATEGORY, Made, made, of_category
 from tests.bench.measure import KEPT, ROOT, SHARED, give_up
 
 NAMES = int(os.environ.get("BENCH_NAMES", "1000000"))
@@ -104,7 +104,7 @@ def _import_names(state: Path) -> None:
     parts: list[tuple[str, Iterable[str], Format]] = [
         (category, of_category(found, category), Format.DOMAINS) for category in CATEGORIES
     ]
-    parts.append((URL_CATEGORY, found.urls, Format.URLS))
+    parts += [(URL_CATEGORY, found.urls, Format.URLS), ("health", CLINICS, Format.DOMAINS)]
     for category, lines, kind in parts:
         source = state / "made.txt"
         source.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
