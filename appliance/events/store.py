@@ -40,8 +40,8 @@ class Limits:
     `pending` flagged and `queue` ordinary events wait in memory at most, `batch` go into one
     transaction, every `flush` seconds or sooner. A busy database is waited for during `patience`; but a
     flagged event, for which somebody waits, goes to the spill file after `urgent` already. After a
-    failure the database is left alone for `pause`. Every `tidy` seconds spilled events are taken in
-    and the write-ahead log is moved into the database.
+    failure the database is left alone for `pause`; then spilled events are taken in. Every `tidy`
+    seconds those of other processes are, and the write-ahead log is moved into the database.
     """
 
     pending: int = 10_000
@@ -72,6 +72,7 @@ class EventStore:
         self._flushing = asyncio.Lock()
         self._spilling = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
+        self._spilled = False
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
@@ -232,6 +233,7 @@ class EventStore:
     async def _append(self, entries: Sequence[Entry]) -> None:
         async with self._spilling:  # one thread at a time in the file
             await asyncio.to_thread(self._spill.append, entries)
+        self._spilled = True
         self._observer.events_spilled(len(entries))
 
     async def _tick(self) -> None:
@@ -241,7 +243,8 @@ class EventStore:
             self._wake.clear()
             try:
                 await self.flush()
-                if time.monotonic() >= next_tidy:
+                now = time.monotonic()
+                if now >= next_tidy or (self._spilled and now >= self._leave_alone_until):
                     next_tidy = time.monotonic() + self._limits.tidy
                     await self._tidy()
             except Exception as error:  # noqa: BLE001 - the next round tries again, for as long as we run
@@ -259,6 +262,7 @@ class EventStore:
         """Put the events of all spill files that nobody holds into the database."""
         if not self._late and (self._draining is None or self._draining.done()):
             self._spill.release()
+            self._spilled = False
         for path in self._spill.waiting():
             claim = await asyncio.to_thread(self._spill.claim, path)
             if claim is not None and not await self._take(claim):
@@ -272,6 +276,8 @@ class EventStore:
         except Exception as error:  # noqa: BLE001 - the file stays; the next round tries again
             _log.warning("spilled events still wait in %s: %s", claim.name, error)
             claim.leave()
+            self._spilled = True
+            self._leave_alone_until = time.monotonic() + self._limits.pause
             return False
         if claim.unreadable:
             _log.error("%d unreadable lines of %s are kept beside it", claim.unreadable, claim.name)

@@ -137,6 +137,15 @@ async def test_by_default_nobody_waits_long_for_a_locked_database(tmp_path: Path
     assert rows(tmp_path) == 3
 
 
+async def test_what_was_spilled_is_in_the_log_soon(tmp_path: Path) -> None:
+    """Who looks up the reference on a page finds it a moment later, not after the next round."""
+    store = await EventStore.open(tmp_path, limits=replace(HASTY, tidy=600))
+    with Locked(tmp_path):
+        await store.commit(flagged(1))
+    await until(tmp_path, 1)
+    await store.close()
+
+
 async def test_a_full_database_sends_flagged_events_to_the_spill(
     store: EventStore, tmp_path: Path, counters: Counters
 ) -> None:
