@@ -8,7 +8,6 @@ sites are verified against. Verification cannot be switched off.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,11 +65,14 @@ def write_roots(target: Path, extra: Path | None) -> Path:
     Returns `target`. `extra` is a PEM file, for example of an intranet's own CA; OSError if unreadable.
     """
     roots = SYSTEM_ROOTS if SYSTEM_ROOTS.exists() else Path(certifi.where())
+    pem = roots.read_bytes() + (b"\n" + extra.read_bytes() if extra is not None else b"")
+    if target.exists() and target.read_bytes() == pem:
+        return target  # also on a full disk, where nothing could be written
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(f".{os.getpid()}")  # several workers start at the same moment
-    shutil.copyfile(roots, temporary)
-    if extra is not None:
-        with temporary.open("ab") as file:
-            file.write(b"\n" + extra.read_bytes())
-    temporary.replace(target)
+    try:
+        temporary.write_bytes(pem)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
