@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
@@ -89,7 +89,13 @@ def _written(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-type ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address), PlainSerializer(_written)]
+_ADDRESS_SCHEMA = {"type": "string", "examples": ["127.0.0.1:8080", "[::]:8080"]}
+type ListenAddress = Annotated[
+    tuple[str, int],
+    BeforeValidator(_address),
+    PlainSerializer(_written),
+    WithJsonSchema(_ADDRESS_SCHEMA, mode="validation"),
+]
 type HostName = Annotated[str, BeforeValidator(_host)]
 type IpText = Annotated[str, BeforeValidator(_ip)]
 type NetworkText = Annotated[Network, BeforeValidator(_network)]

@@ -34,7 +34,7 @@ _SCHOOL_ZONE = ZoneInfo("Europe/London")
 @click.argument("urls", nargs=-1, metavar="URL...")
 @click.option("--as", "group", required=True, metavar="PROFILE", help="Whose profile: ks2, staff, ...")
 @click.option("--set", "set_id", default="", metavar="SET", help="Whose set (default: the configuration's).")
-@click.option("--person", default="", metavar="NAME", help="Name, for rules with nominated users.")
+@click.option("--person", default="", metavar="NAME", help="A name, for rules that are for named users.")
 @click.option(
     "--at",
     "at",
@@ -43,7 +43,9 @@ _SCHOOL_ZONE = ZoneInfo("Europe/London")
     help="When: 2026-11-23T10:15. Time on the clocks of London, summer time included, wherever this machine"
     " stands; with an offset (2026-11-23T10:15Z, ...+01:00) exactly that. Default: now.",
 )
-@click.option("--category", default="", metavar="ID", help="Ask the policy alone about a category.")
+@click.option(
+    "--category", default="", metavar="ID", help="Ask the policy alone, about a category such as gambling."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def explain(
@@ -57,7 +59,14 @@ def explain(
     category: str,
     as_json: bool,
 ) -> int:
-    """Say what would be decided for each URL, by which rule and list, and why.
+    r"""Say what would be decided for each URL, by which rule and list, and why.
+
+    The profiles are read from their files, as they would be in force now; the lists are those that are
+    compiled. Nothing is changed, and no site is asked. For example:
+
+    \b
+        appliance explain --as ks2 https://www.bbc.co.uk/ gambling.example
+        appliance explain --as ks2 --at 2026-11-23T12:30 --category games_educational
 
     With `-` in place of URLs, reads one URL a line from standard input and answers one JSON object a line,
     in order. Exit status 0 whatever the decision; 2 if a name, a time or a file is wrong.
