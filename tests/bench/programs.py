@@ -128,14 +128,20 @@ def configure(folder: Path, state: Path, **gateway: Any) -> Path:
 
 
 def workers_of(supervisor: int) -> list[int]:
-    """Return the process ids of the workers that a gateway has now."""
+    """Return the process ids of the workers that a gateway has now, whichever process started them."""
     found = []
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-    for child in children:
+    for pid in _below(supervisor):
         with contextlib.suppress(OSError):
-            if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
+            if b"\0worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
     return found
+
+
+def _below(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [one for child in children for one in (int(child), *_below(int(child)))]
+    return []
 
 
 def cpu_seconds(pid: int) -> float:
@@ -151,19 +157,17 @@ def memory(pid: int) -> Memory:
 
 
 def mapping(pid: int, file: Path) -> Mapping:
-    """Return how a process maps `file`; give up where it does not."""
+    """Return how a process maps `file`, also one that has been replaced since; zeros where it does not."""
     mapped: list[str] = []
     inside = False
     for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
         head = line.split(":", 1)[0]
         if "-" in head:  # an address range begins the next mapping
-            inside = line.endswith(str(file.resolve()))
+            inside = line.removesuffix(" (deleted)").endswith(str(file.resolve()))
         elif inside:
             mapped.append(line)
-    if not mapped:
-        give_up(f"process {pid} does not map {file}")
     values = _kibibytes(mapped)
-    return Mapping(*(values[name] / _MEGABYTE for name in ("Size", "Rss", "Pss", "Private_Dirty")))
+    return Mapping(*(values.get(name, 0) / _MEGABYTE for name in ("Size", "Rss", "Pss", "Private_Dirty")))
 
 
 def _kibibytes(lines: Sequence[str]) -> dict[str, int]:
