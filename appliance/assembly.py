@@ -18,7 +18,8 @@ from pathlib import Path
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
-from appliance.filtering import Filtering, Rules
+from appliance.events.hits import HITS_FILE, Hits
+from appliance.filtering import Filtering, Rules, Told
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
@@ -166,8 +167,13 @@ def _named_rules(chosen: ProfileSet) -> list[str]:
     return [f"rules for named users in {', '.join(named)}: {NOBODY_NAMED}"] if named else []
 
 
-def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
-    """Return the journey of one request, as the gateway and `explain` both take it."""
+def filtering(
+    settings: Settings, policy: Policy, lists: Lists, set_id: str = "", told: Told | None = None
+) -> Filtering:
+    """Return the journey of one request, as the gateway and `explain` both take it.
+
+    `told` is how a worker hears of floor hits that others have counted.
+    """
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
     return Filtering(
@@ -181,7 +187,17 @@ def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = ""
             Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
             settings.gateway.own_name,
         ),
+        told=told,
     )
+
+
+def told(settings: Settings) -> Told | None:
+    """Open what workers tell each other of floor hits; None, each counts alone, where it cannot be had."""
+    try:
+        return Hits(settings.state / HITS_FILE)
+    except OSError as error:
+        sys.stderr.write(f"appliance: each worker counts floor hits alone: {error}\n")
+        return None
 
 
 def reach(settings: Settings) -> Reach:

@@ -6,7 +6,7 @@ that every lane of the gateway and `explain` go through the same lines and canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -21,7 +21,7 @@ from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
 from appliance.policy import floor
 from appliance.policy.decide import decide, decide_category, strictest
-from appliance.policy.repeated import Limit, Repeated
+from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
 """Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
@@ -49,6 +49,16 @@ class Reach(Protocol):
 
     def refuses(self, url: Url) -> str:
         """Return why `url` lies in the school's own network, or an empty text."""
+
+
+class Told(Protocol):
+    """How workers tell each other of floor hits."""
+
+    def tell(self, client: str, what: str, now: datetime) -> None:
+        """Tell every worker, this one included, of one hit."""
+
+    def news(self) -> Iterable[tuple[str, Hashable, datetime]]:
+        """Return the hits that this worker has not heard of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,7 @@ class Filtering:
         policy: Policy,
         rules: Rules,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Told | None = None,
     ) -> None:
         self._identity = identity
         self._lists = lists
@@ -101,6 +112,7 @@ class Filtering:
         self._rules = rules
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
+        self._told = told or Alone()
 
     @property
     def policy(self) -> Policy:
@@ -159,10 +171,12 @@ class Filtering:
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
+        for hit in self._told.news():
+            self._repeated.hit(*hit)
         if self._repeated.paused(request.client, now):
             return floor.repeated(decision.profile, decision.policy_version)
         if decision.reason is Reason.FLOOR:
-            self._repeated.hit(request.client, str(request.url), now)
+            self._told.tell(request.client, str(request.url), now)
         return decision
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:

@@ -77,7 +77,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     metrics = Metrics(settings.state / "metrics")
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
-    journey = assembly.filtering(settings, policy, lists)
+    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings))
     worker = _worker(settings, journey, Recorder(events, metrics), metrics)
     know(metrics, policy, lists)
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.events.hits import Hits
 from appliance.filtering import NUMBERED, Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
 from appliance.model.known import FloorState, Known, Match, Use
@@ -149,6 +151,15 @@ def test_guessing_at_the_floor_ends_in_a_pause() -> None:
     assert ask("https://school.example/", journey, client="10.20.0.6") == (ALLOW, Reason.ACCEPTABLE)
     explained = journey.judge(request, Person("ks2", "command line")).decision
     assert explained.reason is Reason.ACCEPTABLE
+
+
+def test_two_workers_count_as_one(tmp_path: Path) -> None:
+    """Connections that are spread over workers give no more guesses than those to one of them (S-18)."""
+    workers = [filtering(told=Hits(tmp_path / "hits")) for _ in range(2)]
+    outcomes = [ask(f"https://floor.example/{number}", workers[number % 2])[1] for number in range(16)]
+    # Now and then two addresses in a row have the same mark, and count as one.
+    assert outcomes.count(Reason.FLOOR) in range(10, 15)
+    assert [ask("https://school.example/", worker)[1] for worker in workers] == [Reason.FLOOR_REPEATED] * 2
 
 
 def test_an_unknown_group_gets_the_strictest_profile() -> None:

@@ -149,6 +149,8 @@ def _memory(supervisor: int, state: Path) -> list[dict[str, Any]]:
         )
     if len(rows) != WORKERS + 1:
         give_up(f"{len(rows) - 1} workers are running instead of {WORKERS}")
+    if not all(row["table"] for row in rows[1:]):
+        give_up(f"a worker does not map {table}")
     return rows
 
 

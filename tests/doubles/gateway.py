@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.filtering import Filtering, Rules
+from appliance.filtering import Filtering, Rules, Told
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Reason
 from appliance.model.event import Access, ReviewRequest
@@ -170,7 +170,10 @@ class MemoryMetrics:
 
 
 def filtering(
-    lists: MemoryLists | None = None, identity: OnePerson | None = None, inside: Inside | None = None
+    lists: MemoryLists | None = None,
+    identity: OnePerson | None = None,
+    inside: Inside | None = None,
+    told: Told | None = None,
 ) -> Filtering:
     """Return the real journey over the small policy and these doubles."""
     return Filtering(
@@ -179,4 +182,5 @@ def filtering(
         reach=inside or Inside(),
         policy=policy(),
         rules=Rules("school", PORTS, own_name="filter.internal"),
+        told=told,
     )
