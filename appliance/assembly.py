@@ -24,6 +24,7 @@ from appliance.identity.networks import Networks
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
 from appliance.lists.compiler import ensure_compiled
 from appliance.lists.lists import Lists
+from appliance.lists.pinned import load_pinned
 from appliance.model.profile import Policy
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
@@ -72,6 +73,7 @@ def load(config: Path) -> Loaded:
     policy = _gather(problems, lambda: load_policy(paths.profiles, paths.blocklists / CATEGORIES))
     catalogue = _gather(problems, lambda: load_catalogue(paths.blocklists))
     _gather(problems, lambda: load_help(paths.blocklists))
+    _gather(problems, lambda: load_pinned(paths.blocklists))
     if configuration is not None:
         problems += _cross_check(configuration, policy)
     if configuration is not None and catalogue is not None:

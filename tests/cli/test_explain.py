@@ -219,3 +219,17 @@ def test_a_long_list_is_explained_in_reasonable_time(config: Path, tmp_path: Pat
         done = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, check=True)
     assert done.stdout.count(b"\n") == 10_000
     assert time.monotonic() - began < 30
+
+
+def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys: Output) -> None:
+    """A parent who asks whether the school reads along at the bank gets an answer that is true."""
+    urls = ["https://push.apple.com/", "https://unlisted.example/", "http://unlisted.example/", "https://1.1.1.1/"]
+    push, plain, open_, number = explain(config, capsys, "--as", "staff", *urls)
+    assert push["inspect"] == "never"
+    assert "Apple push" in push["inspect_because"]
+    assert plain["inspect"] == "addresses"
+    assert plain["inspect_rule"].startswith("profiles/westways/_everyone.yaml:")
+    assert open_["inspect"] is None
+    assert "does not say" in number["inspect_because"]
+    assert run_cli(["explain", "--config", str(config), "--as", "staff", urls[0]]) == 0
+    assert "  decrypted no: " in capsys.readouterr().out
