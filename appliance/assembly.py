@@ -27,6 +27,7 @@ from appliance.lists.catalogue import load_catalogue, load_help
 from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
+from appliance.lists.pinned import load_pinned
 from appliance.model.profile import Policy, ProfileSet, Rating
 from appliance.plausible import (
     cross_check,
@@ -83,6 +84,7 @@ def load(config: Path) -> Loaded:
     if paths.blocklists.is_dir():
         catalogue = _gather(problems, lambda: load_catalogue(paths.blocklists))
         _gather(problems, lambda: load_help(paths.blocklists))
+        _gather(problems, lambda: load_pinned(paths.blocklists))
     if configuration is not None:
         problems += cross_check(configuration, policy)
     if configuration is not None and catalogue is not None:

@@ -14,12 +14,13 @@ from typing import Protocol
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
+from appliance.model.inspect import Inspection, Traits
 from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor
+from appliance.policy import floor, inspect
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.repeated import Alone, Limit, Repeated
 
@@ -35,6 +36,9 @@ class Lists(Protocol):
 
     def lookup(self, url: Url) -> Known:
         """Return what the lists say of `url`; never raises."""
+
+    def traits(self, url: Url) -> Traits:
+        """Return what the lists say of the site beside what it is about; never raises."""
 
 
 class Identity(Protocol):
@@ -178,6 +182,28 @@ class Filtering:
         if decision.reason is Reason.FLOOR:
             self._told.tell(request.client, str(request.url), now)
         return decision
+
+    def inspection(self, request: Request, person: Person | None = None, *, named: bool = True) -> Inspection:
+        """Return how far a connection is looked into, and why. `named` is False where it names no site.
+
+        All of its names count, and the one that has to be looked into furthest decides.
+        """
+        policy = self._policy
+        profile = self.profile_of(person or self._identity.resolve(request.client), policy)
+        if not named:
+            return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
+        sites = policy.sets[self._rules.set_id].sites
+        return inspect.deepest(
+            inspect.inspection(
+                url.host,
+                self._lists.lookup(url).matches,
+                self._lists.traits(url),
+                profile,
+                policy.categories,
+                sites,
+            )
+            for url in (request.url, *request.names)
+        )
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""

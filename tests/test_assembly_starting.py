@@ -53,7 +53,7 @@ def test_a_broken_edit_changes_nothing_over_a_restart(
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("categories.yaml", "    floor: true\n", "", "21:5: 'csam' is what a statutory list feeds"),
+        ("categories.yaml", "    floor: true\n", "", "23:5: 'csam' is what a statutory list feeds"),
         ("catalogue.yaml", "category: csam", "category: gambling", "'gambling' is no statutory category"),
         ("catalogue.yaml", "category: csam", "category: terrorism", "feeds 'csam' (DFE-F2)"),
     ],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.events.hits import Hits
 from appliance.filtering import NUMBERED, Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
+from appliance.model.inspect import Inspect, Traits
 from appliance.model.known import FloorState, Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
@@ -235,6 +236,9 @@ class RandomLists:
 
     known: dict[str, Known]
 
+    def traits(self, url: Url) -> Traits:
+        return Traits(pages=len(url.host) % 2 == 0)
+
     def lookup(self, url: Url) -> Known:
         return self.known[url.host]
 
@@ -312,3 +316,22 @@ def test_more_names_never_open_what_fewer_closed(journey: Filtering, request: Re
 def test_help_of_the_small_policy_is_help() -> None:
     """The double's help line is one, so that the tests above test what they say."""
     assert HELP.use is Use.HELP
+
+
+def test_a_connection_with_several_names_is_looked_into_for_the_neediest() -> None:
+    """A name that may pass unread is no cover for one that has to be read (domain fronting)."""
+    lists = MemoryLists(pinned={"push.example": "Its app pins."})
+    journey = filtering(lists)
+    push, other = parse_host("push.example"), parse_host("site.example")
+    assert journey.inspection(Request(push)).level is Inspect.NEVER
+    assert journey.inspection(Request(push, names=(other,))).level is Inspect.ADDRESSES
+    assert journey.inspection(Request(other, names=(push,))).level is Inspect.ADDRESSES
+    assert journey.inspection(Request(push), named=False).level is Inspect.ADDRESSES
+
+
+def test_help_lines_are_known_by_name() -> None:
+    """Look-ups for help lines have a way of their own; a name that is none opens nothing."""
+    journey = filtering()
+    assert journey.helps("childline.example")
+    assert not journey.helps("site.example")
+    assert not journey.helps("a b")

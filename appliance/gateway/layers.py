@@ -159,17 +159,17 @@ class GatewayNextLayer(next_layer.NextLayer):
         if not data_client:
             return None
         explicit = len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy)
+        if explicit:
+            # TLS spoken to the proxy's own port as well: it is no request, and is told so (HTTP/1 reader).
+            return GatewayHttpLayer(context, http.HTTPMode.regular)
         if starts_like_tls_record(data_client):
-            return _tls_stack(context, explicit=explicit)
+            return _tls_stack(context)
         if data_client[0] == _TLS_HANDSHAKE and len(data_client) < _TLS_START:
             raise next_layer.NeedsMoreData
-        mode = http.HTTPMode.regular if explicit else http.HTTPMode.transparent
-        return GatewayHttpLayer(context, mode)
+        return GatewayHttpLayer(context, http.HTTPMode.transparent)
 
 
-def _tls_stack(context: Context, *, explicit: bool) -> layer.Layer:
-    if explicit:  # a browser that speaks TLS to the proxy itself
-        return tls.ClientTLSLayer(context)
+def _tls_stack(context: Context) -> layer.Layer:
     server = tls.ServerTLSLayer(context)
     server.child_layer = layers.ClientTLSLayer(context)
     return server

@@ -9,6 +9,7 @@ from appliance.filtering import Filtering, Rules, Told
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Reason
 from appliance.model.event import Access, ReviewRequest
+from appliance.model.inspect import Traits
 from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Audience, Policy, Profile, ProfileSet, Rating, Rule
@@ -84,6 +85,12 @@ class MemoryLists:
     state: FloorState = FloorState.OK
     broken: BaseException | None = None
     asked: list[str] = field(default_factory=list)
+
+    pages: set[str] = field(default_factory=lambda: {"floor.example"})
+    pinned: dict[str, str] = field(default_factory=dict)
+
+    def traits(self, url: Url) -> Traits:
+        return Traits(url.host in self.pages, self.pinned.get(url.host, ""))
 
     def lookup(self, url: Url) -> Known:
         self.asked.append(url.host)

@@ -285,16 +285,14 @@ def test_whatever_comes_is_read(data: bytes, chosen: type) -> None:
             assert isinstance(layer.child_layer, tls.ClientTLSLayer)
 
 
-def test_an_explicit_proxy_speaks_http_and_tls_to_itself() -> None:
-    """A browser may speak to the proxy in the clear or encrypted; both are read."""
-    with client_context() as context:
-        modes.HttpProxy(context)
-        plain = GatewayNextLayer()._next_layer(context, b"CONNECT a:443 HTTP/1.1\r\n", b"")
-        assert isinstance(plain, GatewayHttpLayer)
-        assert plain.mode is HTTPMode.regular
-    with client_context() as context:
-        modes.HttpProxy(context)
-        assert type(GatewayNextLayer()._next_layer(context, b"\x16\x03\x01\x00", b"")) is tls.ClientTLSLayer
+def test_an_explicit_proxy_speaks_http_alone() -> None:
+    """A browser that speaks TLS to the proxy's own port is refused like anything else that is no request."""
+    for first in (b"CONNECT a:443 HTTP/1.1\r\n", b"\x16\x03\x01\x00"):
+        with client_context() as context:
+            modes.HttpProxy(context)
+            layer = GatewayNextLayer()._next_layer(context, first, b"")
+            assert isinstance(layer, GatewayHttpLayer)
+            assert layer.mode is HTTPMode.regular
 
 
 def test_too_little_to_tell_is_waited_for() -> None:
