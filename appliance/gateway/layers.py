@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import override
 
+import h2.errors
 from mitmproxy import flow as mitmflow
 from mitmproxy.addons import next_layer
 from mitmproxy.http import Response
@@ -20,10 +21,10 @@ from mitmproxy.proxy import commands, events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers import http, modes, tls
-from mitmproxy.proxy.layers.http import _events
+from mitmproxy.proxy.layers.http import _events, _http2
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from appliance.gateway.heads import GatewayHttp1Server
+from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server
 
 DISCARD_LIMIT = 1_048_576
 """Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
@@ -130,14 +131,27 @@ class GatewayStream(http.HttpStream):
         self.server_state = self.state_errored  # whatever the site still sends is nobody's
 
 
+class GatewayHttp2Server(_http2.Http2Server):
+    """HTTP/2 from the client: what breaks its rules is told, so that the attempt is on record."""
+
+    @override
+    def protocol_error(
+        self, message: str, error_code: int = h2.errors.ErrorCodes.PROTOCOL_ERROR
+    ) -> CommandGenerator[None]:
+        # The text may hold what the client sent, so it stays out (H30).
+        yield commands.Log(f"{MALFORMED_MARK}The request breaks the rules of HTTP/2.")
+        yield from super().protocol_error(message, error_code)
+
+
 class GatewayHttpLayer(http.HttpLayer):
-    """mitmproxy's HTTP layer, with our streams and our HTTP/1 server."""
+    """mitmproxy's HTTP layer, with our streams and our servers."""
 
     @override
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
-        if isinstance(event, events.Start) and self.context.client.alpn != b"h2":
+        if isinstance(event, events.Start):
             # The parent fills this only where nothing stands yet.
-            self.connections[self.context.client] = GatewayHttp1Server(self.context.fork())
+            server = GatewayHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
+            self.connections[self.context.client] = server(self.context.fork())
         yield from super()._handle_event(event)
 
     @override
