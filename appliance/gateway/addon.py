@@ -105,12 +105,11 @@ class GatewayAddon:
         """Judge the target of a tunnel. A blocked site still gets its tunnel, so that a page can be shown."""
         known = self._known(flow.client_conn)
         self._began(flow.client_conn)
-        target = None if flow.metadata.get(INVALID) else target_of(flow)
-        if target is None:
-            because = "the tunnel's target is no host name"
-            request = Request(
-                host_of("invalid"), method="CONNECT", client=known.tunnel.client, refused=because
-            )
+        target = target_of(flow)
+        if target is None or flow.metadata.get(INVALID):
+            because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
+            asked = target or host_of("invalid")
+            request = Request(asked, method="CONNECT", client=known.tunnel.client, refused=because)
             await self._block(flow, request, self._judge(request))
             return
         known.tunnel.connect = target
@@ -244,7 +243,7 @@ class GatewayAddon:
         known = self._connections.get(client.id)
         carried = known.take_pending() if known is not None else None
         if carried is None:
-            request = Request(host_of("invalid"), client=peer_of(client), refused=text)
+            request = (known or Connection(Tunnel(peer_of(client)))).request(text)
             carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
         _ = self._attempts.soon("refused_head", carried, 400)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import override
 
+import h2.errors
 from mitmproxy import flow as mitmflow
 from mitmproxy.addons import next_layer
 from mitmproxy.http import Response
@@ -23,7 +24,7 @@ from mitmproxy.proxy.layers import http, modes, tls
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from appliance.gateway.heads import GatewayHttp1Server
+from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server
 from appliance.gateway.pressure import GatewayHttp2Server
 
 DISCARD_LIMIT = 1_048_576
@@ -131,6 +132,18 @@ class GatewayStream(http.HttpStream):
         self.server_state = self.state_errored  # whatever the site still sends is nobody's
 
 
+class TellingHttp2Server(GatewayHttp2Server):
+    """HTTP/2 from the client: what breaks its rules is told, so that the attempt is on record."""
+
+    @override
+    def protocol_error(
+        self, message: str, error_code: int = h2.errors.ErrorCodes.PROTOCOL_ERROR
+    ) -> CommandGenerator[None]:
+        # The text may hold what the client sent, so it stays out (H30).
+        yield commands.Log(f"{MALFORMED_MARK}The request breaks the rules of HTTP/2.")
+        yield from super().protocol_error(message, error_code)
+
+
 class GatewayHttpLayer(http.HttpLayer):
     """mitmproxy's HTTP layer, with our streams and our servers."""
 
@@ -138,7 +151,7 @@ class GatewayHttpLayer(http.HttpLayer):
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
         if isinstance(event, events.Start):
             # The parent fills this only where nothing stands yet.
-            server = GatewayHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
+            server = TellingHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
             self.connections[self.context.client] = server(self.context.fork())
         yield from super()._handle_event(event)
 

@@ -87,6 +87,21 @@ def test_an_allowed_upload_streams_to_its_site(play: Start) -> None:
     assert game.flows[0].request.raw_content in (None, b"")
 
 
+def test_what_breaks_the_rules_of_http2_is_told(play: Start) -> None:
+    """A forged Host over HTTP/2 ends the connection, and is on record as an attempt (F8)."""
+    config = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    client = h2.connection.H2Connection(config)
+    game = play(alpn=b"h2")
+    client.initiate_connection()
+    head = [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "bets.example")]
+    client.send_headers(1, [*head, ("host", "school.example")], end_stream=True)
+    game.receive(client.data_to_send())
+    assert game.closed == [game.client]
+    assert "requestheaders" not in game.called
+    (told,) = [log for log in game.logs if log.startswith(MALFORMED_MARK)]
+    assert "example" not in told
+
+
 @pytest.mark.parametrize("end", [False, True])
 def test_http2_refuses_an_upload_the_same_way(play: Start, *, end: bool) -> None:
     """Over HTTP/2 as well, a refused upload is answered at once and goes nowhere."""
