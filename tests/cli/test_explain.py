@@ -223,7 +223,12 @@ def test_a_long_list_is_explained_in_reasonable_time(config: Path, tmp_path: Pat
 
 def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys: Output) -> None:
     """A parent who asks whether the school reads along at the bank gets an answer that is true."""
-    urls = ["https://push.apple.com/", "https://unlisted.example/", "http://unlisted.example/", "https://1.1.1.1/"]
+    urls = [
+        "https://push.apple.com/",
+        "https://unlisted.example/",
+        "http://unlisted.example/",
+        "https://1.1.1.1/",
+    ]
     push, plain, open_, number = explain(config, capsys, "--as", "staff", *urls)
     assert push["inspect"] == "never"
     assert "Apple push" in push["inspect_because"]
