@@ -273,11 +273,12 @@ def _ensure_key(path: Path) -> None:
     temporary.replace(path)  # whole or not at all: an empty key would make every review token guessable
 
 
-async def watch_lists(lists: Lists) -> None:
-    """Keep `lists` on the newest table for ever."""
+async def watch_lists(lists: Lists, changed: Callable[[], None]) -> None:
+    """Keep `lists` on the newest table for ever, and tell when they have changed."""
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        lists.refresh()
+        if lists.refresh():
+            changed()
 
 
 async def watch_policy(store: Snapshots, version: str, use: Callable[[Policy], None]) -> None:

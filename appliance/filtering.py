@@ -117,6 +117,8 @@ class Filtering:
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
         self._told = told or Alone()
+        self.epoch = 0
+        """Grows whenever the same request may be judged differently from before."""
 
     @property
     def policy(self) -> Policy:
@@ -126,6 +128,11 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
+        self.epoch += 1
+
+    def changed(self) -> None:
+        """Note that the lists have changed, so that what was allowed before is judged again."""
+        self.epoch += 1
 
     def identify(self, client: str) -> Person:
         """Return who stands behind a client address."""

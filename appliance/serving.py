@@ -27,6 +27,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
+from appliance.gateway.passage import Passage
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
@@ -78,7 +79,9 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
     journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings))
-    worker = _worker(settings, journey, Recorder(events, metrics), metrics)
+    recorder = Recorder(events, metrics)
+    passage = _passage(settings, journey, recorder, metrics)
+    worker = _worker(settings, journey, recorder, metrics, passage)
     know(metrics, policy, lists)
 
     def use(new: Policy) -> None:
@@ -86,9 +89,10 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         know(metrics, new, lists)
 
     tasks = [
-        loop.create_task(go_on(lambda: assembly.watch_lists(lists))),
+        loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
+        loop.create_task(go_on(passage.watch)),
     ]
     _end_on_signals(worker, parent)
     try:
@@ -100,16 +104,22 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         await events.close()
 
 
-def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Worker:
+def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Passage:
     loop = asyncio.get_running_loop()
-    reach = assembly.reach(settings)
-    if isinstance(loop, GuardedLoop):
-        loop.resolver = Resolver(
-            reach=reach,
-            static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
-            asking=NameServers(settings.gateway.resolvers),
-            helps=journey.helps,
-        )
+    assert isinstance(loop, GuardedLoop)  # noqa: S101 - `work` made it
+    loop.resolver = Resolver(
+        reach=assembly.reach(settings),
+        static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
+        asking=NameServers(settings.gateway.resolvers),
+        helps=journey.helps,
+    )
+    idle, own_name = settings.gateway.idle_seconds, settings.gateway.own_name
+    return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
+
+
+def _worker(
+    settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, passage: Passage
+) -> Worker:
     authority = Authority(settings.state / "ca")
     site = OwnSite(
         pages=Pages(),
@@ -121,12 +131,13 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
     )
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
+    doors.passage = passage
     addon = GatewayAddon(
         filtering=journey,
         recorder=recorder,
         metrics=metrics,
         site=site,
-        reach=reach,
+        reach=assembly.reach(settings),
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
     )

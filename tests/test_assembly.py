@@ -351,9 +351,12 @@ async def test_lists_are_looked_at_again_and_again(monkeypatch: pytest.MonkeyPat
 
         def refresh(self) -> bool:
             refreshed.append(True)
-            return False
+            return len(refreshed) == 2
 
-    await watching(watch_lists(Counting()), lambda: until(lambda: len(refreshed) > 2))
+    changed: list[int] = []
+    work = watch_lists(Counting(), lambda: changed.append(len(refreshed)))
+    await watching(work, lambda: until(lambda: len(refreshed) > 3))
+    assert changed == [2], "what was allowed by the old lists is judged again"
 
 
 def test_what_is_wrong_with_an_edit_is_said_in_full(capsys: pytest.CaptureFixture[str]) -> None:

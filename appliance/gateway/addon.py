@@ -86,6 +86,11 @@ class GatewayAddon:
     @closed
     def client_connected(self, client: connection.Client) -> None:
         """Remember who connected, and where a redirected connection was going."""
+        handler = self._doors.handler_of(client)
+        if handler is not None and handler.tunnel is not None:
+            # The door opened this tunnel, judged its target, and counted it.
+            self._connections[client.id] = Connection(handler.tunnel)
+            return
         self._metrics.connection()
         tunnel = Tunnel(client=peer_of(client))
         if client.proxy_mode.type_name == "schooltransparent":

@@ -33,7 +33,7 @@ class Hello:
     ech: bool = False
 
 
-def starts_like_tls(data: bytes) -> bool:
+def starts_like_tls(data: bytes | bytearray) -> bool:
     """Tell whether `data` (one byte is enough) can only be TLS."""
     return data[0] == _HANDSHAKE
 
