@@ -189,7 +189,7 @@ def load_catalogue(blocklists: Path) -> Catalogue:
     problems += [
         document.problem(path, message)
         for path, source in catalogue.sources()
-        if (message := _source_problem(blocklists, source))
+        if (message := _source_problem(blocklists, source, statutory=path[0] == "floor"))
     ]
     problems += [
         document.problem(path, f"{address!r}: {text}; write a host such as www.nhs.uk, or a URL")
@@ -202,7 +202,7 @@ def load_catalogue(blocklists: Path) -> Catalogue:
     return catalogue
 
 
-def _source_problem(blocklists: Path, source: str) -> str:
+def _source_problem(blocklists: Path, source: str, *, statutory: bool) -> str:
     file = blocklists / source
     if not file.is_file():
         where = "" if Path(source).is_absolute() else f" in {blocklists.name}"
@@ -210,6 +210,8 @@ def _source_problem(blocklists: Path, source: str) -> str:
     with file.open("rb") as opened:
         if any(text and text[:1] not in b"#;!" for line in opened if (text := line.strip())):
             return ""
+    if statutory:
+        return f"{file} holds no usable entry; a statutory list is never empty: restore it"
     return f"{file} holds no entry, so that this list names nothing; restore it, or take the list out here"
 
 
