@@ -8,18 +8,21 @@ request is cut after a while.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
+from types import SimpleNamespace
 from typing import Any, override
 
 from mitmproxy import ctx, platform
 from mitmproxy.addons import proxyserver
-from mitmproxy.proxy import events, mode_servers, mode_specs
+from mitmproxy.proxy import commands, events, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.hooks import Answer, Answering, Hooks
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ class SchoolTransparentMode(mode_specs.TransparentMode):
 class Handler(mode_servers.ProxyConnectionHandler):
     """One client connection."""
 
+    hooks: Hooks
+    """How the hooks of our addons are found and run."""
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
     _opened: float | None = None
@@ -65,6 +70,17 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+
+    @override
+    async def handle_hook(self, hook: commands.StartHook) -> None:
+        # What a layer asked has begun already, and only waits; the rest is asked by the handler itself.
+        begun = self.layer.waiting.pop(hook, None) if isinstance(self.layer, Answering) else None
+        outcome = begun or self.hooks.start(hook)
+        if outcome is Answer.NEVER:
+            raise asyncio.CancelledError
+        if isinstance(outcome, asyncio.Task):
+            with self.timeout_watchdog.disarm():
+                await outcome
 
     def _refuse(self, text: str) -> None:
         if not self._refused:  # what is cut for one reason ends unfinished as well, and is one attempt
@@ -108,8 +124,10 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
     @override
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:
         # mitmproxy's constructor has no types
-        handler = Handler(ctx.master, reader, writer, ctx.options, self.mode)  # type: ignore[no-untyped-call] # see above
-        handler.layer = self.make_top_layer(handler.layer.context)
+        doors: Any = self.manager
+        handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)  # type: ignore[no-untyped-call] # see above
+        handler.hooks = doors.hooks()
+        handler.layer = Answering(self.make_top_layer(handler.layer.context), handler.hooks)
         if isinstance(self.mode, SchoolTransparentMode) and not _destination(handler, writer):
             writer.close()
             return
@@ -162,6 +180,21 @@ class Doors(proxyserver.Proxyserver):
     """mitmproxy's proxy server addon; its name is what mitmproxy looks for."""
 
     name = "proxyserver"
+
+    # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
+
+    @functools.cache  # noqa: B019 - one door for the life of the process
+    def hooks(self) -> Hooks:
+        """Return the hooks of this worker's addons, found when the first connection comes."""
+        return Hooks(ctx.master.addons)
+
+    @functools.cache  # noqa: B019 - as above
+    def fixed_options(self) -> SimpleNamespace:
+        """Return the options as they are when the first connection comes.
+
+        They never change then, and mitmproxy would copy each one whenever a layer reads it.
+        """
+        return SimpleNamespace(**{name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())})
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""
