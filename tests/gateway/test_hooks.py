@@ -65,9 +65,7 @@ async def context() -> AsyncIterator[Context]:
 async def test_every_addon_is_asked_in_the_order_of_the_chain(context: Context) -> None:
     """What our addon sets comes last, and holds (H15)."""
     asked: list[str] = []
-    hooks = hooks_of(
-        Addon(lambda _: asked.append("first")), object(), Addon(lambda _: asked.append("last"))
-    )
+    hooks = hooks_of(Addon(lambda _: asked.append("first")), object(), Addon(lambda _: asked.append("last")))
     for _ in range(2):
         assert hooks.start(hook(context)) is Answer.DONE
     assert asked == ["first", "last"] * 2

@@ -12,6 +12,7 @@ from mitmproxy.proxy.layers.http import HTTPMode, _http1
 from appliance.gateway import actions
 from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server, TrailerDroppingReader
 from appliance.gateway.layers import (
+from appliance.gateway.records import GatewayClientTls, GatewayServerTls
     DISCARD_LIMIT,
     INVALID,
     GatewayHttpLayer,
@@ -269,7 +270,7 @@ def test_a_connect_within_a_tunnel_opens_nothing(play: Start) -> None:
     ("data", "chosen"),
     [
         (b"GET / HTTP/1.1\r\n", GatewayHttpLayer),
-        (b"\x16\x03\x01\x00\xa5\x01", tls.ServerTLSLayer),
+        (b"\x16\x03\x01\x00\xa5\x01", GatewayServerTls),
         (b"\x00", GatewayHttpLayer),
         (b"SSH-2.0-x\r\n", GatewayHttpLayer),
         (b"\x13BitTorrent protocol", GatewayHttpLayer),
@@ -281,8 +282,8 @@ def test_whatever_comes_is_read(data: bytes, chosen: type) -> None:
         modes.TransparentProxy(context)
         layer = GatewayNextLayer()._next_layer(context, data, b"")
         assert type(layer) is chosen
-        if isinstance(layer, tls.ServerTLSLayer):
-            assert isinstance(layer.child_layer, tls.ClientTLSLayer)
+        if isinstance(layer, GatewayServerTls):
+            assert isinstance(layer.child_layer, GatewayClientTls)
 
 
 def test_an_explicit_proxy_speaks_http_and_tls_to_itself() -> None:
@@ -294,7 +295,7 @@ def test_an_explicit_proxy_speaks_http_and_tls_to_itself() -> None:
         assert plain.mode is HTTPMode.regular
     with client_context() as context:
         modes.HttpProxy(context)
-        assert type(GatewayNextLayer()._next_layer(context, b"\x16\x03\x01\x00", b"")) is tls.ClientTLSLayer
+        assert type(GatewayNextLayer()._next_layer(context, b"\x16\x03\x01\x00", b"")) is GatewayClientTls
 
 
 def test_too_little_to_tell_is_waited_for() -> None:
