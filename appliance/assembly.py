@@ -12,19 +12,23 @@ import secrets
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.config.categories import STATUTORY
 from appliance.config.problems import Problem, ProblemsError, unknown
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
 from appliance.filtering import Filtering, Rules
-from appliance.gateway.ca import ensure_authority
+from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
-from appliance.lists.compiler import ensure_compiled
+from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
-from appliance.model.profile import Policy
+from appliance.lists.paths import Paths as ListPaths
+from appliance.model.profile import Policy, ProfileSet, Rating
+from appliance.plausible import implausible, term_notes
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
 
@@ -38,8 +42,8 @@ _HELD = {
 type Need = tuple[tuple[str | int, ...], str]
 """A key of the settings, and what is wrong with what stands there."""
 
-STATUTORY = ("csam", "terrorism")
-"""The categories that a statutory list must feed, whatever else the catalogue holds (S-18, S-19)."""
+NOBODY_NAMED = "such rules open for nobody yet, since the gateway learns no names before sign-in comes"
+"""What is to be known about rules for named users."""
 
 POLL_SECONDS = 0.1
 """How often processes look whether a policy or a list has changed: in force within a second."""
@@ -78,6 +82,8 @@ def load(config: Path) -> Loaded:
         problems += _update_problems(configuration, catalogue)
     if catalogue is not None:
         problems += _floor_problems(paths.blocklists, catalogue)
+    if policy is not None:
+        problems += _statutory_problems(policy, paths.blocklists)
     if problems or configuration is None or policy is None:
         raise ProblemsError(problems)
     return Loaded(configuration, policy)
@@ -91,14 +97,49 @@ def _gather[T](problems: list[Problem], read: Callable[[], T]) -> T | None:
         return None
 
 
-def notes(loaded: Loaded) -> list[str]:
-    """Return what is no error, but what a technician and a governor should know."""
+def load_to_run(config: Path) -> Loaded:
+    """Read what `run` needs; where an edit of the policy is broken, with the last good policy instead.
+
+    A broken edit changes nothing, not even over a restart: what is wrong is told on stderr. ProblemsError
+    where the settings themselves are wrong, or where no good policy was ever in force.
+    """
+    try:
+        return load(config)
+    except ProblemsError as error:
+        last = _last_good(config)
+        if last is None:
+            raise
+        tell_problems(error)
+        return last
+
+
+def _last_good(config: Path) -> Loaded | None:
+    try:
+        configuration = load_settings(config)
+        settings = configuration.settings
+        store = snapshots(settings)
+        if not store.current() or not ListPaths(settings.state).table.exists():
+            return None
+        policy = store.open(store.current())
+    except (ProblemsError, OSError):
+        return None
+    return None if _cross_check(configuration, policy) else Loaded(configuration, policy)
+
+
+def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
+    """Return what is no error, but what a technician and a governor should know; `now` is aware."""
+    now = now or datetime.now(UTC)
     settings = loaded.settings
     found = [f"{text} (a blank blocks)" for text in blanks(loaded.policy)]
     if not settings.identity.networks:
         strictest = loaded.policy.sets[settings.school.set].strictest
         found.append(f"identity.networks is empty: everybody is unknown and gets the profile {strictest!r}")
-    floor = load_catalogue(settings.blocklists).floor
+    try:
+        found += term_notes(settings.paths.profiles / settings.school.set / SET_FILE, now.date())
+        floor = load_catalogue(settings.blocklists).floor
+    except ProblemsError:
+        floor = ()  # a broken edit, while the last good policy is in force: it is told with the edit
+    found += [text for text in (expires_soon(settings.state / "ca", now),) if text]
     found += [f"the statutory list {entry.id} {_HELD[entry.mode]}" for entry in floor if entry.mode in _HELD]
     synthetic = [entry.id for entry in floor if entry.mode == DEVELOPMENT]
     if synthetic:
@@ -106,7 +147,17 @@ def notes(loaded: Loaded) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
-    return found
+    return found + _named_rules(loaded.policy.sets[settings.school.set])
+
+
+def _named_rules(chosen: ProfileSet) -> list[str]:
+    ratings = (Rating.CERTAIN_USERS, Rating.NOMINATED_USERS)
+    named = [
+        f"{profile.id} ({', '.join(rules)})"
+        for profile in chosen.profiles.values()
+        if (rules := sorted(name for name, rule in profile.rules.items() if rule.rating in ratings))
+    ]
+    return [f"rules for named users in {', '.join(named)}: {NOBODY_NAMED}"] if named else []
 
 
 def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
@@ -119,7 +170,10 @@ def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = ""
         reach=reach(settings),
         policy=policy,
         rules=Rules(
-            set_id, settings.gateway.ports, Limit(hits.hits, hits.window_seconds, hits.pause_seconds)
+            set_id,
+            settings.gateway.ports,
+            Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
+            settings.gateway.own_name,
         ),
     )
 
@@ -149,7 +203,8 @@ def snapshots(settings: Settings) -> Snapshots:
 
     def unfit(policy: Policy) -> list[Problem]:
         # An edit can be right in itself and still take away what this gateway's settings count on.
-        return [Problem(str(profiles), 1, 1, message) for _, message in _needs(settings, policy)]
+        needs = [Problem(str(profiles), 1, 1, message) for _, message in _needs(settings, policy)]
+        return needs + _statutory_problems(policy, settings.blocklists)
 
     return Snapshots(settings.state / "policy", profiles, settings.blocklists / CATEGORIES, unfit=unfit)
 
@@ -157,15 +212,27 @@ def snapshots(settings: Settings) -> Snapshots:
 def prepare(settings: Settings) -> None:
     """Make what the first start needs: folders, the school's CA, keys, compiled lists, the policy in force.
 
-    OSError if the state folder cannot be written; ProblemsError if the policy is bad.
+    OSError if the state folder cannot be written; ProblemsError if the policy is bad and none was ever in
+    force; AuthorityError if the CA cannot be used.
     """
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "prepare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         ensure_authority(settings.state / "ca", settings.school.name)
         _ensure_key(settings.state / "keys" / "review.key")
-        compile_lists(settings, child=True)
-        snapshots(settings).publish()
+        # A broken edit changes nothing: with lists and a policy in force, those are started with.
+        try:
+            compile_lists(settings, child=True)
+        except (ProblemsError, CompileError) as error:
+            if not ListPaths(settings.state).table.exists():
+                raise
+            sys.stderr.write(f"appliance: the lists from before stay in force: {error}\n")
+        store = snapshots(settings)
+        try:
+            store.publish()
+        except ProblemsError:
+            if not store.current():
+                raise
 
 
 def _ensure_key(path: Path) -> None:
@@ -254,6 +321,19 @@ def _floor_problems(blocklists: Path, catalogue: Catalogue) -> list[Problem]:
     ]
 
 
+def _statutory_problems(policy: Policy, blocklists: Path) -> list[Problem]:
+    return [
+        Problem(
+            str(blocklists / CATEGORIES),
+            1,
+            1,
+            f"the category {name!r} is missing: a statutory list feeds it, and it is never rated (DFE-F2)",
+        )
+        for name in STATUTORY
+        if name not in policy.categories
+    ]
+
+
 def _update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:
     known = [feed.id for feed in catalogue.downloads]
     return [
@@ -267,7 +347,8 @@ def _cross_check(configuration: Configuration, policy: Policy | None) -> list[Pr
     settings = configuration.settings
     needs = _needs(settings, policy) if policy is not None else _file_needs(settings)
     needs += _root_needs(settings.gateway.extra_roots)
-    return [configuration.document.problem(key, message) for key, message in needs]
+    problems = implausible(settings, configuration.document)
+    return problems + [configuration.document.problem(key, message) for key, message in needs]
 
 
 def _root_needs(extra: Path | None) -> list[Need]:

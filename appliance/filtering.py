@@ -11,17 +11,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from appliance.inspection.wrappers import inner_urls
+from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
-from appliance.model.known import Known, Match
+from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
-from appliance.model.url import Url
+from appliance.model.url import Url, UrlRefusedError, parse_host
 from appliance.policy import floor
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.repeated import Limit, Repeated
+
+REVIEW_PATH = "/.well-known/school-gateway/review"
+"""Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
 
 NUMBERED = "ip_address"
 """The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
@@ -55,16 +58,23 @@ class Rules:
     set_id: str
     ports: frozenset[int]
     floor_hits: Limit = field(default_factory=Limit)
+    own_name: str = ""
+    """Host name of the gateway's own page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A decision with whom it is about and by which profile, for the page and the record."""
+    """A decision with whom it is about and by which profile, for the page and the record.
+
+    `about` is the name that was decisive where it is not the request's own address: the tunnel's
+    target, or the name in its encryption.
+    """
 
     decision: Decision
     person: Person
     profile: Profile
     category: Category | None
+    about: Url | None = None
 
 
 class UnknownProfileError(LookupError):
@@ -105,6 +115,14 @@ class Filtering:
         """Return who stands behind a client address."""
         return self._identity.resolve(client)
 
+    def helps(self, host: str) -> bool:
+        """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
+        try:
+            known = self._lists.lookup(parse_host(host))
+        except UrlRefusedError:
+            return False
+        return any(match.use is Use.HELP for match in known.matches)
+
     def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
         """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""
         policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
@@ -116,13 +134,28 @@ class Filtering:
         # Unreadable next: what no two parties read alike has no address to look up.
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
-            decision = _refusal(reason, request.refused, profile, policy)
+            decision, about = _refusal(reason, request.refused, profile, policy), None
+        # The gateway's own name comes before lists and surroundings: there is no site behind it.
+        elif request.url.host == self._rules.own_name:
+            decision, about = _own_page(profile, policy), None
         else:
-            decision = self._decide(request, person, profile, policy, now)
+            decision, about = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
         if live and decision.reason is not Reason.HELP:
             decision = self._unless_guessing(decision, request, now)
-        return Judgement(decision, person, profile, policy.categories.get(decision.category))
+        return Judgement(decision, person, profile, policy.categories.get(decision.category), about)
+
+    def is_own(self, url: Url) -> bool:
+        """Return whether the gateway answers `url` itself; whoever carries requests asks this first.
+
+        The form's path on a site is not for `judge` to allow: a lane that forgot to ask would carry it there.
+        """
+        return url.path == REVIEW_PATH or url.host == self._rules.own_name
+
+    def own_page(self, person: Person) -> Judgement:
+        """Return what is decided for an address of the gateway's own."""
+        profile = self.profile_of(person)
+        return Judgement(_own_page(profile, self._policy), person, profile, None)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -155,43 +188,56 @@ class Filtering:
 
     def _decide(
         self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime
-    ) -> Decision:
-        decisions: list[Decision] = []
-        for known in self._known(request):
+    ) -> tuple[Decision, Url | None]:
+        """Return the decision, and the name it is about where that is not the request's own address."""
+        found: list[tuple[Decision, Url | None]] = []
+        try:
+            inner = inner_urls(request.url)
+        except TooManyInnerError as error:
+            inner, because = (), f"What cannot be judged to its end is not let through: {error}."
+            found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
+        for known, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
-            if decision.reason is Reason.HELP and not decisions:
+            if decision.reason is Reason.HELP and not found:
                 # The site itself is a help line: no other name of the request, no list of network
                 # addresses and no port rule stands between a child and help (A10).
-                return decision
-            decisions.append(decision)
+                return decision, None
+            found.append((decision, name))
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
-        for url in (request.url, *request.names):
-            because = self._reach.refuses(url)
-            if because and not any(decision.floor for decision in decisions):
-                return _refusal(Reason.OWN_NETWORK, because, profile, policy)
+        for name in (None, *request.names):
+            because = self._reach.refuses(name or request.url)
+            if because and not any(decision.floor for decision, _ in found):
+                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
-            decisions.append(_refusal(Reason.PORT, because, profile, policy))
-        return strictest(decisions)
+            found.append((_refusal(Reason.PORT, because, profile, policy), None))
+        chosen = strictest([decision for decision, _ in found])
+        return chosen, next((name for decision, name in found if decision is chosen), None)
 
-    def _known(self, request: Request) -> Iterator[Known]:
+    def _known(self, request: Request, inner: tuple[Url, ...]) -> Iterator[tuple[Known, Url | None]]:
         # Every name under which the request presents itself; any blocked means blocked.
-        for url in (request.url, *inner_urls(request.url), *request.names):
+        own = len(inner) + 1
+        for number, url in enumerate((request.url, *inner, *request.names)):
             known = self._lists.lookup(url)
             if url.ip is not None and not known.matches:
                 known = replace(known, matches=(_numbered(url),))
-            yield known
+            yield known, url if number >= own else None
         # The address that the client chose counts when a list names it; being unlisted is no news,
         # since nobody lists the addresses of good sites.
         if request.destination is not None:
             known = self._lists.lookup(request.destination)
             if known.matches or known.floor.hit:
-                yield known
+                yield known, None
 
 
 def _numbered(url: Url) -> Match:
     return Match("built-in", "1", url.host, (NUMBERED,))
+
+
+def _own_page(profile: Profile, policy: Policy) -> Decision:
+    because = "The gateway answers this address itself; no site is asked."
+    return Decision(Action.ALLOW, Reason.OWN_PAGE, because, profile.id, policy_version=policy.version)
 
 
 def _refusal(reason: Reason, because: str, profile: Profile, policy: Policy) -> Decision:

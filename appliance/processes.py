@@ -12,7 +12,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,28 +25,12 @@ from appliance.lists.compiler import CompileError
 from appliance.lists.ledger import Ledger
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
-from appliance.lists.update import Means, Updater
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
+from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
-from appliance.supervisor import Supervisor, claim_ports
+from appliance.supervisor import Process, Supervisor, claim_ports
 
-STAGES = (
-    "client_connected",
-    "client_disconnected",
-    "http_connect",
-    "tls_clienthello",
-    "tls_failed_client",
-    "server_connect",
-    "requestheaders",
-    "request",
-    "responseheaders",
-    "response",
-    "error",
-    "websocket_message",
-    "refused_head",
-    "connection",
-)
 _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
@@ -55,10 +39,19 @@ _UPDATE_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
-def supervise(loaded: assembly.Loaded, prepare: Callable[[], None], ready: Callable[[], None]) -> None:
+type StartWorker = Callable[[Path, int], Awaitable[Process]]
+"""Starts the worker of a place, with the settings in a file."""
+
+
+def supervise(
+    loaded: assembly.Loaded,
+    start_worker: StartWorker,
+    prepare: Callable[[], None],
+    ready: Callable[[], None],
+) -> None:
     """Run the gateway until SIGINT or SIGTERM; StartError, or what `prepare` raises, if it cannot start.
 
-    `prepare` makes what is missing, while the workers load.
+    `prepare` makes what is missing, before the first worker starts.
     """
     log_to_stderr()
     settings = loaded.settings
@@ -69,22 +62,21 @@ def supervise(loaded: assembly.Loaded, prepare: Callable[[], None], ready: Calla
     metrics.reloaded()
     endpoint = metrics.serve(*settings.metrics.listen)
     try:
-        asyncio.run(_supervise(loaded, metrics, prepare, ready))
+        asyncio.run(_supervise(loaded, metrics, start_worker, prepare, ready))
     finally:
         endpoint.close()
 
 
 async def _supervise(
-    loaded: assembly.Loaded, metrics: Metrics, prepare: Callable[[], None], ready: Callable[[], None]
+    loaded: assembly.Loaded,
+    metrics: Metrics,
+    start_worker: StartWorker,
+    prepare: Callable[[], None],
+    ready: Callable[[], None],
 ) -> None:
     settings = loaded.settings
     # Workers read a copy: a worker that starts again in the middle of an edit must not stumble over it.
-    running = settings.state / "running.yaml"
-    running.write_text(as_file(settings), encoding="utf-8")
-
-    def command(place: int) -> list[str]:
-        options = ["--supervised", "--place", str(place), "--config", str(running.resolve())]
-        return [sys.executable, "-m", "appliance", "run", "worker", *options]
+    running = _running_copy(settings)
 
     def broken(error: ProblemsError | OSError) -> None:
         metrics.reload_failed()
@@ -97,17 +89,26 @@ async def _supervise(
     store = assembly.snapshots(settings)
     lists = assembly.open_lists(settings)
     know(metrics, loaded.policy, lists)
-    supervisor = Supervisor(command, settings.worker_count, metrics, spare=True)
+    supervisor = Supervisor(lambda place: start_worker(running, place), settings.worker_count, metrics)
     await supervisor.run(
         ready,
         lambda: assembly.watch_edits(store, changed, broken),
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
-        lambda: _update_lists(settings, running.resolve()),
+        lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
     )
+
+
+def _running_copy(settings: Settings) -> Path:
+    # Whole or not at all: a worker that starts while the disk is full must not read half of it.
+    running = settings.state.resolve() / "running.yaml"
+    temporary = running.with_suffix(".new")
+    temporary.write_text(as_file(settings), encoding="utf-8")
+    temporary.replace(running)
+    return running
 
 
 async def _demo(settings: Settings) -> None:
@@ -170,6 +171,8 @@ async def _update_lists(settings: Settings, config: Path) -> None:
         "--config",
         str(config),
     ]
+    from appliance.lists.update import Means, Updater  # noqa: PLC0415 - brings what downloads and unlocks: not before the start
+
     updater = Updater(Means(settings.blocklists, settings.state))
     while True:
         # At once at the start: a statutory list that is to be supplied keeps the gate closed until it is.
@@ -192,18 +195,3 @@ async def _retire(settings: Settings) -> None:
         except (OSError, EventsError) as error:
             logger.warning("old records could not be removed this time: %s", error)
         await asyncio.sleep(_RETIRE_SECONDS)
-
-
-def know(metrics: Metrics, policy: Policy, lists: Lists, feeds: Iterable[str] = ()) -> None:
-    """Tell the metrics which ids there are: profiles, categories, lists and their `feeds`, stages."""
-    profiles = {profile for chosen in policy.sets.values() for profile in chosen.profiles}
-    status = lists.status()
-    known_lists = {one.id for one in status.lists} | {one.id for one in status.floor.lists} | set(feeds)
-    metrics.know(profiles=profiles, categories=policy.categories.keys(), lists=known_lists, stages=STAGES)
-
-
-def log_to_stderr() -> None:
-    """Send warnings and worse to stderr, where systemd keeps them."""
-    logging.basicConfig(
-        level=logging.WARNING, format="appliance: %(levelname)s: %(message)s", stream=sys.stderr
-    )

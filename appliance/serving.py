@@ -8,52 +8,70 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import os
+import multiprocessing
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 from appliance import assembly
+from appliance.config.problems import ProblemsError
+from appliance.events.errors import EventsError
 from appliance.events.store import EventStore
 from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
-from appliance.gateway.ca import Authority
+from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.door import Doors
+from appliance.gateway.listen import WorkerError
+from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
-from appliance.gateway.reach import GuardedLoop
+from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
 from appliance.metrics import Metrics
 from appliance.model.profile import Policy
-from appliance.processes import know, log_to_stderr
 from appliance.recording import Recorder
-from appliance.settings import Settings
-from appliance.supervisor import GO, READY, go_on
+from appliance.reporting import know, log_to_stderr
+from appliance.settings import Settings, load_settings
+from appliance.supervisor import CANNOT_START, READY, go_on
 
-_DNS_THREADS = 32
-
-
-def wait_for_go() -> bool:
-    """Wait, with everything loaded, for the supervisor's word; False when it has gone instead."""
-    return sys.stdin.readline().encode() == GO
+CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
+"""What keeps a worker from serving, told in words a technician understands."""
 
 
-def work(settings: Settings, *, supervised: bool) -> None:
-    """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve."""
+def serve_one(config: Path, place: int, said: Connection) -> int:
+    """Be the worker of one place under a supervisor, to whom `said` leads; return the exit status."""
+    parent = multiprocessing.parent_process()
+    try:
+        settings = load_settings(config).settings
+        work(settings, ready=lambda: _say_ready(said), parent=parent.sentinel if parent else None)
+    except CANNOT_SERVE as error:
+        sys.stderr.write(f"appliance: worker {place}: {error}\n")
+        return CANNOT_START
+    return 0
+
+
+def work(settings: Settings, *, ready: Callable[[], None] | None = None, parent: int | None = None) -> None:
+    """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve.
+
+    `ready` is called once its ports are open; `parent` is a descriptor that can be read when the
+    supervisor has gone. A worker alone has neither, and ends with Ctrl-C as well.
+    """
     log_to_stderr()
     quiet_libraries()
-    # What is loaded by now lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
-        runner.run(_work(settings, supervised=supervised))
+        runner.run(_work(settings, ready or _nobody, parent))
 
 
-async def _work(settings: Settings, *, supervised: bool) -> None:
+def _nobody() -> None:
+    pass
+
+
+async def _work(settings: Settings, ready: Callable[[], None], parent: int | None) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="lookup"))
     snapshots = assembly.snapshots(settings)
     policy = snapshots.open(snapshots.current())
     metrics = Metrics(settings.state / "metrics")
@@ -72,9 +90,9 @@ async def _work(settings: Settings, *, supervised: bool) -> None:
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
     ]
-    _end_on_signals(worker, supervised=supervised)
+    _end_on_signals(worker, parent)
     try:
-        await worker.run(lambda: _say_ready(supervised=supervised))
+        await worker.run(ready)
     finally:
         for task in tasks:
             task.cancel()
@@ -86,8 +104,12 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
     loop = asyncio.get_running_loop()
     reach = assembly.reach(settings)
     if isinstance(loop, GuardedLoop):
-        loop.reach = reach
-        loop.static_hosts = {name.lower(): found for name, found in settings.gateway.static_hosts.items()}
+        loop.resolver = Resolver(
+            reach=reach,
+            static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
+            asking=NameServers(settings.gateway.resolvers),
+            helps=journey.helps,
+        )
     authority = Authority(settings.state / "ca")
     site = OwnSite(
         pages=Pages(),
@@ -118,24 +140,21 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
     )
 
 
-def _end_on_signals(worker: Worker, *, supervised: bool) -> None:
+def _end_on_signals(worker: Worker, parent: int | None) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
-    if supervised:
-        # The supervisor holds the other end of our standard input; when it closes, it has gone.
-        loop.add_reader(sys.stdin.fileno(), lambda: _supervisor_gone(worker))
-    else:
+    if parent is None:
         loop.add_signal_handler(signal.SIGINT, worker.stop)
+    else:
+        # A worker whose supervisor was killed must not stand in the way of the next start.
+        loop.add_reader(parent, lambda: _supervisor_gone(worker, parent))
 
 
-def _supervisor_gone(worker: Worker) -> None:
-    if not os.read(sys.stdin.fileno(), 1):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        worker.stop()
+def _supervisor_gone(worker: Worker, parent: int) -> None:
+    asyncio.get_running_loop().remove_reader(parent)
+    worker.stop()
 
 
-def _say_ready(*, supervised: bool) -> None:
-    if supervised:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(f"{READY.decode()}\n")
-            sys.stdout.flush()
+def _say_ready(said: Connection) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more; that we end is seen in a moment
+        said.send_bytes(READY)

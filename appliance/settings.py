@@ -11,12 +11,12 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
@@ -79,15 +79,9 @@ class TwoTerms(Section):
     flagged: Days = Field(description="Days with a flagged access.")
 
 
-def _retention(days: dict[str, int | TwoTerms]) -> dict[str, int | TwoTerms]:
-    _kept(days)
-    return days
-
-
-def _kept(days: dict[str, int | TwoTerms]) -> Retention:
-    return Retention.of(
-        {name: Keep(d.ordinary, d.flagged) if isinstance(d, TwoTerms) else d for name, d in days.items()}
-    )
+def kept(days: Mapping[str, int | TwoTerms]) -> dict[str, int | Keep]:
+    """Return the terms of the settings in the words of the log."""
+    return {name: Keep(d.ordinary, d.flagged) if isinstance(d, TwoTerms) else d for name, d in days.items()}
 
 
 def _written(address: tuple[str, int]) -> str:
@@ -139,6 +133,9 @@ class GatewaySettings(Section):
     static_hosts: dict[HostName, tuple[IpText, ...]] = Field(
         {}, description="Host name: its addresses, before DNS."
     )
+    resolvers: tuple[IpText, ...] = Field(
+        (), description="Name servers to ask; empty: those of /etc/resolv.conf."
+    )
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
     deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
     idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
@@ -177,7 +174,7 @@ class ListSettings(Section):
 class EventSettings(Section):
     """The log."""
 
-    retention_days: Annotated[dict[str, Days | TwoTerms], AfterValidator(_retention)] = Field(
+    retention_days: dict[str, Days | TwoTerms] = Field(
         {}, description="Field of the log: days until it is blanked; one number, or ordinary and flagged."
     )
 
@@ -235,7 +232,7 @@ class Settings(Section):
     @property
     def retention(self) -> Retention:
         """For how long each field of the log is kept."""
-        return _kept(self.events.retention_days)
+        return Retention.of(kept(self.events.retention_days))
 
     @property
     def worker_count(self) -> int:
@@ -288,17 +285,28 @@ def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem
     if gateway.listen is None and gateway.transparent is None:
         message = "nobody could connect: give 'listen' or 'transparent' an address"
         yield document.problem(("gateway", "listen"), message)
-    taken: dict[tuple[str, int], str] = {}
+    taken: list[tuple[tuple[str, int], str]] = []
     for place, address in (
         (("gateway", "listen"), gateway.listen),
         (("gateway", "transparent"), gateway.transparent),
         (("metrics", "listen"), settings.metrics.listen),
         (("demo", "listen"), settings.demo.listen if settings.demo else None),
     ):
-        if address is not None and address in taken:
-            yield document.problem(place, f"{taken[address]} listens on this address and port already")
-        elif address is not None:
-            taken[address] = ".".join(place)
+        if address is None:
+            continue
+        if other := next((name for known, name in taken if _clash(known, address)), ""):
+            yield document.problem(place, f"{other} listens on this address and port already")
+        taken.append((address, ".".join(place)))
+
+
+def _clash(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    # [::] takes every address of the machine, those of IPv4 as well; 0.0.0.0 all of IPv4.
+    if one[1] != other[1]:
+        return False
+    first, second = (ipaddress.ip_address(host) for host, _ in (one, other))
+    wild = first.is_unspecified or second.is_unspecified
+    both = {str(first), str(second)}
+    return first == second or "::" in both or (wild and first.version == second.version)
 
 
 def _network_problems(settings: Settings, document: Document) -> Iterator[Problem]:

@@ -21,10 +21,7 @@ from typing import Protocol
 logger = logging.getLogger(__name__)
 
 READY = b"ready"
-"""What a worker prints on its standard output once its ports are open."""
-
-GO = b"go\n"
-"""What a worker waits for on its standard input before it serves; until then it only gets ready to."""
+"""What a worker tells its supervisor once its ports are open."""
 
 CANNOT_START = 2
 """Exit status of a worker that will not start, however often it is tried."""
@@ -55,6 +52,31 @@ class Counters(Protocol):
         """Forget what the process `pid` said of itself."""
 
 
+class Process(Protocol):
+    """A worker process that was started."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+
+    async def ready(self) -> bool:
+        """Wait until it serves; False when it ends instead."""
+
+    async def wait(self) -> int:
+        """Wait until it has ended, and return its exit status."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def close(self) -> None:
+        """Let go of what belongs to a worker that has ended."""
+
+
 class StartError(RuntimeError):
     """The workers cannot be started; the text says why and what to do."""
 
@@ -62,7 +84,7 @@ class StartError(RuntimeError):
 @dataclass(slots=True)
 class _Slot:
     index: int
-    process: asyncio.subprocess.Process | None = None
+    pid: int = 0
     failures: int = 0
     started: float = 0.0
     serving: bool = False
@@ -70,26 +92,12 @@ class _Slot:
 
 
 class Supervisor:
-    """Runs `count` processes, each from `command(index)`, until it is told to stop.
+    """Runs `count` processes, each from `start(place)`, until it is told to stop."""
 
-    With `spare`, one more process is kept that has everything loaded and waits for its word to serve: it
-    takes the place of one that dies, which a new process would need seconds for.
-    """
-
-    def __init__(
-        self,
-        command: Callable[[int], Sequence[str]],
-        count: int,
-        counters: Counters,
-        *,
-        spare: bool = False,
-    ) -> None:
-        self._command = command
+    def __init__(self, start: Callable[[int], Awaitable[Process]], count: int, counters: Counters) -> None:
+        self._start = start
         self._slots = [_Slot(index) for index in range(count)]
         self._counters = counters
-        self._wants_spare = spare
-        self._spare: asyncio.subprocess.Process | None = None
-        self._taken = asyncio.Event()
         self._prepared = asyncio.Event()
         self._stopping = asyncio.Event()
         self._fatal = ""
@@ -102,7 +110,7 @@ class Supervisor:
     ) -> None:
         """Serve until `stop`, or until a worker says that it cannot start (StartError).
 
-        `prepare` makes what the workers need, while they load; what it raises ends everything and is
+        `prepare` makes what the workers need before they start; what it raises ends everything and is
         raised here. `ready` is called once all workers serve; the coroutines of `alongside` run meanwhile.
         """
         loop = asyncio.get_running_loop()
@@ -132,53 +140,40 @@ class Supervisor:
     async def _announce(self, ready: Callable[[], None]) -> None:
         await asyncio.gather(*(slot.ready.wait() for slot in self._slots))
         ready()
-        if self._wants_spare:
-            await go_on(self._keep_spare)
-
-    async def _keep_spare(self) -> None:
-        # Only once all serve: loading a spare must not make the first answer later.
-        try:
-            while True:
-                self._taken.clear()
-                self._spare = await self._spawn(len(self._slots))
-                taken = asyncio.create_task(self._taken.wait())
-                ended = asyncio.create_task(self._spare.wait())
-                await asyncio.wait({taken, ended}, return_when=asyncio.FIRST_COMPLETED)
-                taken.cancel()
-                ended.cancel()
-                await asyncio.sleep(_RESTART_SECONDS[-1])
-        finally:
-            if self._spare is not None:
-                await _end(self._spare)
-
-    def _take_spare(self) -> asyncio.subprocess.Process | None:
-        spare, self._spare = self._spare, None
-        self._taken.set()
-        return spare if spare is not None and spare.returncode is None else None
 
     async def _keep(self, slot: _Slot) -> None:
+        await self._either(self._prepared.wait())
         while not self._stopping.is_set():
+            slot.started = time.monotonic()
             try:
-                process = await self._start(slot)
+                process = await self._start(slot.index)
             except OSError as error:
                 self._not_started(slot, error)
             else:
+                slot.pid = process.pid
                 status = await self._watch(slot, process)
-                self._ended(slot, process.pid, status)
+                self._ended(slot, status)
+                process.close()
             if not self._stopping.is_set():
                 await self._pause(slot)
 
-    async def _watch(self, slot: _Slot, process: asyncio.subprocess.Process) -> int:
+    async def _watch(self, slot: _Slot, process: Process) -> int:
         serving = asyncio.create_task(self._until_ready(slot, process))
         ended = asyncio.create_task(process.wait())
-        stopped = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await self._either(asyncio.shield(ended))
         if self._stopping.is_set():
-            await _end(process)
+            await _end(process, ended)
         status = await ended
-        stopped.cancel()
         serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
         return status
+
+    async def _either(self, awaited: Awaitable[object]) -> None:
+        # Until what is awaited is there, or all is to stop.
+        task, stopping = asyncio.ensure_future(awaited), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
+        stopping.cancel()
 
     def _not_started(self, slot: _Slot, error: OSError) -> None:
         text = f"worker {slot.index} could not be started ({error.strerror or error})"
@@ -188,46 +183,16 @@ class Supervisor:
             self._fatal = text
             self.stop()
 
-    async def _start(self, slot: _Slot) -> asyncio.subprocess.Process:
-        slot.started = time.monotonic()
-        slot.process = self._take_spare() or await self._spawn(slot.index)
-        if not self._prepared.is_set():
-            stopping = asyncio.create_task(self._stopping.wait())
-            prepared = asyncio.create_task(self._prepared.wait())
-            await asyncio.wait({stopping, prepared}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            prepared.cancel()
-        assert slot.process.stdin is not None  # noqa: S101 - asked for below
-        with contextlib.suppress(ConnectionError):  # it has ended already; that is seen in a moment
-            slot.process.stdin.write(GO)
-            await slot.process.stdin.drain()
-        return slot.process
+    async def _until_ready(self, slot: _Slot, process: Process) -> None:
+        if await process.ready():
+            slot.serving = True
+            slot.ready.set()
+            self._tell(slot)
 
-    async def _spawn(self, place: int) -> asyncio.subprocess.Process:
-        # The worker holds our end of its standard input: when we are gone, it ends as well, and does
-        # not stand in the way of the next start.
-        return await asyncio.create_subprocess_exec(
-            *self._command(place),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    async def _until_ready(self, slot: _Slot, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        rest = b""
-        while data := await process.stdout.read(4096):  # read on for ever: a full pipe would stop the worker
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-len(READY) :]
-            if READY in lines:
-                slot.serving = True
-                slot.ready.set()
-                self._tell(slot)
-
-    def _ended(self, slot: _Slot, pid: int, status: int) -> None:
+    def _ended(self, slot: _Slot, status: int) -> None:
         stopping = self._stopping.is_set()
         slot.serving = False
-        _count(lambda: self._counters.worker_gone(pid))
+        _count(lambda: self._counters.worker_gone(slot.pid))
         self._tell(slot)
         if stopping:
             return
@@ -271,14 +236,11 @@ def _count(tell: Callable[[], None]) -> None:
         logger.exception("a number could not be told to the metrics")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+async def _end(process: Process, ended: asyncio.Task[int]) -> None:
+    process.terminate()
+    await asyncio.wait({ended}, timeout=_GRACE_SECONDS)
+    if not ended.done():
+        process.kill()
 
 
 def _words(status: int) -> str:

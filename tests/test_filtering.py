@@ -52,6 +52,8 @@ ALLOW, BLOCK = Action.ALLOW, Action.BLOCK
         ("https://floor.example:25/", (BLOCK, Reason.FLOOR)),
         ("http://printer.example/", (BLOCK, Reason.OWN_NETWORK)),
         ("http://192.0.2.7/", (BLOCK, Reason.UNACCEPTABLE)),
+        ("https://filter.internal/", (ALLOW, Reason.OWN_PAGE)),
+        ("https://bets.example/.well-known/school-gateway/review", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://translate.google.com/translate?u=https://bets.example", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://bets-example.translate.goog/", (BLOCK, Reason.UNACCEPTABLE)),
         ("https://web.archive.org/web/2020/https://floor.example/x", (BLOCK, Reason.FLOOR)),
@@ -71,6 +73,24 @@ def test_any_name_that_is_blocked_blocks() -> None:
         BLOCK,
         Reason.OWN_NETWORK,
     )
+
+
+def test_the_judgement_names_what_was_decisive() -> None:
+    """The record of a blocked tunnel names the tunnel, not whatever was asked for inside it (F8)."""
+    bets = parse_host("bets.example")
+    request = Request(parse_url("http://school.example/"), names=(bets,), client=CLIENT)
+    assert filtering().judge(request).about == bets
+    printer = parse_host("printer.example")
+    assert filtering().judge(replace(request, names=(printer,))).about == printer
+    assert filtering().judge(Request(bets, names=(request.url,), client=CLIENT)).about is None
+
+
+def test_an_address_with_too_many_inside_is_refused_but_a_floor_hit_stays_one() -> None:
+    """What cannot be judged to its end does not pass (fail closed)."""
+    deep = "https://archive.ph/" * 40
+    assert ask(f"{deep}http://school.example/") == (BLOCK, Reason.MALFORMED)
+    lists = MemoryLists(floors={"archive.ph"})
+    assert ask(f"{deep}http://school.example/", filtering(lists)) == (BLOCK, Reason.FLOOR)
 
 
 def test_a_site_called_by_number_is_in_the_category_of_such_sites() -> None:

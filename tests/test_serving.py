@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from appliance import serving
+from appliance.events.errors import EventsError
+from appliance.gateway.ca import AuthorityError
+from appliance.gateway.listen import WorkerError
+from appliance.supervisor import CANNOT_START, READY
+from tests.doubles.school import configuration
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -21,16 +26,12 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("how", ["terminated", "orphaned"])
-async def test_a_worker_ends_by_signal_and_with_its_supervisor(
-    how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_ends_by_signal_and_with_its_supervisor(how: str) -> None:
     """A worker whose supervisor has gone ends by itself, and leaves its port to the next start."""
     reading, writing = os.pipe()
-    monkeypatch.setattr(sys, "stdin", os.fdopen(reading, "rb", buffering=0))
     stopped: list[bool] = []
     worker: Any = SimpleNamespace(stop=lambda: stopped.append(True))
-    serving._end_on_signals(worker, supervised=True)
-    os.write(writing, b"x")
+    serving._end_on_signals(worker, reading)
     await asyncio.sleep(0.01)
     assert stopped == []
     if how == "terminated":
@@ -41,21 +42,34 @@ async def test_a_worker_ends_by_signal_and_with_its_supervisor(
     loop = asyncio.get_running_loop()
     loop.remove_signal_handler(signal.SIGTERM)
     loop.remove_reader(reading)
-    sys.stdin.close()
+    os.close(reading)
     if how == "terminated":
         os.close(writing)
 
 
-def test_a_supervised_worker_says_when_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
-    """The supervisor learns that the ports are open; a worker alone has nobody to tell."""
-    serving._say_ready(supervised=False)
-    assert capsys.readouterr().out == ""
-    serving._say_ready(supervised=True)
-    assert capsys.readouterr().out == "ready\n"
+def test_a_supervised_worker_says_when_it_serves() -> None:
+    """The supervisor learns that the ports are open; one that has gone meanwhile costs nothing."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with ours, theirs:
+        serving._say_ready(theirs)
+        assert ours.recv_bytes() == READY
+        ours.close()
+        serving._say_ready(theirs)
 
 
-@pytest.mark.parametrize(("said", "goes"), [(b"go\n", True), (b"", False), (b"stop\n", False)])
-def test_a_worker_waits_for_the_word(said: bytes, *, goes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker in reserve serves when it is told to, and ends when its supervisor has gone instead."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(said)))
-    assert serving.wait_for_go() is goes
+@pytest.mark.parametrize("error", [WorkerError("port"), AuthorityError("ca.pem"), EventsError("damaged")])
+def test_a_worker_that_cannot_serve_says_why(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What cannot get better by trying again is status 2, so that the supervisor gives up."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(serving, "work", fail)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with ours, theirs:
+        assert serving.serve_one(configuration(tmp_path), 1, theirs) == CANNOT_START
+        assert f"appliance: worker 1: {error}" in capsys.readouterr().err
+        assert serving.serve_one(tmp_path / "none.yaml", 0, theirs) == CANNOT_START
+        assert "none.yaml:1:1: cannot be read" in capsys.readouterr().err

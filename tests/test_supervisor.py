@@ -52,10 +52,51 @@ class Counters:
         self.gone.append(pid)
 
 
-def python(*lines: str) -> Callable[[int], list[str]]:
-    """Return the command of a worker: a few lines of Python, started as quickly as can be."""
+class Started:
+    """A worker that is a program of its own: a few lines of Python, started as quickly as can be."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def ready(self) -> bool:
+        assert self._process.stdout is not None
+        return await self._process.stdout.readline() == b"ready\n"
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        """Nothing is left to let go of."""
+
+
+type Start = Callable[[int], Awaitable[Started]]
+
+
+def python(*lines: str) -> Start:
+    """Return what starts a worker that runs `lines`."""
     code = "import sys, os, signal, time\n" + "\n".join(textwrap.dedent(line) for line in lines)
-    return lambda place: [sys.executable, "-I", "-S", "-c", code, str(place)]
+    return program(sys.executable, "-I", "-S", "-c", code)
+
+
+def program(*command: str) -> Start:
+    """Return what starts a worker by a command."""
+
+    async def start(_place: int) -> Started:
+        pipe = subprocess.PIPE
+        return Started(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+
+    return start
 
 
 def alive(pid: int) -> bool:
@@ -73,11 +114,11 @@ async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 def pids(keeper: Supervisor) -> list[int]:
-    return [slot.process.pid for slot in keeper._slots if slot.process is not None]
+    return [slot.pid for slot in keeper._slots if slot.pid]
 
 
 def keep(
-    command: Callable[[int], list[str]],
+    start: Start,
     scenario: Callable[[Supervisor], Awaitable[None]],
     *,
     count: int = 1,
@@ -88,7 +129,7 @@ def keep(
     counters = counters or Counters()
 
     async def run() -> None:
-        keeper = Supervisor(command, count, counters)
+        keeper = Supervisor(start, count, counters)
         task = asyncio.create_task(keeper.run(lambda: None, *alongside))
         try:
             await scenario(keeper)
@@ -181,13 +222,13 @@ def test_a_program_that_is_not_there_ends_the_start() -> None:
         await until(keeper._stopping.is_set)
 
     with pytest.raises(StartError, match=r"worker 0 could not be started \(No such file"):
-        keep(lambda _place: ["/nonexistent/python"], scenario)
+        keep(program("/nonexistent/python"), scenario)
 
 
 @pytest.mark.slow
 def test_a_machine_without_memory_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     """A restart that the machine refuses for a moment does not leave the place empty for ever."""
-    commands = iter([python(SERVE)(0), ["/nonexistent/python"]])
+    starts = iter([python(SERVE), program("/nonexistent/python")])
 
     async def scenario(keeper: Supervisor) -> None:
         await until(lambda: keeper._slots[0].serving)
@@ -195,19 +236,11 @@ def test_a_machine_without_memory_is_tried_again(caplog: pytest.LogCaptureFixtur
         await until(lambda: not keeper._slots[0].serving)
         await until(lambda: keeper._slots[0].serving)
 
-    keep(lambda place: next(commands, python(SERVE)(place)), scenario)
+    async def start(place: int) -> Started:
+        return await next(starts, python(SERVE))(place)
+
+    keep(start, scenario)
     assert "it is tried again" in caplog.text
-
-
-def test_a_worker_that_talks_does_not_choke() -> None:
-    """A worker that prints more than a pipe holds goes on serving, and is found ready behind it."""
-    lines = "'x' * 300_000 + '\\nready\\n' + 'y' * 300_000"
-    talk = f"sys.stdout.write({lines}); sys.stdout.flush(); sys.stdin.read()"
-
-    async def scenario(keeper: Supervisor) -> None:
-        await until(lambda: keeper._slots[0].serving)
-
-    assert keep(python(talk), scenario).restarts == 0
 
 
 def test_counters_that_fail_do_not_stop_the_watch() -> None:
@@ -247,16 +280,15 @@ def test_what_runs_alongside_is_started_again(
 
 
 def test_workers_serve_only_when_all_is_prepared() -> None:
-    """Workers load while the lists are compiled, and open no port before they can judge."""
+    """No worker starts before the lists are compiled: none opens a port before it can judge."""
     events: list[str] = []
-    waits = "sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"
 
     async def run() -> None:
-        keeper = Supervisor(python(waits), 1, Counters())
+        keeper = Supervisor(python(SERVE), 1, Counters())
 
         def prepare() -> None:
             time.sleep(0.1)
-            events.append("served early" if keeper._slots[0].serving else "prepared")
+            events.append("started early" if pids(keeper) else "prepared")
 
         def ready() -> None:
             events.append("ready")
@@ -281,33 +313,6 @@ def test_a_preparation_that_fails_ends_everything() -> None:
         return keeper
 
     assert not any(alive(pid) for pid in pids(asyncio.run(run())))
-
-
-@pytest.mark.slow
-def test_a_worker_in_reserve_takes_the_place_of_one_that_dies() -> None:
-    """A death costs the moment of a word, not the seconds in which a new process loads."""
-    slow = "time.sleep(0.5); sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"
-    seen: list[int] = []
-
-    async def run() -> None:
-        keeper = Supervisor(python(slow), 1, Counters(), spare=True)
-        task = asyncio.create_task(keeper.run(lambda: None))
-        await until(lambda: keeper._spare)
-        await asyncio.sleep(0.7)
-        assert keeper._spare is not None
-        reserve = keeper._spare.pid
-        seen.extend([*pids(keeper), reserve])
-        os.kill(pids(keeper)[0], signal.SIGKILL)
-        await until(lambda: keeper._slots[0].serving and pids(keeper) == [reserve], 0.4)
-        await until(lambda: keeper._spare)  # and there is another one
-        assert keeper._spare is not None
-        seen.append(keeper._spare.pid)
-        keeper.stop()
-        await task
-
-    asyncio.run(run())
-    assert len(set(seen)) == 3
-    assert not any(map(alive, seen))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -337,34 +342,6 @@ def test_a_worker_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) ->
     began = time.monotonic()
     keep(python(stubborn), scenario)
     assert time.monotonic() - began < 10
-
-
-@pytest.mark.slow
-def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
-    """Nothing is left on the port when the supervisor dies, so that its next start is not in its own way."""
-    listing = tmp_path / "pids"
-    worker = f"open({str(listing)!r}, 'a').write(str(os.getpid()) + '\\n'); {SERVE}"
-    script = f"""
-        import asyncio, sys
-        sys.path.insert(0, {str(ROOT)!r})
-        from appliance.supervisor import Supervisor
-        class Counters:
-            def __getattr__(self, name):
-                return lambda *_, **__: None
-        code = "import sys, os; " + {worker!r}
-        command = lambda place: [sys.executable, "-I", "-S", "-c", code]
-        asyncio.run(Supervisor(command, 2, Counters()).run(lambda: print("all ready", flush=True)))
-    """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"all ready\n"
-        process.kill()
-    workers = [int(line) for line in listing.read_text().split()]
-    assert len(workers) == 2
-    deadline = time.monotonic() + 10
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(map(alive, workers))
 
 
 def test_a_free_port_can_be_claimed() -> None:

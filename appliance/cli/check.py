@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 
 import click
 
 from appliance import assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import Problem, ProblemsError
+from appliance.gateway.ca import expired
 
 FOUND = 1
 
@@ -31,6 +33,8 @@ def check(setup: Setup, *, as_json: bool) -> int:
     try:
         loaded = assembly.load(setup.config)
         notes = assembly.notes(loaded)
+        if text := expired(loaded.settings.state / "ca", datetime.now(UTC)):
+            problems = (Problem(str(loaded.settings.state / "ca/ca.pem"), 1, 1, text),)
     except ProblemsError as error:
         problems = error.problems
     if as_json:

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from appliance import assembly
+from appliance import asking, assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.filtering import Filtering, Judgement
-from appliance.model.decision import Decision
+from appliance.model.decision import Decision, Reason
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Policy, ProfileSet
 from appliance.model.request import Request
@@ -35,7 +35,14 @@ _SCHOOL_ZONE = ZoneInfo("Europe/London")
 @click.option("--as", "group", required=True, metavar="PROFILE", help="Whose profile: ks2, staff, ...")
 @click.option("--set", "set_id", default="", metavar="SET", help="Whose set (default: the configuration's).")
 @click.option("--person", default="", metavar="NAME", help="Name, for rules with nominated users.")
-@click.option("--at", "at", default="", metavar="TIME", help="When: 2026-11-23T10:15, local time.")
+@click.option(
+    "--at",
+    "at",
+    default="",
+    metavar="TIME",
+    help="When: 2026-11-23T10:15. Time on the clocks of London, summer time included, wherever this machine"
+    " stands; with an offset (2026-11-23T10:15Z, ...+01:00) exactly that. Default: now.",
+)
 @click.option("--category", default="", metavar="ID", help="Ask the policy alone about a category.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
@@ -63,22 +70,40 @@ def explain(
         raise click.UsageError(unknown("profile", group, profiles.profiles))
     who = Person(group, "command line", Confidence.CERTAIN if person else Confidence.GROUP, person)
     when = _moment(at)
-    assembly.compile_lists(loaded.settings, child=False)
-    lists = assembly.open_lists(loaded.settings)
-    journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
-    if category:
-        if category not in loaded.policy.categories:
-            raise click.UsageError(unknown("category", category, loaded.policy.categories))
-        judgement = journey.judge_category(category, who, when)
-        _show([("", judgement)], profiles.id, as_json=as_json)
-        return 0
-    if urls == ("-",):
-        _stream(journey, who, when, profiles.id)
-        return 0
-    addresses = [_read(os.fsencode(url)) for url in urls]
-    answers = [(text, _judge(journey, address, who, when)) for text, address in addresses]
+    if category and category not in loaded.policy.categories:
+        raise click.UsageError(unknown("category", category, loaded.policy.categories))
+    with asking.lists_to_ask(loaded.settings) as (lists, notes):
+        journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
+        if urls == ("-",):
+            _tell(notes)
+            _stream(journey, who, when, profiles.id)
+            return 0
+        if category:
+            answers = [("", journey.judge_category(category, who, when))]
+        else:
+            addresses = [_read(os.fsencode(url)) for url in urls]
+            answers = [(text, _judge(journey, address, who, when)) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
+    _tell([*(() if category else notes), *_name_notes(answers)])  # the policy alone asks no list
     return 0
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _name_notes(answers: Iterable[tuple[str, Judgement]]) -> list[str]:
+    reasons = {judgement.decision.reason for _, judgement in answers}
+    if Reason.NOMINATED in reasons:
+        return [
+            f"the gateway itself would block this as {Reason.NOT_NOMINATED.value}: {assembly.NOBODY_NAMED}"
+        ]
+    return (
+        [f"a rule for named users decided: {assembly.NOBODY_NAMED}"]
+        if Reason.NOT_NOMINATED in reasons
+        else []
+    )
 
 
 def _profiles(policy: Policy, set_id: str) -> ProfileSet:
@@ -100,6 +125,8 @@ def _moment(text: str) -> datetime | None:
 def _judge(journey: Filtering, text: str, who: Person, when: datetime | None) -> Judgement:
     try:
         request = Request(parse_typed(text))
+        if journey.is_own(request.url):
+            return journey.own_page(who)  # where the gateway does not judge, but answers
     except UrlRefusedError as error:
         request = Request(_NOWHERE, refused=f"This is {error}.")
     return journey.judge(request, who, when)

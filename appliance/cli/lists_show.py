@@ -17,7 +17,8 @@ from appliance.lists.importer import Imported
 from appliance.lists.ledger import Record
 from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths
-from appliance.lists.status import Status
+from appliance.lists.status import ListStatus, Status
+from appliance.lists.store import Meta
 from appliance.model.known import Known, Match
 from appliance.model.url import Url
 
@@ -43,6 +44,21 @@ def imported(done: Imported, paths: Paths, *, as_json: bool) -> None:
     for folder, why in done.left_out.items():
         click.echo(f"not taken: {plain(folder)}: {why}")
     click.echo(f"Lines that were not used, and why: {paths.imported}/*/problems.txt", err=True)
+
+
+def replaced(before: Meta | None, now: Meta) -> None:
+    """Say what an import did to the list of the same id that was there before."""
+    if before is None:
+        click.echo(f"{now.id}: a new list; `appliance lists drop {now.id}` takes it out again", err=True)
+    elif before.sha256 == now.sha256:
+        click.echo(f"{now.id}: the same entries as before", err=True)
+    else:
+        click.echo(
+            f"{now.id}: takes the place of the edition of {before.imported_at:%Y-%m-%d %H:%M} UTC "
+            f"({before.entries} entries from {before.source}); "
+            f"`appliance lists rollback {now.id}` returns to it",
+            err=True,
+        )
 
 
 def compiled(done: Compiled, *, as_json: bool) -> None:
@@ -107,10 +123,19 @@ def status(known: Status, updates: Iterable[Record], paths: Paths, *, as_json: b
         _json(asdict(known) | {"updates": [record.model_dump() for record in updates]})
         return
     rows = (
-        (s.id, ", ".join(s.categories) or s.use, s.entries, s.skipped, s.quarantined, s.version, _age(s.age))
+        (
+            s.id,
+            ", ".join(s.categories),
+            _use(s),
+            s.entries,
+            s.skipped,
+            s.quarantined,
+            s.version,
+            _age(s.age),
+        )
         for s in known.lists
     )
-    grid(("list", "about", "entries", "skipped", "quarantined", "version", "age"), rows)
+    grid(("list", "about", "use", "entries", "skipped", "quarantined", "version", "age"), rows)
     click.echo(
         f"{known.table_keys} names in {known.table_bytes / 1e6:.1f} MB; "
         f"{known.help_addresses} help addresses; {known.local_entries} local decisions"
@@ -125,6 +150,11 @@ def status(known: Status, updates: Iterable[Record], paths: Paths, *, as_json: b
         click.echo(text, err=True)
     if known.local_broken:
         click.echo(f"{paths.local}: {known.local_broken} lines cannot be read", err=True)
+
+
+def _use(one: ListStatus) -> str:
+    # What a collection says of its own folder (black, white) is kept beside what the school makes of it.
+    return f"{one.use} ({'/'.join(one.usage)})" if one.usage else one.use
 
 
 def _say_updates(updates: tuple[Record, ...]) -> None:

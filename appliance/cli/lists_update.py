@@ -11,32 +11,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from appliance.cli.lists_common import FOUND, compile_all, readable
+from appliance.cli.lists_common import Where as WhereLists
 from appliance.cli.lists_show import plain
-from appliance.config.problems import ProblemsError
-from appliance.lists.compiler import CompileError, ensure_compiled
-from appliance.lists.store import StoreError
-from appliance.lists.update import Came, Means, Outcome, UpdateError, Updater
-
-DONE, FOUND, FAILED = 0, 1, 2
+from appliance.lists.update import Came, Means, Outcome, Updater
 
 
-class Where(Protocol):
-    """What these verbs need of the settings, as `ctx.obj`."""
-
-    @property
-    def state(self) -> Path:
-        """The folder of everything that is written."""
-
-    @property
-    def blocklists(self) -> Path:
-        """The folder of the catalogue."""
+class Where(WhereLists, Protocol):
+    """What these verbs need of the settings beside what all do, as `ctx.obj`."""
 
     @property
     def list_updates(self) -> tuple[str, ...]:
@@ -67,8 +55,8 @@ def update(where: Where, feeds: tuple[str, ...], *, due: bool, accept: bool, as_
     Without ID: the downloads that the settings name (lists.updates), and every statutory list.
     Exit status: 0 all is current, 1 an update failed, 2 it could not be begun.
     """
-    with _readable():
-        updater = Updater(_means(where))
+    with readable():
+        updater = Updater(means_of(where))
         names = feeds or (updater.due(where.list_updates) if due else updater.regular(where.list_updates))
         outcomes = [_update(updater, name, accept=accept, quiet=as_json) for name in names]
     if as_json:
@@ -80,17 +68,17 @@ def update(where: Where, feeds: tuple[str, ...], *, due: bool, accept: bool, as_
 
 
 @click.command("rollback")
-@click.argument("name")
+@click.argument("name", metavar="ID")
 @click.pass_obj
 def rollback(where: Where, name: str) -> None:
-    """Return the list NAME, or all that the download NAME changed last, to the edition before.
+    """Return the list ID, or all that the download ID changed last, to the edition before.
 
-    What was in force until now is not taken again by `update`, unless with --accept.
+    Brings back a list that was dropped as well. What was in force until now is not taken again by `update`,
+    unless with --accept; a second rollback returns to it.
     """
-    with _readable():
-        click.echo("Compiling the lists ...", err=True)
-        back = Updater(_means(where)).roll_back(name, lambda: ensure_compiled(where.blocklists, where.state))
-    click.echo(f"{', '.join(back)}: the edition before is in force")
+    with readable():
+        back = Updater(means_of(where)).roll_back(name, lambda: compile_all(where))
+    click.echo(f"{', '.join(back)}: the edition before is in force again")
 
 
 def _update(updater: Updater, name: str, *, accept: bool, quiet: bool) -> Outcome:
@@ -102,7 +90,8 @@ def _update(updater: Updater, name: str, *, accept: bool, quiet: bool) -> Outcom
     return outcome
 
 
-def _means(where: Where) -> Means:
+def means_of(where: Where) -> Means:
+    """Return what an update works with."""
     return Means(where.blocklists, where.state, where.own_domains, where.update_memory_megabytes)
 
 
@@ -119,14 +108,3 @@ def _progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task(f"Fetching {name}", total=None)
         yield lambda done, whole: bars.update(bar, completed=done, total=whole or None)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except (UpdateError, CompileError, StoreError, ProblemsError) as error:
-        click.echo(plain(str(error), keep="\n"), err=True)
-    else:
-        return
-    raise click.exceptions.Exit(FAILED)

@@ -6,19 +6,18 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import override
 
 import click
 
 import appliance
-from appliance.cli.check import check
-from appliance.cli.explain import explain
-from appliance.cli.lists import lists
-from appliance.cli.log import log
-from appliance.cli.run import run
 from appliance.cli.setup import Setup
-from appliance.config.problems import ProblemsError
-from appliance.lists.compiler import CompileError
+from appliance.config.problems import InWordsError
+
+VERBS = ("run", "check", "explain", "lists", "log", "ca")
+"""The verbs, in the order in which a technician meets them; each stands in the file of its name."""
 
 CANNOT = 2
 """Exit status when the command could not start or read."""
@@ -41,7 +40,25 @@ def _config_option() -> click.Option:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Verbs(click.Group):
+    """The verbs, each loaded when it is called: `run` must not wait for what only `lists` needs."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(f"appliance.cli.{cmd_name}"), cmd_name)
+        for leaf in _leaves(command):
+            if not any(option.name == "config" for option in leaf.params):
+                leaf.params.append(_config_option())
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(appliance.__version__, prog_name="appliance")
 def cli() -> None:
     """The school gateway: judges what is asked of the web, by age and rule, and says why.
@@ -50,18 +67,14 @@ def cli() -> None:
     """
 
 
+cli.params.append(_config_option())
+
+
 def _leaves(command: click.Command) -> Iterator[click.Command]:
     yield command
     if isinstance(command, click.Group):
         for child in command.commands.values():
             yield from _leaves(child)
-
-
-def _add_verbs() -> None:
-    for command in (run, check, explain, lists, log):
-        cli.add_command(command)
-    for command in _leaves(cli):
-        command.params.append(_config_option())
 
 
 def main() -> None:
@@ -91,7 +104,7 @@ def run_cli(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return CANNOT
-    except (ProblemsError, CompileError) as error:
+    except InWordsError as error:
         click.echo(str(error), err=True)
         return CANNOT
     except BrokenPipeError:
@@ -100,6 +113,3 @@ def run_cli(arguments: list[str]) -> int:
         click.echo(f"appliance: {error.filename or ''}: {error.strerror or error}", err=True)
         return CANNOT
     return result if isinstance(result, int) else 0
-
-
-_add_verbs()

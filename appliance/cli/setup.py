@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import appliance
-from appliance import assembly
-from appliance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from appliance.assembly import Loaded
+    from appliance.settings import Settings
 
 DEFAULT_CONFIG = Path("deploy/demo.yaml")
 _REPOSITORY = Path(appliance.__file__).resolve().parent.parent
@@ -20,13 +23,24 @@ class Setup:
         self.config = _default_config()
 
     @cached_property
-    def loaded(self) -> assembly.Loaded:
+    def loaded(self) -> Loaded:
         """The configuration with its policy; ProblemsError if either is wrong."""
+        from appliance import assembly  # noqa: PLC0415 - joins all rooms: not every verb needs them
+
         return assembly.load(self.config)
+
+    @cached_property
+    def to_run(self) -> Loaded:
+        """The same for `run`: with the last good policy where an edit is broken."""
+        from appliance import assembly  # noqa: PLC0415 - as above
+
+        return assembly.load_to_run(self.config)
 
     @cached_property
     def settings(self) -> Settings:
         """The configuration alone: list and log commands must work while a profile is broken."""
+        from appliance.settings import load_settings  # noqa: PLC0415 - `--help` needs none
+
         return load_settings(self.config).settings
 
     @property

@@ -14,11 +14,22 @@ from appliance.config.shapes import CategoriesFile, CategoryShape
 from appliance.config.typed import validate
 from appliance.model.category import Category, Severity
 
+STATUTORY = ("csam", "terrorism")
+"""The categories that a statutory list must feed, whatever else there is (S-18, S-19, DFE-F2)."""
+
 
 def read_categories(document: Document) -> dict[str, Category]:
     """Return the categories of the file by id. Raises ProblemsError with everything that is wrong."""
     shapes = validate(document, CategoriesFile).categories
     problems = [problem for name in shapes for problem in _lift_problems(name, shapes, document)]
+    problems += [
+        document.problem(
+            ("categories", name),
+            f"{name!r} is what a statutory list feeds: `floor: true` cannot be taken away",
+        )
+        for name in STATUTORY
+        if name in shapes and not shapes[name].floor
+    ]
     if problems:
         raise ProblemsError(problems)
     return {name: _category(name, shape) for name, shape in shapes.items()}

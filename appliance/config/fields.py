@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
+from functools import cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -90,10 +91,16 @@ def clock_text(text: str) -> str:
 
 def zone_text(text: str) -> str:
     """Check that `text` is a time zone that this machine knows. Raises ValueError, readable."""
-    zones = available_timezones()
+    zones = _zones()
     if text not in zones:
         raise ValueError(unknown("time zone", text, zones))
     return text
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # Looked up once: it means walking through a thousand files, and every edit asks several times.
+    return frozenset(available_timezones())
 
 
 type Day = Annotated[

@@ -26,7 +26,11 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 
-class ProblemsError(Exception):
+class InWordsError(Exception):
+    """What could not be done and why, in words for whoever asked for it; no traceback is needed."""
+
+
+class ProblemsError(InWordsError):
     """Everything that is wrong with what was read: sorted by place, each problem once."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

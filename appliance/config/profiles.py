@@ -23,6 +23,7 @@ from appliance.model.profile import Policy, Profile, ProfileSet
 
 SET_FILE = "set.yaml"
 _VERSION_DIGITS = 16
+_LIKE_YAML = frozenset({".yaml", ".yml"})
 
 
 def load_policy(profiles_dir: Path, categories_file: Path, *, groups: Collection[str] = ()) -> Policy:
@@ -106,8 +107,11 @@ class _Loader:
 
     def _written(self, folder: Path, school: SchoolSet | None) -> Iterator[Written]:
         for path in self._entries(folder):
-            if path.suffix == ".yml":
+            if path.suffix != ".yaml" and path.suffix.lower() in _LIKE_YAML:
                 self._note(path, "is not read; name it .yaml")
+            elif path.is_dir() and any(path.glob("*.yaml")):
+                self._note(path, "is not read; a set is one folder, with its profiles right in it")
+                continue
             if path.suffix != ".yaml" or path.name == SET_FILE:
                 continue
             document = self._document(path, f"{folder.name}/{path.name}")

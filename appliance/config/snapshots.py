@@ -73,7 +73,9 @@ class Snapshots:
 
     def signature(self) -> tuple[tuple[str, int, int], ...]:
         """Return what changes when the technician's files change; cheap enough to ask ten times a second."""
-        files = [self._categories, *sorted(self._profiles.glob("*/*.yaml"))]
+        # What is named otherwise is not read, and a technician is told so: it is looked at as well.
+        named = (path for path in self._profiles.glob("*/*") if path.suffix.lower() in {".yaml", ".yml"})
+        files = [self._categories, *sorted(named)]
         return tuple(_stamp(file) for file in files)
 
     def _whole(self, version: str) -> bool:

@@ -101,8 +101,24 @@ def _problems(document: Document, model: type[BaseModel], error: ValidationError
     errors = error.errors()
     for one in errors:
         inside = any(other is not one and other["loc"][: len(one["loc"])] == one["loc"] for other in errors)
-        if not (one["type"] == "too_short" and inside):  # short only because its entries are wrong
+        if not (one["type"] == "too_short" and inside) and not _other_form(document.data, one, errors):
             yield _problem(document, model, one)
+
+
+def _other_form(data: Any, error: ErrorDetails, errors: list[ErrorDetails]) -> bool:  # noqa: ANN401 - any part of a document
+    """Tell whether this is about a form of the value that was not chosen: of a number or a block, say.
+
+    pydantic tells of every form that a value may have. Who wrote a block is told about that block,
+    and who wrote anything else about the first form.
+    """
+    path = _path(data, error["loc"])
+    if isinstance(error["input"], dict):
+        deeper = any(
+            len(other["loc"]) > len(error["loc"]) and other["loc"][: len(path)] == path for other in errors
+        )
+        return deeper and error["type"] not in {"extra_forbidden", "missing", "too_short", "value_error"}
+    same = (other for other in errors if _path(data, other["loc"]) == path)
+    return error["type"] in {"model_type", "dict_type"} and next(same) is not error
 
 
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:

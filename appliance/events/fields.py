@@ -99,18 +99,29 @@ class Retention:
 
         A review has one term: the first of the two. Raises ValueError naming every problem, one a line.
         """
-        keep = {key: field.default for key, field in FIELDS.items()}
-        problems = [_unknown(key) for key in days if key not in FIELDS]
-        for key in FIELDS.keys() & days.keys():
-            value = days[key]
-            keep[key] = value if isinstance(value, Keep) else Keep(value, value)
-        for key, field in FIELDS.items():
-            if field.fixed and key not in days:
-                keep[key] = keep["time"]
-        problems += [problem for key in sorted(keep) for problem in _wrong(key, keep)]
-        if problems:
+        keep = terms(days)
+        if problems := [f"{key}: {text}" for key, text in contradictions(days)]:
             raise ValueError("\n".join(problems))
         return cls(MappingProxyType(keep))
+
+
+def terms(days: Mapping[str, int | Keep]) -> dict[str, Keep]:
+    """Return the term of every field: the defaults, changed by `days`."""
+    keep = {key: field.default for key, field in FIELDS.items()}
+    for key in FIELDS.keys() & days.keys():
+        value = days[key]
+        keep[key] = value if isinstance(value, Keep) else Keep(value, value)
+    for key, field in FIELDS.items():
+        if field.fixed and key not in days:
+            keep[key] = keep["time"]
+    return keep
+
+
+def contradictions(days: Mapping[str, int | Keep]) -> list[tuple[str, str]]:
+    """Return each field whose term makes no sense, with what is wrong and what would be right."""
+    keep = terms(days)
+    found = [(key, _unknown(key)) for key in days if key not in FIELDS]
+    return found + [(key, text) for key in sorted(keep) for text in _wrong(key, keep)]
 
 
 def _unknown(key: str) -> str:
@@ -121,14 +132,28 @@ def _unknown(key: str) -> str:
 
 def _wrong(key: str, keep: Mapping[str, Keep]) -> list[str]:
     field, own = FIELDS[key], keep[key]
-    life = keep["review_time" if field.table == "review" else "time"]
+    whole = "review_time" if field.table == "review" else "time"
+    life = keep[whole]
     found = []
     if min(own) < 1:
-        found.append(f"{key}: at least 1 day, not {min(own)}")
-    if any(mine > whole for mine, whole in zip(own, life, strict=True)):
-        found.append(f"{key}: {own} days, longer than the record itself is kept ({life})")
+        found.append(f"at least 1 day, not {min(own)}")
+    if own.flagged_days < own.days:
+        found.append(
+            f"a flagged access would be kept for {own.flagged_days} days and an ordinary one for {own.days}; "
+            "what may matter is kept at least as long"
+        )
+    if any(mine > all_of_it for mine, all_of_it in zip(own, life, strict=True)):
+        found.append(f"{_days(own)}, longer than the record itself is kept; {whole}: {_days(life)}")
     if field.fixed and own != life:
-        found.append(f"{key}: is kept exactly as long as the record ({life})")
+        found.append(f"is kept exactly as long as the record; {whole}: {_days(life)}")
     if key == "url" and any(mine > host for mine, host in zip(own, keep["host"], strict=True)):
-        found.append(f"url: {own} days, longer than host ({keep['host']}), which an address contains")
+        found.append(
+            f"{_days(own)}, longer than the host, which an address contains; host: {_days(keep['host'])}"
+        )
     return found
+
+
+def _days(keep: Keep) -> str:
+    if keep.days == keep.flagged_days:
+        return f"{keep.days} days"
+    return f"{keep.days} days (flagged: {keep.flagged_days})"

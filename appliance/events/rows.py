@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.events.record import Record
+from appliance.events.record import Entry, Record
 from appliance.events.schema import DAY
 
 type Key = tuple[str | int, ...]
@@ -24,6 +24,9 @@ ADD_VERDICT = """INSERT INTO verdict (day, flagged, action, reason, category, pr
     list_version, policy_version, floor, severity) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 ADD_ACCESS = """INSERT INTO access (time, flagged, who, verdict, reference, host, url, method, search_term,
     status, bytes_sent, bytes_received) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_SAME_ACCESS = """SELECT 1 FROM access WHERE flagged = 1 AND reference = ? AND time = ? AND method = ?
+    AND status = ?"""
+_SAME_REVIEW = "SELECT 1 FROM review WHERE time = ? AND reference = ? AND client = ? AND message = ?"
 ADD_REVIEW = 'INSERT INTO review (reference, time, client, "group", message) VALUES (?, ?, ?, ?, ?)'
 
 # The columns in the order of Record. LEFT JOIN: an access outlives a dictionary entry only for
@@ -39,6 +42,13 @@ SELECT = """SELECT a.reference, a.time, coalesce(w.name, ''), coalesce(w."group"
 # First character of a stored address: which start, made from the host, was left out.
 _PREFIXES = {"s": "https://", "h": "http://"}
 _WHOLE = "="
+
+
+def same(entry: Entry) -> tuple[str, Key]:
+    """Return the question, with its values, whether this very flagged access or review is there."""
+    if isinstance(entry, Record):
+        return _SAME_ACCESS, (entry.reference, entry.time, entry.method, entry.status)
+    return _SAME_REVIEW, (entry.time, entry.reference, entry.client, entry.message)
 
 
 def who_key(record: Record) -> Key:

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,10 @@ class Limits:
     """How much may wait, and how long; times in seconds.
 
     `pending` flagged and `queue` ordinary events wait in memory at most, `batch` go into one
-    transaction, every `flush` seconds or sooner. A busy database is waited for during `patience`;
-    after a failure it is left alone for `pause`. Every `tidy` seconds spilled events are taken in
-    and the write-ahead log is moved into the database.
+    transaction, every `flush` seconds or sooner. A busy database is waited for during `patience`; but a
+    flagged event, for which somebody waits, goes to the spill file after `urgent` already. After a
+    failure the database is left alone for `pause`; then spilled events are taken in. Every `tidy`
+    seconds those of other processes are, and the write-ahead log is moved into the database.
     """
 
     pending: int = 10_000
@@ -48,6 +49,7 @@ class Limits:
     batch: int = 250
     flush: float = 0.5
     patience: float = 2.0
+    urgent: float = 0.25
     pause: float = 1.0
     tidy: float = 10.0
 
@@ -62,11 +64,15 @@ class EventStore:
         self._path = state / DATABASE
         self._spill = Spill(state / SPILL)
         self._turn = Turn(state / "events.turn")
-        self._flagged = Writer(self._path, durable=True, patience=self._limits.patience)
+        urgent = min(self._limits.patience, self._limits.urgent)
+        self._flagged = Writer(self._path, durable=True, patience=urgent)
         self._ordinary = Writer(self._path, durable=False, patience=self._limits.patience)
         self._pending: list[tuple[Entry, asyncio.Future[None]]] = []
         self._queue: deque[Access] = deque()
         self._flushing = asyncio.Lock()
+        self._spilling = asyncio.Lock()
+        self._late: set[asyncio.Task[None]] = set()
+        self._spilled = False
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
@@ -147,6 +153,8 @@ class EventStore:
             _log.exception("event log closed with %d ordinary events unwritten", len(self._queue))
             self._observer.events_dropped(len(self._queue))
             self._queue.clear()
+        if self._late:
+            await asyncio.wait(set(self._late), timeout=self._limits.patience)
         self._spill.release()
         self._turn.give_up()
         await self._flagged.close()
@@ -180,23 +188,53 @@ class EventStore:
                     done.set_exception(NotRecordedError(f"flagged event not recorded: {failure}"))
 
     async def _store(self, entries: Sequence[Entry]) -> Exception | None:
-        """Write to the database, else to the spill file; return what went wrong when both refuse."""
+        """Write to the database, else to the spill file; return what went wrong when both refuse.
+
+        Where the database is slow, both are tried, and the first that has the events on the disk counts:
+        the intake of spilled events knows those that the database took late, and leaves them out.
+        """
         started = time.monotonic()
-        if started >= self._leave_alone_until:
-            try:
-                await self._flagged.write(entries)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the event must go somewhere
-                _log.warning("event log does not take flagged events, spilling them: %s", error)
-                self._leave_alone_until = time.monotonic() + self._limits.pause
-            else:
+        waiting: set[asyncio.Task[None]] = set()
+        if started >= self._leave_alone_until and not self._late:
+            write = self._begin(self._flagged.write(entries))
+            await asyncio.wait({write}, timeout=self._limits.urgent)
+            if write.done() and write.exception() is None:
                 self._observer.event_commit(time.monotonic() - started)
                 return None
-        try:
+            why = write.exception() if write.done() else f"it takes more than {self._limits.urgent:g} s"
+            _log.warning("event log does not take flagged events, spilling them: %s", why)
+            self._leave_alone_until = time.monotonic() + self._limits.pause
+            waiting = set() if write.done() else {write}
+        return await self._first(waiting | {self._begin(self._append(entries))})
+
+    async def _first(self, waiting: set[asyncio.Task[None]]) -> Exception | None:
+        """Return None as soon as one of the tasks has succeeded, or the last failure when none does."""
+        failure: BaseException | None = None
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            failures = [task.exception() for task in done]
+            if None in failures:
+                return None
+            failure = failures[-1]
+        return failure if isinstance(failure, Exception) else RuntimeError("the log did not answer")
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        # A task of our own, which may outlast the wait for it; nobody else then hears how it ended.
+        task = asyncio.create_task(work, name="event commit")
+        self._late.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not complain of one that nobody awaited
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
+        async with self._spilling:  # one thread at a time in the file
             await asyncio.to_thread(self._spill.append, entries)
-        except Exception as error:  # noqa: BLE001 - the waiting requests must hear of it, whatever it is
-            return error
+        self._spilled = True
         self._observer.events_spilled(len(entries))
-        return None
 
     async def _tick(self) -> None:
         next_tidy = time.monotonic() + self._limits.tidy
@@ -205,7 +243,8 @@ class EventStore:
             self._wake.clear()
             try:
                 await self.flush()
-                if time.monotonic() >= next_tidy:
+                now = time.monotonic()
+                if now >= next_tidy or (self._spilled and now >= self._leave_alone_until):
                     next_tidy = time.monotonic() + self._limits.tidy
                     await self._tidy()
             except Exception as error:  # noqa: BLE001 - the next round tries again, for as long as we run
@@ -221,8 +260,9 @@ class EventStore:
 
     async def _take_in(self) -> None:
         """Put the events of all spill files that nobody holds into the database."""
-        if self._draining is None or self._draining.done():
+        if not self._late and (self._draining is None or self._draining.done()):
             self._spill.release()
+            self._spilled = False
         for path in self._spill.waiting():
             claim = await asyncio.to_thread(self._spill.claim, path)
             if claim is not None and not await self._take(claim):
@@ -236,6 +276,8 @@ class EventStore:
         except Exception as error:  # noqa: BLE001 - the file stays; the next round tries again
             _log.warning("spilled events still wait in %s: %s", claim.name, error)
             claim.leave()
+            self._spilled = True
+            self._leave_alone_until = time.monotonic() + self._limits.pause
             return False
         if claim.unreadable:
             _log.error("%d unreadable lines of %s are kept beside it", claim.unreadable, claim.name)

@@ -44,7 +44,8 @@ class Writer:
         """Write `entries` in one transaction; raise sqlite3.Error when nothing was written.
 
         `spill` names the spill file they come from: it is marked as taken in the same transaction,
-        and when it was marked before, nothing is written again.
+        and when it was marked before, nothing is written again. Nor is an entry of it that is there
+        already: one that was spilled because its own transaction took too long.
         """
         async with self._lock:
             await self._until_free(entries, spill)
@@ -90,7 +91,9 @@ class Writer:
         db = await self._connected()
         await db.execute("BEGIN IMMEDIATE")
         try:
-            if not spill or await self._mark(db, spill):
+            if spill:
+                entries = await self._new(db, entries) if await self._mark(db, spill) else ()
+            if entries:
                 await self._insert(db, entries)
             await db.execute("COMMIT")
             self._wrote = True
@@ -105,6 +108,14 @@ class Writer:
             "INSERT OR IGNORE INTO taken (name, time) VALUES (?, ?)", (spill, int(time.time() * 1000))
         )
         return cursor.rowcount == 1
+
+    async def _new(self, db: aiosqlite.Connection, entries: Sequence[Entry]) -> list[Entry]:
+        found = []
+        for entry in entries:
+            query, values = rows.same(entry)
+            if not list(await db.execute_fetchall(query, values)):
+                found.append(entry)
+        return found
 
     async def _insert(self, db: aiosqlite.Connection, entries: Sequence[Entry]) -> None:
         records = [entry for entry in entries if isinstance(entry, Record)]

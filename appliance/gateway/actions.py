@@ -81,9 +81,12 @@ def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
 
 
 def access_of(carried: Carried, status: int) -> Access:
-    """Return what the log keeps. A floor hit keeps neither address nor host (ILL-1)."""
+    """Return what the log keeps: the address, or the tunnel's or encryption's name that was decisive.
+
+    A floor hit keeps neither address nor host (ILL-1).
+    """
     decision = carried.judgement.decision
-    url = carried.request.url
+    url = carried.judgement.about or carried.request.url
     hidden = decision.floor or decision.reason is Reason.FLOOR
     return Access(
         reference=carried.reference,

@@ -8,9 +8,10 @@ request's headers; never later, because a body may already be on its way (H4).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mitmproxy import connection, http, tls
@@ -18,8 +19,9 @@ from mitmproxy.proxy import server_hooks
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
-from appliance.gateway.closed import closed
-from appliance.gateway.door import Doors
+from appliance.gateway.attempts import Attempts, Connection, Recorder
+from appliance.gateway.closed import FAILURES, closed, place_of
+from appliance.gateway.door import Doors, peer_of
 from appliance.gateway.layers import INVALID
 from appliance.gateway.pages import Answer
 from appliance.gateway.reach import Reach
@@ -27,20 +29,12 @@ from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, hello_of, host_of, request_of, target_of
 from appliance.gateway.upstream import failure_of, permit
 from appliance.model.decision import Reason
-from appliance.model.event import Access
 from appliance.model.request import Request
 from appliance.model.url import Url
 
 logger = logging.getLogger(__name__)
 
 CARRIED = "carried"
-
-
-class Recorder(Protocol):
-    """Where judged accesses go."""
-
-    async def record(self, access: Access) -> None:
-        """Keep one access; a flagged one is durable when this returns."""
 
 
 class Metrics(Protocol):
@@ -62,18 +56,6 @@ class Metrics(Protocol):
         """Count one request that never became whole."""
 
 
-@dataclass(slots=True)
-class Connection:
-    """What the gateway remembers of one client connection."""
-
-    tunnel: Tunnel
-    permitted: set[tuple[str, int]] = field(default_factory=set)
-    pending: Judgement | None = None
-    """A block decided at the ClientHello that no request has shown to the client yet."""
-    pending_request: Request | None = None
-    faulty: Reason | None = None
-
-
 class GatewayAddon:
     """Judges connections and requests, and acts on each decision."""
 
@@ -92,12 +74,11 @@ class GatewayAddon:
     ) -> None:
         self.deadline = deadline
         self._filtering = filtering
-        self._recorder = recorder
         self._metrics = metrics
         self._site = site
         self._reach = reach
         self._doors = doors
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts = Attempts(recorder, self.fault)
         self._connections: dict[str, Connection] = {}
 
     # --- connections -----------------------------------------------------------------------------
@@ -106,7 +87,7 @@ class GatewayAddon:
     def client_connected(self, client: connection.Client) -> None:
         """Remember who connected, and where a redirected connection was going."""
         self._metrics.connection()
-        tunnel = Tunnel(client=_address(client))
+        tunnel = Tunnel(client=peer_of(client))
         if client.proxy_mode.type_name == "schooltransparent":
             tunnel.destination = host_of(client.sockname[0])
             tunnel.port = client.sockname[1]
@@ -116,8 +97,8 @@ class GatewayAddon:
     async def client_disconnected(self, client: connection.Client) -> None:
         """Forget the connection; an attempt that no page could answer is still recorded."""
         known = self._connections.pop(client.id, None)
-        if known is not None and known.pending is not None:
-            await self._record_pending(known)
+        if known is not None and (pending := known.take_pending()) is not None:
+            await self._attempts.record(pending, 0)
 
     @closed
     async def http_connect(self, flow: http.HTTPFlow) -> None:
@@ -126,15 +107,22 @@ class GatewayAddon:
         self._began(flow.client_conn)
         target = None if flow.metadata.get(INVALID) else target_of(flow)
         if target is None:
-            await self._refuse_tunnel(flow, known, None, "the tunnel's target is no host name")
+            because = "the tunnel's target is no host name"
+            request = Request(
+                host_of("invalid"), method="CONNECT", client=known.tunnel.client, refused=because
+            )
+            await self._block(flow, request, self._judge(request))
             return
         known.tunnel.connect = target
         known.tunnel.port = flow.request.port
         url = Url("https", target.host, flow.request.port, "/", "", target.ip)
-        judgement = self._judge(Request(url, method="CONNECT", client=known.tunnel.client))
+        request = Request(url, method="CONNECT", client=known.tunnel.client)
+        judgement = self._judge(request)
         if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
             # No page can be shown on such a port, and none is owed to such an address.
-            await self._refuse_tunnel(flow, known, url, judgement.decision.because)
+            await self._block(flow, request, judgement)
+        elif judgement.decision.blocked and not self._site.serves(request):
+            known.refused(request, judgement)  # on record even if nothing comes through the tunnel
 
     @closed
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
@@ -143,13 +131,22 @@ class GatewayAddon:
         tunnel = known.tunnel
         if not data.context.server.address and tunnel.connect is None:
             return  # the client speaks TLS to the proxy itself; its requests come inside
-        tunnel.encrypted = True
         data.establish_server_tls_first = False
+        if tunnel.encrypted:
+            # Encryption within what we have opened: an attempt of its own, after one that saw no page.
+            tunnel.layered = True
+            if (pending := known.take_pending()) is not None:
+                _ = self._attempts.soon("tls_clienthello", pending)
+        tunnel.encrypted = True
         request = hello_of(data.client_hello.sni, tunnel)
         judgement = self._judge(request)
+        known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
-            known.pending, known.pending_request = judgement, request
+            if not self._site.serves(request):
+                known.refused(request, judgement)
             return
+        if judgement.decision.reason is Reason.OWN_PAGE:
+            return  # there is no site to contact: we answer ourselves
         # The site is contacted under the name that was judged, at an address that we looked up; the
         # address that the client chose is not used (H11, H25).
         address = (request.url.host, request.url.port)
@@ -162,8 +159,8 @@ class GatewayAddon:
     async def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a blocked attempt whose client would not accept our certificate, and so saw no page."""
         known = self._known(data.context.client)
-        if known.pending is not None:
-            await self._record_pending(known)
+        if (pending := known.take_pending()) is not None:
+            await self._attempts.record(pending, 0)
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -179,13 +176,12 @@ class GatewayAddon:
         started = time.perf_counter()
         known = self._known(flow.client_conn)
         self._began(flow.client_conn)
-        known.pending = None
         request = request_of(flow, known.tunnel)
         if flow.metadata.get(INVALID):
             request = replace(request, refused="the request's headers contradict each other")
         if known.faulty is not None:
             await self._block(flow, request, self._failure(known.faulty, request.client))
-        elif self._site.serves(request):
+        elif self._site.answers(flow, request):
             self._site.begin(flow, request)
         else:
             await self._judge_request(flow, request, known)
@@ -194,7 +190,18 @@ class GatewayAddon:
     @closed
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer the few requests that have a body for the gateway itself."""
-        await self._site.finish(flow)
+        taken = await self._site.finish(flow)
+        if taken is None:
+            return
+        known = self._known(flow.client_conn)
+        if taken:
+            known.pending = None  # the form is of a page that was shown, and recorded, before
+            return
+        # A form that no page of ours made: an attempt like any other, on a site like any other.
+        request = request_of(flow, known.tunnel)
+        judgement = self._judge(request)
+        if judgement.decision.blocked:
+            await self._block(flow, request, judgement)
 
     @closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -234,21 +241,18 @@ class GatewayAddon:
     def refused_head(self, client: connection.Client, text: str) -> None:
         """Count and log a request whose head never became readable."""
         self._metrics.incomplete()
-        request = Request(host_of("invalid"), client=_address(client), refused=text)
-        carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
-        task = asyncio.get_running_loop().create_task(self._record(carried, 400))
-        self._tasks.add(task)
-        task.add_done_callback(self._recorded)
+        known = self._connections.get(client.id)
+        carried = known.take_pending() if known is not None else None
+        if carried is None:
+            request = Request(host_of("invalid"), client=peer_of(client), refused=text)
+            carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
+        _ = self._attempts.soon("refused_head", carried, 400)
 
-    def _recorded(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.fault("refused_head", Reason.FAULT, task.exception())
-
-    def crashed(self, _client: connection.Client, kind: str) -> None:
+    def crashed(self, client: connection.Client, kind: str) -> None:
         """Count and log a connection that was cut because mitmproxy failed in it."""
         self._metrics.fault(Reason.FAULT, "connection")
         logger.error("a connection was cut because handling it failed (%s)", kind)
+        self._keep_fault("connection", client, Reason.FAULT)
 
     # --- closing ---------------------------------------------------------------------------------
 
@@ -256,26 +260,31 @@ class GatewayAddon:
         """Log and count a fault. The text of the error may hold what a pupil sent, so it stays out."""
         self._metrics.fault(reason, stage)
         kind = type(error).__name__ if error is not None else "too slow"
-        place = _place(error)
+        place = place_of(error)
         logger.error("fault in %s, closed: %s (%s%s)", stage, reason.value, kind, place)
 
-    def close(self, stage: str, data: Any, reason: Reason) -> None:
-        """Make sure that nothing of `data` goes on."""
+    def close(self, stage: str, data: Any, reason: Reason) -> asyncio.Task[None] | None:
+        """Make sure that nothing of `data` goes on, and return the record of it on its way."""
         if isinstance(data, http.HTTPFlow):
-            self._close_flow(stage, data, reason)
-        elif isinstance(data, tls.ClientHelloData):
+            return self._close_flow(stage, data, reason)
+        if isinstance(data, tls.ClientHelloData):
             data.establish_server_tls_first = False
             # Without a connection that we know of, the first request on it fails closed as well.
             if (known := self._connections.get(data.context.client.id)) is not None:
                 known.faulty = reason
+                with contextlib.suppress(Exception):  # closed it is, also where nobody can say for whom
+                    known.refused(known.request(), self._failure(reason, known.tunnel.client))
         elif isinstance(data, server_hooks.ServerConnectionHookData):
             data.server.error = f"closed: {reason.value}"
         elif isinstance(data, connection.Client):
             data.error = f"closed: {reason.value}"
+            return self._keep_fault(stage, data, reason)[1]
+        return None
 
-    def _close_flow(self, stage: str, flow: http.HTTPFlow, reason: Reason) -> None:
-        if stage in ("requestheaders", "http_connect", "request", "error"):
-            actions.answer(flow, self._closed_page(flow, reason))
+    def _close_flow(self, stage: str, flow: http.HTTPFlow, reason: Reason) -> asyncio.Task[None] | None:
+        failed, record = self._keep_fault(stage, flow.client_conn, reason, flow)
+        if stage in _ANSWERABLE:
+            actions.answer(flow, self._closed_page(failed))
         elif stage == "responseheaders" and flow.killable:
             flow.kill()
         elif stage == "websocket_message":
@@ -284,15 +293,41 @@ class GatewayAddon:
                 message.drop()
             if (handler := self._doors.handler_of(flow.client_conn)) is not None:
                 handler.cut()
+        return record
 
-    def _closed_page(self, flow: http.HTTPFlow, reason: Reason) -> Answer:
+    def _keep_fault(
+        self, stage: str, client: connection.Client, reason: Reason, flow: http.HTTPFlow | None = None
+    ) -> tuple[actions.Carried | None, asyncio.Task[None] | None]:
+        """Put what was closed on record, and return it with the task that does so; must not raise."""
         try:
-            known = self._known(flow.client_conn)
-            request = Request(host_of("invalid"), client=known.tunnel.client)
-            return self._site.page(self._failure(reason, known.tunnel.client), request, "")
-        except Exception:  # noqa: BLE001 - the page failed as well; a bare answer still closes
-            headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
-            return Answer(503, headers, b"The web filter could not check this page, so it stays closed.\n")
+            known = self._connections.get(client.id) or Connection(Tunnel(peer_of(client)))
+            carried = flow.metadata.get(CARRIED) if flow is not None else None
+            if not isinstance(carried, actions.Carried):
+                request = request_of(flow, known.tunnel) if flow and stage != "http_connect" else None
+                asked = request or known.request()
+                carried = actions.Carried(asked, self._failure(reason, known.tunnel.client), "")
+            elif carried.recorded and carried.judgement.decision.blocked:
+                return carried, None  # it is on record as refused already, or its record is on its way
+            known.pending = None
+            failed = replace(
+                carried,
+                judgement=self._failure(reason, known.tunnel.client),
+                reference=actions.new_reference(),
+            )
+            if flow is not None:
+                flow.metadata[CARRIED] = failed
+            return failed, self._attempts.soon("", failed, 503 if stage in _ANSWERABLE else 0)
+        except Exception:  # noqa: BLE001 - the fault itself is counted and told in any case
+            return None, None
+
+    def _closed_page(self, failed: actions.Carried | None) -> Answer:
+        try:
+            if failed is not None and failed.judgement.decision.reason in FAILURES:
+                return self._site.page(failed.judgement, failed.request, failed.reference)
+        except Exception:  # noqa: BLE001, S110 - the page failed as well; a bare answer still closes
+            pass
+        headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
+        return Answer(503, headers, b"The web filter could not check this page, so it stays closed.\n")
 
     # --- parts -----------------------------------------------------------------------------------
 
@@ -311,18 +346,22 @@ class GatewayAddon:
         return judgement
 
     def _failure(self, reason: Reason, client: str) -> Judgement:
-        return self._filtering.judge_failure(reason, _FAILURES[reason], client)
+        return self._filtering.judge_failure(reason, FAILURES[reason], client)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
         judgement = self._judge(request)
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
             return
+        known.pending = None
         carried = actions.Carried(request, judgement, actions.new_reference())
         flow.metadata[CARRIED] = carried
+        if self._site.serves(request):
+            self._site.begin(flow, request)  # this path leads to no site, whoever asks for it and how
+            return
         if judgement.decision.flagged:
             # Watched: in the log before the site hears of it.
-            await self._record(carried, 0)
+            await self._attempts.record(carried, 0)
         if flow.server_conn.error and known.tunnel.encrypted:
             # The site was tried at the ClientHello, and failed; say so instead of trying again (H16).
             await self._fail(flow, carried, flow.server_conn.error)
@@ -331,11 +370,12 @@ class GatewayAddon:
         actions.forward(flow, carried)
 
     async def _block(self, flow: http.HTTPFlow, request: Request, judgement: Judgement) -> None:
+        self._known(flow.client_conn).pending = None
         carried = actions.Carried(request, judgement, actions.new_reference())
         flow.metadata[CARRIED] = carried
         reply = self._site.page(judgement, request, carried.reference)
         actions.answer(flow, reply)
-        await self._record(carried, reply.status)
+        await self._attempts.record(carried, reply.status)
 
     async def _fail(self, flow: http.HTTPFlow, carried: actions.Carried, message: str) -> None:
         reason = failure_of(message)
@@ -344,52 +384,13 @@ class GatewayAddon:
         flow.metadata[CARRIED] = failed
         reply = self._site.page(judgement, carried.request, carried.reference)
         actions.answer(flow, reply)
-        await self._record(failed, reply.status)
-
-    async def _refuse_tunnel(
-        self, flow: http.HTTPFlow, known: Connection, url: Url | None, because: str
-    ) -> None:
-        refused = because if url is None else ""
-        request = Request(
-            url or host_of("invalid"), method="CONNECT", client=known.tunnel.client, refused=refused
-        )
-        await self._block(flow, request, self._judge(request))
+        await self._attempts.record(failed, reply.status)
 
     async def _finish(self, flow: http.HTTPFlow, status: int) -> None:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.recorded:
-            await self._record(carried, status)
-
-    async def _record(self, carried: actions.Carried, status: int) -> None:
-        carried.recorded = True
-        await self._recorder.record(actions.access_of(carried, status))
-
-    async def _record_pending(self, known: Connection) -> None:
-        judgement, request = known.pending, known.pending_request
-        known.pending = None
-        if judgement is not None and request is not None:
-            await self._record(actions.Carried(request, judgement, actions.new_reference()), 0)
+            await self._attempts.record(carried, status)
 
 
-_FAILURES = {
-    Reason.FAULT: "The filter had a fault, so the page stays closed.",
-    Reason.DEADLINE: "The filter could not answer in time, so the page stays closed.",
-    Reason.OWN_NETWORK: "This name leads into a private network, not to the web.",
-    Reason.UPSTREAM_CERTIFICATE: "The site could not prove that it is the site it claims to be.",
-    Reason.UPSTREAM_UNREACHABLE: "The site did not answer.",
-}
-
-
-def _address(client: connection.Client) -> str:
-    peer: Any = client.peername  # None when the client has already gone
-    return str(peer[0]).removeprefix("::ffff:") if peer else ""
-
-
-def _place(error: BaseException | None) -> str:
-    trace = error.__traceback__ if error is not None else None
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    code = trace.tb_frame.f_code
-    return f" at {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+_ANSWERABLE = ("requestheaders", "http_connect", "request", "error")
+"""The hooks in which a client can still be answered."""

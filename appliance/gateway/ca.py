@@ -22,6 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_YEARS = 10
 LEAF_DAYS = 90  # browsers refuse certificates that live longer than 200 days (H22)
+SOON = dt.timedelta(days=90)
+"""How long before its end a CA is spoken of: it has to be brought to every device."""
 _BACKDATE = dt.timedelta(days=2)  # for devices whose clock is behind
 _CACHE_LIMIT = 2000
 
@@ -101,6 +103,8 @@ def ensure_authority(folder: Path, school: str) -> bool:
     """
     there = {name for name in ("ca-key.pem", "ca.cer", "ca.pem") if (folder / name).exists()}
     if {"ca-key.pem", "ca.pem"} <= there:
+        if text := expired(folder, dt.datetime.now(dt.UTC)):
+            raise AuthorityError(text)
         return False
     if there & {"ca.cer", "ca.pem"}:
         lost = "ca.pem" if "ca-key.pem" in there else "ca-key.pem"
@@ -119,14 +123,71 @@ def ensure_authority(folder: Path, school: str) -> bool:
     return True
 
 
+def expired(folder: Path, now: dt.datetime) -> str:
+    """Return that the CA has expired and what to do; an empty text also where none can be read."""
+    end = _end(folder)
+    if end is None or end > now:
+        return ""
+    return f"{folder / 'ca.pem'} expired on {end:%Y-%m-%d}: no device trusts it any more. {_RENEW}"
+
+
+def expires_soon(folder: Path, now: dt.datetime) -> str:
+    """Return that the CA ends within `SOON` and what to do, or an empty text."""
+    end = _end(folder)
+    if end is None or end <= now or end - now > SOON:
+        return ""
+    return f"{folder / 'ca.pem'} expires on {end:%Y-%m-%d}, and then no device trusts it. {_RENEW}"
+
+
+_RENEW = "Renew it with `appliance ca renew`, and give the new ca.pem to every device"
+
+
+def shown(folder: Path) -> tuple[dt.datetime, str]:
+    """Return until when the CA is valid, and its SHA-256 fingerprint as devices show it; AuthorityError."""
+    certificate = _read_certificate(folder / "ca.pem")
+    return certificate.not_valid_after_utc, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def renew(folder: Path) -> None:
+    """Make a new certificate for the CA's own key and name, valid from now on, and keep the old one.
+
+    Key and name stay, so that what is signed now is good for devices with either certificate: they can be
+    moved over one by one. AuthorityError where there is no CA to renew.
+    """
+    file = folder / "ca.pem"
+    old, key = _read_certificate(file), _read_key(folder / "ca-key.pem")
+    if key.public_key() != old.public_key():
+        raise AuthorityError(f"{folder}: ca-key.pem and ca.pem do not belong together; restore both")
+    new = _signed(key, old.subject)
+    owner = file.stat()
+    ended = folder / f"ca-until-{old.not_valid_after_utc:%Y-%m-%d}.pem"
+    _write(ended, file.read_bytes(), 0o644)
+    _write(folder / "ca.cer", new.public_bytes(serialization.Encoding.DER), 0o644)
+    _write(file, new.public_bytes(serialization.Encoding.PEM), 0o644)
+    if os.geteuid() == 0:  # called with sudo: the files stay the gateway's
+        for written in (ended, folder / "ca.cer", file):
+            os.chown(written, owner.st_uid, owner.st_gid)
+
+
+def _end(folder: Path) -> dt.datetime | None:
+    try:
+        return _read_certificate(folder / "ca.pem").not_valid_after_utc
+    except AuthorityError:
+        return None  # none yet, or not for this user to read; who needs it says so
+
+
 def _self_signed(key: ec.EllipticCurvePrivateKey, school: str) -> x509.Certificate:
-    now = dt.datetime.now(dt.UTC)
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, f"{school} web filter"[:64]),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, school[:64]),
         ]
     )
+    return _signed(key, name)
+
+
+def _signed(key: ec.EllipticCurvePrivateKey, name: x509.Name) -> x509.Certificate:
+    now = dt.datetime.now(dt.UTC)
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

@@ -19,6 +19,15 @@ from appliance.model.decision import Reason
 
 MARK = "__fails_closed__"
 
+FAILURES = {
+    Reason.FAULT: "The filter had a fault, so the page stays closed.",
+    Reason.DEADLINE: "The filter could not answer in time, so the page stays closed.",
+    Reason.OWN_NETWORK: "This name leads into a private network, not to the web.",
+    Reason.UPSTREAM_CERTIFICATE: "The site could not prove that it is the site it claims to be.",
+    Reason.UPSTREAM_UNREACHABLE: "The site did not answer.",
+}
+"""What the page and the record say of each kind of failure."""
+
 
 class Closer(Protocol):
     """What the decorator needs of the class whose hooks it guards."""
@@ -29,8 +38,8 @@ class Closer(Protocol):
     def fault(self, stage: str, reason: Reason, error: BaseException | None) -> None:
         """Log and count a fault; must not raise."""
 
-    def close(self, stage: str, data: Any, reason: Reason) -> None:
-        """Make sure that nothing of `data` goes on; must not raise."""
+    def close(self, stage: str, data: Any, reason: Reason) -> asyncio.Task[None] | None:
+        """Make sure that nothing of `data` goes on; must not raise. Returns the record of it on its way."""
 
 
 def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
@@ -55,33 +64,53 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
             async with asyncio.timeout(self.deadline):
                 await _await(hook(self, data))
         except TimeoutError as error:
-            _close(self, stage, data, Reason.DEADLINE, error)
+            await _kept(self, _close(self, stage, data, Reason.DEADLINE, error))
         except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
-            _close(self, stage, data, Reason.FAULT, error)
+            await _kept(self, _close(self, stage, data, Reason.FAULT, error))
         else:
             # A hook that held up the loop itself was never interrupted.
             if time.monotonic() - started > self.deadline:
-                _close(self, stage, data, Reason.DEADLINE, None)
+                await _kept(self, _close(self, stage, data, Reason.DEADLINE, None))
 
     chosen = guarded_async if inspect.iscoroutinefunction(hook) else guarded
     setattr(chosen, MARK, True)
     return chosen
 
 
+def place_of(error: BaseException | None) -> str:
+    """Return where in the code an error arose, for the log; no text of it, which may hold a pupil's words."""
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    code = trace.tb_frame.f_code
+    return f" at {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
 async def _await(result: Awaitable[None]) -> None:
     await result
 
 
-def _close[S: Closer](self: S, stage: str, data: Any, reason: Reason, error: BaseException | None) -> None:
+async def _kept(self: Closer, record: asyncio.Task[None] | None) -> None:
+    # On record before the client sees the outcome, as every refusal; but the answer does not hang on it.
+    if record is not None:
+        await asyncio.wait({record}, timeout=self.deadline)
+
+
+def _close[S: Closer](
+    self: S, stage: str, data: Any, reason: Reason, error: BaseException | None
+) -> asyncio.Task[None] | None:
     # Close first, tell afterwards: telling may fail as well.
     try:
-        self.close(stage, data, reason)
+        record = self.close(stage, data, reason)
     except Exception as failure:
         _tell(self, stage, reason, failure)
         # mitmproxy lets traffic go on after an exception, but what waits for a hook that was cancelled
         # waits for ever: nothing of it moves, until the silent connection is closed.
         raise asyncio.CancelledError from failure
     _tell(self, stage, reason, error)
+    return record
 
 
 def _tell[S: Closer](self: S, stage: str, reason: Reason, error: BaseException | None) -> None:

@@ -14,7 +14,7 @@ import time
 from types import SimpleNamespace
 from typing import Any, override
 
-from mitmproxy import ctx, platform
+from mitmproxy import connection, ctx, platform
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import commands, events, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
@@ -23,6 +23,8 @@ from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
+from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
+from appliance.gateway.resolver import CLIENT
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,10 @@ class Handler(mode_servers.ProxyConnectionHandler):
     """Set by the addon once a request or tunnel of this connection was judged."""
     _opened: float | None = None
     _refused = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call] # mitmproxy's has no types
+        self._moved = asyncio.Event()
 
     @override
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
@@ -81,6 +87,23 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if isinstance(outcome, asyncio.Task):
             with self.timeout_watchdog.disarm():
                 await outcome
+
+    @override
+    async def drain_writers(self) -> None:
+        # Called by the task that reads a connection, after each piece: until it returns, nothing more is
+        # read there, and whoever sends has to wait. What waits elsewhere is counted by `pressure`.
+        await super().drain_writers()  # type: ignore[no-untyped-call] # as above
+        context = self.layer.context
+        reading = asyncio.current_task()
+        if (client := self.transports.get(self.client)) and client.handler is reading:
+            self._moved.set()  # it may have opened a window
+            while held(context) > HELD_LIMIT:  # noqa: ASYNC110 - many layers may end the waiting
+                await asyncio.sleep(RETRY_SECONDS)
+            return
+        connection = next((conn for conn, io in self.transports.items() if io.handler is reading), None)
+        while connection is not None and not taken(context, connection):
+            self._moved.clear()
+            await self._moved.wait()
 
     def _refuse(self, text: str) -> None:
         if not self._refused:  # what is cut for one reason ends unfinished as well, and is one attempt
@@ -123,16 +146,22 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
 
     @override
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:
-        # mitmproxy's constructor has no types
         doors: Any = self.manager
-        handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)  # type: ignore[no-untyped-call] # see above
+        handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)
         handler.hooks = doors.hooks()
         handler.layer = Answering(self.make_top_layer(handler.layer.context), handler.hooks)
         if isinstance(self.mode, SchoolTransparentMode) and not _destination(handler, writer):
             writer.close()
             return
+        CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
+
+
+def peer_of(client: connection.Client) -> str:
+    """Return the device's address, in the one form that the record has; empty if it has gone already."""
+    peer: Any = client.peername
+    return str(peer[0]).removeprefix("::ffff:") if peer else ""
 
 
 def _addresses(host: str) -> list[str]:

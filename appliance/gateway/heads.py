@@ -7,6 +7,7 @@ mitmproxy's own classes (see `layers.py`).
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, override
 
@@ -25,8 +26,13 @@ HEAD_SECONDS = 30.0
 ANSWER_HEAD_LIMIT = 262_144
 """Longest head of a site's answer in bytes, as in browsers: else a hostile site could fill the memory."""
 
+MOST_INTERIM = 32
+"""Interim answers (1xx) that a site may send before its real one; a page has one or two."""
+
 MALFORMED_MARK = "request head refused: "
 """How the handler recognises, in our own log commands, a request that never became a flow."""
+
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 
 
 class TrailerDroppingReader(h11._readers.ChunkedReader):  # noqa: SLF001 - h11 has no public name for it
@@ -112,10 +118,14 @@ class GatewayHttp1Server(_http1.Http1Server):
 
 
 class GatewayHttp1Client(_http1.Http1Client):
-    """HTTP/1 towards a site: a bounded head, and a body that is always framed."""
+    """HTTP/1 towards a site: a bounded head, the real answer only, and a body that is always framed."""
+
+    _interim = 0
 
     @override
     def send(self, event: _events.HttpEvent) -> CommandGenerator[None]:
+        if isinstance(event, _events.RequestHeaders):
+            self._interim = 0
         if isinstance(event, _events.RequestHeaders) and event.request.is_http2 and not event.end_stream:
             # An HTTP/2 body needs no length. Sent on without one, it would read as the next request,
             # one that nobody judged (request smuggling).
@@ -126,15 +136,31 @@ class GatewayHttp1Client(_http1.Http1Client):
 
     @override
     def read_headers(self, event: events.ConnectionEvent) -> CommandGenerator[None]:
-        too_long = len(self.buf) > ANSWER_HEAD_LIMIT and not _complete(self.buf, ANSWER_HEAD_LIMIT)
-        if self.stream_id is None or not too_long:
+        if self.stream_id is None:
             yield from super().read_headers(event)
             return
+        self._pass_over_interim()
+        if self._interim > MOST_INTERIM:
+            yield from self._give_up(self.stream_id, "the site never comes to its answer")
+        elif len(self.buf) > ANSWER_HEAD_LIMIT and not _complete(self.buf, ANSWER_HEAD_LIMIT):
+            yield from self._give_up(self.stream_id, "the site's headers are too long")
+        else:
+            yield from super().read_headers(event)
+
+    def _pass_over_interim(self) -> None:
+        # mitmproxy takes 100, 102 or 103 (Early Hints) for the answer itself, and the answer for junk.
+        # They are not sent on: "100 Continue" was said already, and of hints nothing depends (RFC 8297).
+        # 101 is a real answer: it ends HTTP on this connection.
+        while self._interim <= MOST_INTERIM and _INTERIM.match(bytes(self.buf)):
+            if self.buf.maybe_extract_lines() is None:
+                break  # not whole yet
+            self._interim += 1
+
+    def _give_up(self, stream_id: int, why: str) -> CommandGenerator[None]:
         self.state = self.done
         yield commands.CloseConnection(self.conn)
         code = _events.ErrorCode.GENERIC_SERVER_ERROR
-        error = _events.ResponseProtocolError(self.stream_id, "the site's headers are too long", code)
-        yield _base.ReceiveHttp(error)
+        yield _base.ReceiveHttp(_events.ResponseProtocolError(stream_id, why, code))
 
 
 # The other: mitmproxy makes its connections to sites itself, and asks nobody of which class.

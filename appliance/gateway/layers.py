@@ -24,6 +24,7 @@ from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from appliance.gateway.heads import GatewayHttp1Server
+from appliance.gateway.pressure import GatewayHttp2Server
 from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 
 DISCARD_LIMIT = 1_048_576
@@ -132,13 +133,14 @@ class GatewayStream(http.HttpStream):
 
 
 class GatewayHttpLayer(http.HttpLayer):
-    """mitmproxy's HTTP layer, with our streams and our HTTP/1 server."""
+    """mitmproxy's HTTP layer, with our streams and our servers."""
 
     @override
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
-        if isinstance(event, events.Start) and self.context.client.alpn != b"h2":
+        if isinstance(event, events.Start):
             # The parent fills this only where nothing stands yet.
-            self.connections[self.context.client] = GatewayHttp1Server(self.context.fork())
+            server = GatewayHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
+            self.connections[self.context.client] = server(self.context.fork())
         yield from super()._handle_event(event)
 
     @override

@@ -16,13 +16,12 @@ from urllib.parse import parse_qs
 
 from mitmproxy import http
 
-from appliance.filtering import Filtering, Judgement
+from appliance.filtering import REVIEW_PATH, Filtering, Judgement
 from appliance.gateway.actions import answer
 from appliance.gateway.pages import Answer, Context, Pages
 from appliance.model.event import ReviewRequest
 from appliance.model.request import Request
 
-REVIEW_PATH = "/.well-known/school-gateway/review"
 CA_PATH = "/ca.pem"
 FORM_LIMIT = 8192
 MESSAGE_LIMIT = 500
@@ -67,7 +66,7 @@ class OwnSite:
             category=judgement.category,
             audience=judgement.profile.audience,
             wants=request.wants,
-            host=request.url.host,
+            host=(judgement.about or request.url).host,
             reference=reference,
             school=self._school,
             profile_title=judgement.profile.title,
@@ -77,16 +76,20 @@ class OwnSite:
         return self._pages.blocked(context)
 
     def serves(self, request: Request) -> bool:
-        """Return whether `request` is for the gateway itself."""
-        if request.refused:
-            return False
-        return request.url.path == REVIEW_PATH or request.url.host == self._own_name
+        """Return whether `request` is for the gateway itself, and may reach no site."""
+        return not request.refused and self._filtering.is_own(request.url)
+
+    def answers(self, flow: http.HTTPFlow, request: Request) -> bool:
+        """Return whether `request` is answered without being judged: our own pages, and a page's form.
+
+        Whatever else comes to the form's path is judged first, as the attempt on that site that it is.
+        """
+        return self.serves(request) and (request.url.host == self._own_name or _is_form(flow, request))
 
     def begin(self, flow: http.HTTPFlow, request: Request) -> None:
         """Answer at the headers where no body is needed."""
         if request.url.path == REVIEW_PATH and request.method == "POST":
-            length = flow.request.headers.get("content-length", "")
-            if not _NUMBER.fullmatch(length) or int(length) > FORM_LIMIT:
+            if not _is_form(flow, request):
                 answer(flow, _plain(413, "This form is too long."))
                 return
             flow.metadata[_OURS] = request
@@ -102,18 +105,22 @@ class OwnSite:
         else:
             answer(flow, self._notice(request))
 
-    async def finish(self, flow: http.HTTPFlow) -> None:
-        """Take a review request whose body has arrived."""
+    async def finish(self, flow: http.HTTPFlow) -> bool | None:
+        """Take a review request whose body has arrived.
+
+        Returns True when it was taken, False when it is no form of a page of ours (which is answered),
+        and None where there is nothing to take.
+        """
         request: Request | None = flow.metadata.pop(_OURS, None)
         if request is None:
-            return
+            return None
         # The raw body: no decoding of whatever Content-Encoding a client claims (H2).
         fields = _fields(flow.request.raw_content or b"")
         reference = fields.get("reference", [""])[0]
         token = fields.get("token", [""])[0]
         if not hmac.compare_digest(token.encode(), self._token(reference).encode()):
             answer(flow, _plain(400, "This form has expired. Please open the page again."))
-            return
+            return False
         person = self._filtering.identify(request.client)
         profile = self._filtering.profile_of(person)
         message = fields.get("message", [""])[0][:MESSAGE_LIMIT]
@@ -121,6 +128,7 @@ class OwnSite:
             ReviewRequest(reference, datetime.now(UTC), request.client, person.group, message)
         )
         answer(flow, self._pages.review_received(profile.audience, self._school, reference))
+        return True
 
     def _notice(self, request: Request) -> Answer:
         person = self._filtering.identify(request.client)
@@ -136,6 +144,12 @@ class OwnSite:
 
     def _token(self, reference: str) -> str:
         return hmac.new(self._review_key, reference.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _is_form(flow: http.HTTPFlow, request: Request) -> bool:
+    length = flow.request.headers.get("content-length", "")
+    fits = _NUMBER.fullmatch(length) is not None and int(length) <= FORM_LIMIT
+    return request.url.path == REVIEW_PATH and request.method == "POST" and fits
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:

@@ -19,6 +19,11 @@ _UNSAFE = re.compile(rb"[\x00-\x20\x7f]")
 _NOWHERE = Url("http", "invalid", 80, "/", "")
 """Stands for the address of a request that has none we could read."""
 
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+"""What a method and the name of a header field are made of (RFC 9110 5.6.2)."""
+_SCHEMES = (b"", b"http", b"https")
+_LAYERED = "there is encryption within the encryption"
+
 _ASCII_END = 128
 _HASH = ord("#")
 
@@ -54,6 +59,8 @@ class Tunnel:
     sni_given: bool = False
     connect: Url | None = None
     destination: Url | None = None
+    layered: bool = False
+    """Set once there is encryption within the encryption that we have opened."""
     port: int | None = None
     """The port that the client asked for, where the request itself does not say."""
 
@@ -75,7 +82,11 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
             wants=_wants(flow),
             refused=str(error),
         )
-    names = tuple(name for name in (tunnel.sni, tunnel.connect) if name and name.host != url.host)
+    names = tuple(
+        replace(name, scheme=url.scheme, port=url.port)
+        for name in (tunnel.sni, tunnel.connect)
+        if name and name.host != url.host
+    )
     return Request(
         url,
         names=names,
@@ -97,6 +108,8 @@ def hello_of(name: str | None, tunnel: Tunnel) -> Request:
     target = tunnel.sni or tunnel.connect or tunnel.destination
     if target is None:
         target, refused = host_of("invalid"), "the connection names no site"
+    if tunnel.layered:
+        refused = _LAYERED
     return Request(
         Url("https", target.host, tunnel.port or DEFAULT_PORTS["https"], "/", "", target.ip),
         names=tuple(url for url in (tunnel.connect,) if url and url.host != target.host),
@@ -121,6 +134,8 @@ def host_of(text: str) -> Url:
 
 
 def _url(request: http.Request, tunnel: Tunnel) -> Url:
+    if tunnel.layered:
+        raise RefusedRequestError(_LAYERED)
     _refuse_ambiguous(request)
     authority = _authority(request, tunnel)
     scheme = "https" if tunnel.encrypted or request.scheme == "https" else "http"
@@ -134,8 +149,13 @@ def _url(request: http.Request, tunnel: Tunnel) -> Url:
 
 
 def _refuse_ambiguous(request: http.Request) -> None:
+    # HTTP/2 carries whatever is put into these; HTTP/1 towards the site would read it as something else.
+    if not _TOKEN.fullmatch(request.data.method):
+        raise RefusedRequestError("the method holds characters that no method has")
+    if request.data.scheme not in _SCHEMES:
+        raise RefusedRequestError("this is no address of the web (http or https)")
     for name, value in request.headers.fields:
-        if b"\r" in value or b"\n" in value or b"\0" in value or b"\0" in name:
+        if b"\r" in value or b"\n" in value or b"\0" in value or not _TOKEN.fullmatch(name):
             raise RefusedRequestError("a header field is folded or holds control characters")
     if len(request.headers.get_all("host")) > 1:
         raise RefusedRequestError("there is more than one Host header")

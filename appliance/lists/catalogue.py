@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from appliance.config.categories import read_categories
-from appliance.config.problems import ProblemsError, unknown
+from appliance.config.document import Document
+from appliance.config.problems import Problem, ProblemsError, unknown
 from appliance.config.typed import Section, open_document, validate
 from appliance.lists.feeds import Categories, Download, FloorEntry, Id, Title
 from appliance.lists.formats import Format
@@ -178,13 +179,39 @@ def load_catalogue(blocklists: Path) -> Catalogue:
         if name not in known
     ]
     problems += [
-        document.problem(path, f"there is no file {source!r} in {blocklists.name}")
+        document.problem(path, message)
         for path, source in catalogue.sources()
-        if not (blocklists / source).is_file()
+        if (message := _source_problem(blocklists, source))
     ]
+    problems += _floor_entry_problems(document, catalogue, blocklists)
     if problems:
         raise ProblemsError(problems)
     return catalogue
+
+
+def _source_problem(blocklists: Path, source: str) -> str:
+    file = blocklists / source
+    if not file.is_file():
+        where = "" if Path(source).is_absolute() else f" in {blocklists.name}"
+        return f"there is no file {source!r}{where}"
+    with file.open("rb") as opened:
+        if any(text and text[:1] not in b"#;!" for line in opened if (text := line.strip())):
+            return ""
+    return f"{file} holds no entry, so that this list names nothing; restore it, or take the list out here"
+
+
+def _floor_entry_problems(document: Document, catalogue: Catalogue, blocklists: Path) -> list[Problem]:
+    categories = read_categories(open_document(blocklists / CATEGORIES_FILE))
+    statutory = sorted(name for name, category in categories.items() if category.floor)
+    return [
+        document.problem(
+            ("floor", at, "category"),
+            f"{entry.category!r} is no statutory category, and what a statutory list names is never rated by "
+            f"profiles; possible: {', '.join(statutory)}",
+        )
+        for at, entry in enumerate(catalogue.floor)
+        if entry.category in categories and not categories[entry.category].floor
+    ]
 
 
 def load_help(blocklists: Path) -> HelpLines:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import appliance
-from appliance.config.problems import ProblemsError
+from appliance.config.problems import InWordsError, ProblemsError
 from appliance.lists.catalogue import HELP_FILE, Catalogue, ListEntry, load_catalogue, load_help
 from appliance.lists.entries import EntryRefusedError
 from appliance.lists.formats import NotAListError
@@ -36,11 +36,11 @@ from appliance.model.url import Url, UrlRefusedError, parse_typed
 
 REFUSED = 2
 """Exit status of the child when it says why it cannot compile."""
-FORMAT = b"5"
+FORMAT = b"6"
 """Changes when the same sources compile to other keys, so that old tables are made anew."""
 
 
-class CompileError(Exception):
+class CompileError(InWordsError):
     """The lists cannot be compiled; the old table stays in force. The message says why."""
 
 
@@ -73,7 +73,7 @@ def ensure_compiled(
     development floor is made anew each time, since it has no supplier whose date could age. Raises
     `CompileError`, or `ProblemsError` for the catalogue; whatever was compiled before then stays.
     """
-    if child and not _is_current(blocklists, Paths(state)):
+    if child and not is_current(blocklists, Paths(state)):
         return _in_child(blocklists, state, now(), low_memory=low_memory)
     return compile_lists(
         blocklists, state, now(), low_memory=low_memory
@@ -152,6 +152,7 @@ def main(arguments: list[str]) -> int:
 def _compile(blocklists: Path, paths: Paths, now: float, *, low_memory: bool) -> Compiled:
     catalogue = load_catalogue(blocklists)
     store = Store(paths)
+    store.bring_up()
     inputs = _fingerprint(blocklists, catalogue, store)
     current = _current(paths, inputs)
     contents = current or write_table(
@@ -190,8 +191,11 @@ def _has_entry(source: Path) -> bool:
     return False
 
 
-def _is_current(blocklists: Path, paths: Paths) -> bool:
-    """Guess without the lock; what is then done decides again with it."""
+def is_current(blocklists: Path, paths: Paths) -> bool:
+    """Tell whether the table holds what the files and imports hold now.
+
+    A guess without the lock; what is then done decides again with it. Raises `ProblemsError`, `StoreError`.
+    """
     try:
         inputs = _fingerprint(blocklists, load_catalogue(blocklists), Store(paths))
     except OSError:

@@ -3,10 +3,12 @@
 What lives only here: the key of an entry. Keys are ASCII text, made so that everything that
 covers an address is a prefix of the address's own key, and one walk down a trie finds it all:
 
-    name       example.org          org.example.          (labels reversed, each with its dot)
-    URL        example.org/a        org.example./a        (host key, canonical path, lower case)
+    name       example.org          gro.elpmaxe.          (written backwards, closed with a dot)
+    URL        example.org/a        gro.elpmaxe./a        (host key, canonical path, lower case)
     network    192.0.2.0/24         4/110000000000000000000010      (the bits of the prefix)
     URL on IP  192.0.2.1/a          =192.0.2.1./a
+
+Backwards letter by letter, and not label by label, because that costs a tenth for each of millions.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ LONGEST_NAME = 253
 PLAIN = r"(?:(?!xn--)[a-z0-9_-]{1,63}+\.)++(?!xn--)[a-z][a-z0-9-]{1,62}+"
 """A name that a browser takes as it stands, unless it is too long; nearly every line of a list is one."""
 _PLAIN_NAME = re.compile(PLAIN)
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN_ADDRESS = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
+_PART = "[A-Za-z0-9_~!$&()*+,;=:@-]"
+_PLAIN_URL = re.compile(rf"(?:https?://)?({PLAIN})((?:/{_PART}[A-Za-z0-9_~!$&()*+,;=:@.-]*+)*+/?+)")
+"""A URL without anything that its canonical form would change but for letters' case."""
+_LONGEST_PLAIN = 2000
+_BITS = tuple(f"{octet:08b}" for octet in range(256))
 
+_HOST_END = re.compile(r"[/?#]")
 _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 _BROADEST = {4: 8, 6: 16}
 _KINDS: dict[int, type[ipaddress.IPv4Address | ipaddress.IPv6Address]] = {
@@ -44,10 +54,9 @@ def key_of(text: str) -> str:
 
     A listed name covers its sub-domains. Raises `EntryRefusedError`.
     """
-    if len(text) <= LONGEST_NAME and _PLAIN_NAME.fullmatch(
-        text
-    ):  # so that millions of lines do not cost a URL parse each
-        return ".".join(text.split(".")[::-1]) + "."
+    # Plain ones first, so that millions of lines do not cost a URL parse each.
+    if key := _key_of_plain(text):
+        return key
     try:
         return _key_of_other(text)
     except UrlRefusedError as error:
@@ -64,7 +73,7 @@ def host_key(url: Url) -> str:
     """Return the key under which the host itself would stand on a list."""
     if url.ip is not None:
         return f"{url.ip.version}/{_bits(url.ip)}"
-    return ".".join(url.host.split(".")[::-1]) + "."
+    return url.host[::-1] + "."
 
 
 def base_key(url: Url) -> str:
@@ -91,10 +100,29 @@ def shown(key: str) -> str:
         return _network_of(int(base), path)
     if base.startswith("="):
         return base[1:-1] + slash + path
-    return ".".join(base[:-1].split(".")[::-1]) + slash + path
+    return base[-2::-1] + slash + path
+
+
+def _key_of_plain(text: str) -> str:
+    """Return the key of a text that is written as nearly all are, else an empty text."""
+    if len(text) <= LONGEST_NAME and _PLAIN_NAME.fullmatch(text):
+        return text[::-1] + "."
+    if found := _PLAIN_ADDRESS.fullmatch(text):
+        return "4/" + "".join([_BITS[int(octet)] for octet in found.groups()])
+    if len(text) <= _LONGEST_PLAIN and (found := _PLAIN_URL.fullmatch(text)):
+        host, path = found.groups()
+        if len(host) <= LONGEST_NAME:
+            return f"{host[::-1]}.{path.removesuffix('/').lower()}"
+    return ""
 
 
 def _key_of_other(text: str) -> str:
+    host = text.partition("://")[2] or text
+    host = _HOST_END.split(host, maxsplit=1)[0]
+    if ".." in host:  # a typing mistake: nobody has such a name
+        raise EntryRefusedError("two dots in a row: a part of the name is missing")
+    if "*" in host:
+        raise EntryRefusedError("a * within the name; example.org alone covers all names below it")
     if "://" in text:
         return key_of_url(parse_url(text))
     if _NETWORK.fullmatch(text) and (network := _network(text)):

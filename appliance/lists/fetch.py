@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from appliance.lists.paths import make_folder, open_owned
 from appliance.model.secret import Secret
 
 CHUNK = 64 * 1024
@@ -99,7 +100,8 @@ class _Part:
     def begin(self, etag: str, modified: str) -> None:
         self.etag, self.modified = etag, modified
         note = {name: value for name, value in asdict(self).items() if name in {"url", "etag", "modified"}}
-        self._note.write_text(json.dumps(note), "utf-8")
+        with open_owned(self._note, "w", encoding="utf-8") as file:
+            file.write(json.dumps(note))
 
     def forget(self) -> None:
         self.etag = self.modified = ""
@@ -119,7 +121,7 @@ class Fetcher:
 
     def to_file(self, ask: Ask, path: Path, progress: Progress | None = None) -> Answer:
         """Fetch into `path`, going on from what is there of the same edition; raises `FetchError`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         part = _Part.open(path, ask.url)
         try:
             answer = self._into_file(ask, part, progress)
@@ -157,7 +159,7 @@ class Fetcher:
                     _strong(response.headers.get("ETag", "")), response.headers.get("Last-Modified", "")
                 )
             try:
-                with part.path.open("ab" if at else "wb") as file:
+                with open_owned(part.path, "ab" if at else "wb") as file:
                     self._write(ask, response, file, at, progress)
             except (OSError, HTTPError, FetchError) as error:
                 if isinstance(error, _TooLargeError) or not (part.etag or part.modified):

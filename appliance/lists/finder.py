@@ -104,6 +104,8 @@ class Finder:
 
     def _matches(self, hits: list[Hit]) -> tuple[Match, ...]:
         """Make one match a list, of its longest entry; a list that takes the address back is left out."""
+        if not hits:
+            return ()
         taken_back = {self._lists[at].excepts for at, _ in hits if at in self._excepting}
         best: dict[int, str] = {}
         for at, key in hits:

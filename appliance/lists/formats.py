@@ -9,6 +9,7 @@ says why a gateway cannot use the line.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,10 +20,13 @@ from appliance.lists.formats_adblock import adblock
 from appliance.lists.formats_csv import csv_reader
 from appliance.lists.formats_line import EXPRESSION, Meaning, Skip, names_in, without_comment
 
-__all__ = ["EXPRESSION", "READERS", "Format", "Meaning", "Skip", "reader_of", "sniff"]
+__all__ = ["EXPRESSION", "READERS", "Format", "Meaning", "Skip", "reader_of", "refuse_binary", "sniff"]
 
 SAMPLE = 400
 """Meaningful lines that sniffing looks at."""
+_LOOKED_AT = 20_000
+_ODD_SHARE = 10
+"""No text has more than one control character in so many."""
 
 
 class Format(StrEnum):
@@ -179,6 +183,16 @@ _MARKS = (
 
 class NotAListError(ValueError):
     """The text is no list at all (a web page, say)."""
+
+
+def refuse_binary(lines: Iterable[str]) -> None:
+    """Raise `NotAListError` where the first lines are no text: a picture, a program, an unknown archive."""
+    text = "".join(itertools.islice(lines, SAMPLE))[:_LOOKED_AT]
+    odd = sum(not mark.isprintable() and mark != "\t" for mark in text)
+    if odd * _ODD_SHARE > len(text):
+        raise NotAListError(
+            "this is no text, and no archive that is known (gzip, bzip2, xz, zstd, zip, tar); unpack it first"
+        )
 
 
 def sniff(lines: Iterable[str]) -> Format:

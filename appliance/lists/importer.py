@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from appliance.lists.catalogue import Catalogue, Folder, Tree
 from appliance.lists.e2guardian import list_files
-from appliance.lists.formats import Format, NotAListError
+from appliance.lists.formats import SAMPLE, Format, NotAListError, refuse_binary
 from appliance.lists.formats_csv import ColumnError
 from appliance.lists.paths import Paths, alone
 from appliance.lists.reading import Reader
@@ -101,7 +102,15 @@ def _read_files(path: Path, sink: _Sink, wanted: Wanted, progress: Progress | No
     for member in members(path, progress):
         place = place_of(member.name)
         if not member.link and not (place.file in FURNITURE and member.name != path.name):
-            sink.read(member, KINDS.get(place.file, Format.AUTO), wanted.format, wanted.column)
+            plain = _checked(member) if member.name == path.name else member
+            sink.read(plain, KINDS.get(place.file, Format.AUTO), wanted.format, wanted.column)
+
+
+def _checked(member: Member) -> Member:
+    # In an archive or folder some other file may well lie; a file that is named is meant to be a list.
+    head = list(itertools.islice(member.lines, SAMPLE))
+    refuse_binary(head)
+    return replace(member, lines=itertools.chain(head, member.lines))
 
 
 def import_tree(

@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from appliance.config.problems import ProblemsError
 from appliance.lists.catalogue import HELP_FILE
@@ -32,13 +31,6 @@ MAX_AGE_HOURS = 48.0
 """Age at which the floor is stale, unless the settings say otherwise."""
 
 type _Stamp = tuple[int, int, int] | None
-
-
-class _Part(Protocol):
-    """What has a say about an address."""
-
-    def has_urls_on(self, url: Url) -> bool:
-        """Tell whether another path on the same host could have another answer."""
 
 
 class Lists:
@@ -142,10 +134,11 @@ class Lists:
         matches = self._finder.find(url)
         if self._table is None and not floor.hit:
             floor = Floor(FloorState.UNREADABLE, detail=self._fault)
-        known = Known(floor, matches + self._overlay.lookup(url))
+        own, varies = self._overlay.ask(url)
+        known = Known(floor, matches + own if own else matches)
         # Where no path on this host could have another answer, the host's answer is kept.
-        parts: tuple[_Part, ...] = (self._floor, self._finder, self._overlay)
-        if not any(part.has_urls_on(url) for part in parts) and not self._finder.expresses(url):
+        varies = varies or self._floor.has_urls_on(url) or self._finder.has_urls_on(url)
+        if not varies and not self._finder.expresses(url):
             if len(self._hosts) >= MOST_HOSTS:
                 self._hosts.clear()
             self._hosts[url.host] = known

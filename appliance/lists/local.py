@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.lists.entries import EntryRefusedError, key_of, shown
 from appliance.lists.overlay import Overlay
+from appliance.lists.paths import make_folder, open_owned
 from appliance.lists.suffixes import public_suffixes
 from appliance.model.known import Match, Use
 
 LOCAL = "local"
 """The id under which local decisions appear in reasons and logs."""
+
+
+_ALL_BELOW = re.compile(r"^(https?://)?\*?\.(?=[^./])")
 
 
 class LocalRefusedError(ValueError):
@@ -106,8 +111,8 @@ class LocalFile:
             return
 
     def _append(self, line: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab+") as file:
+        make_folder(self._path.parent)
+        with open_owned(self._path, "ab+") as file:
             # A line cut short by a power failure must not swallow the next one.
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = "\n" + line
@@ -121,8 +126,10 @@ def _line(**values: object) -> str:
 
 
 def _key(entry: str) -> str:
+    text = entry.strip()
     try:
-        key = key_of(entry.strip())
+        # `*.example.org` means what `example.org` does: a name covers all names below it.
+        key = key_of(_ALL_BELOW.sub(r"\1", text))
     except EntryRefusedError as error:
         raise LocalRefusedError(f"{error}: give a host such as example.org, or an address") from None
     if key.endswith(".") and shown(key) in public_suffixes():

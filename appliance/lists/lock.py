@@ -19,22 +19,24 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from appliance.lists.checks import size_objections
-from appliance.lists.expressions import covering, host_suffixes
+from appliance.lists.expressions import covering, host_suffixes, listed
 from appliance.lists.feeds import FloorEntry
 from appliance.lists.locked import (
+    FORMAT,
     KEY_SIZE,
     Contents,
     FloorList,
     FloorUnavailableError,
     Manifest,
+    digest_beginning,
     digest_expression,
     digest_host,
 )
-from appliance.lists.paths import PRIVATE, Paths, replacing
+from appliance.lists.paths import PRIVATE, Paths, make_folder, replacing
 from appliance.lists.suffixes import public_suffixes
 from appliance.lists.unpack import members
 from appliance.model.secret import Secret
-from appliance.model.url import Url, UrlRefusedError, canonical_path, parse_url
+from appliance.model.url import Url, UrlRefusedError, parse_url
 
 MOST_LISTS = 255
 
@@ -71,6 +73,7 @@ class _Locked:
     about: FloorList
     hosts: set[bytes] = field(default_factory=set)
     entries: set[bytes] = field(default_factory=set)
+    format: int = FORMAT
 
 
 def lock_floor(
@@ -98,7 +101,9 @@ def lock_floor(
     hosts = _records([one.hosts for one in locked])
     entries = _records([one.entries for one in locked])
     lists = tuple(one.about for one in locked)
-    manifest = Manifest(compiled_at, lists, len(hosts), len(entries))
+    # One list that is kept as an older release locked it makes the file one of before.
+    form = min((one.format for one in locked), default=FORMAT)
+    manifest = Manifest(compiled_at, lists, len(hosts), len(entries), form)
     body = json.dumps(asdict(manifest)).encode() + b"\n" + b"".join(hosts) + b"".join(entries)
     with replacing(paths.floor, PRIVATE) as file:
         file.write(body + hmac.digest(key, body, "sha256"))
@@ -114,7 +119,7 @@ def _before(paths: Paths) -> dict[str, _Locked]:
     with contextlib.suppress(FloorUnavailableError, ValueError, TypeError, KeyError, LookupError):
         contents = Contents(paths)
         return {
-            about.id: _Locked(about, *contents.of_list(number))
+            about.id: _Locked(about, *contents.of_list(number), contents.manifest.format)
             for number, about in enumerate(contents.manifest.lists)
         }
     return {}
@@ -136,7 +141,7 @@ def _lock_list(
     if fresh is None:
         old = before or _Locked(about)
         kept = replace(old.about, title=entry.title, category=entry.category)
-        return _Locked(kept, old.hosts, old.entries)
+        return _Locked(kept, old.hosts, old.entries, old.format)
     new = _Locked(about)
     _take(new, fresh.entries, rules)
     if entry.mode == "supplied":
@@ -188,15 +193,16 @@ def _lock_entry(secret: Secret, new: _Locked, rules: _Rules) -> None:
         url = parse_url(text if "://" in text else f"http://{text}")
     except UrlRefusedError:
         raise _LeftOutError from None
-    path = canonical_path(url)
-    if url.ip is None and path == "/" and url.host in public_suffixes():
+    expression, beginnings = listed(url)
+    if url.ip is None and expression == f"{url.host}/" and url.host in public_suffixes():
         raise _LeftOutError
-    if url.host + path in rules.left_out:
+    if expression in rules.left_out:
         raise _LeftOutError
-    if url.host + path in rules.refused:
+    if expression in rules.refused:
         raise FloorRefusedError("the list names a whole site that must stay open (keep_open)")
     new.hosts.add(digest_host(rules.key, url.host))
-    new.entries.add(digest_expression(rules.key, url.host + path))
+    new.hosts.update(digest_beginning(rules.key, text) for text in beginnings)
+    new.entries.add(digest_expression(rules.key, expression))
 
 
 def _secrets(source: Path) -> Iterator[Secret]:
@@ -220,7 +226,7 @@ def _covering_all(addresses: Iterable[Url]) -> Iterator[str]:
 
 def _own_key(path: Path) -> bytes:
     """Return the machine's key; a new one where there is none, for its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if path.exists() and path.stat().st_size == KEY_SIZE:
         path.chmod(PRIVATE)
         return path.read_bytes()

@@ -18,7 +18,7 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-from appliance.lists.expressions import covering, host_suffixes
+from appliance.lists.expressions import covering, covering_before, host_suffixes, joined, parameters, queried
 from appliance.lists.paths import Paths
 from appliance.model.known import Floor, FloorState
 from appliance.model.url import Url
@@ -30,8 +30,10 @@ RECORD = DIGEST + 1
 SEAL = 32
 """Bytes at the end that prove the file whole and made with this key."""
 KEY_SIZE = 32
-FORMAT = 2
+FORMAT = 3
 """The way in which the file is written; a file written in another way is not read."""
+BEFORE = 2
+"""The way before: some of its expressions are in older forms. It is read, until all is locked anew."""
 DEVELOPMENT = "development list: this is not compliance (DFE-F3)"
 """What every report says while the synthetic list is in force."""
 
@@ -128,6 +130,11 @@ def digest_expression(key: bytes, expression: str) -> bytes:
     return hmac.digest(key, b"expression\0" + expression.encode(), "sha256")[:DIGEST]
 
 
+def digest_beginning(key: bytes, text: str) -> bytes:
+    """Return the kept hash of a beginning of entries with a query; it stands among the hosts."""
+    return blake2s(text.encode(), digest_size=DIGEST, key=key, person=b"query").digest()
+
+
 class Contents:
     """An opened floor file, checked against its seal."""
 
@@ -142,7 +149,7 @@ class Contents:
         head, _, records = body.partition(b"\n")
         data = json.loads(head)
         self.manifest = manifest_of(data)
-        if data.get("format") != FORMAT:
+        if data.get("format") not in (FORMAT, BEFORE):
             raise FloorUnavailableError(FloorState.UNREADABLE, "the floor was compiled by another version")
         end = self.manifest.hosts * RECORD
         self.host_records, self.records = records[:end], records[end:]
@@ -150,10 +157,39 @@ class Contents:
             raise FloorUnavailableError(FloorState.UNREADABLE, "the floor is damaged")
         self.hosts = frozenset(self.host_records[at : at + DIGEST] for at in range(0, end, RECORD))
         self._count = self.manifest.entries
+        self._covering = covering if self.manifest.format == FORMAT else covering_before
 
     def of_list(self, number: int) -> tuple[set[bytes], set[bytes]]:
         """Return the hashes of one list: of its hosts, and of its expressions."""
         return _hashes(self.host_records, number), _hashes(self.records, number)
+
+    def find_covering(self, host: str, url: Url) -> FloorList | None:
+        """Return the list that holds an entry on `host`, or below it, that covers `url`."""
+        for expression in self._covering(host, url):
+            if found := self.find(digest_expression(self.key, expression)):
+                return found
+        return self.find_queried(host, url) if url.query else None
+
+    def find_queried(self, host: str, url: Url) -> FloorList | None:
+        """Return the list that holds an entry with a query, all of whose parameters `url` has.
+
+        Only beginnings that lead to an entry are followed, so the work grows with the parameters of the
+        address, and with the entries that share them, but never with their combinations.
+        """
+        waiting = [(text, 0) for text in queried(host, url) if self._begins(text)]
+        found = parameters(url) if waiting else ()
+        while waiting:
+            text, start = waiting.pop()
+            for at in range(start, len(found)):
+                longer = joined(text, found[at])
+                if self._begins(longer):
+                    if listed := self.find(digest_expression(self.key, longer)):
+                        return listed
+                    waiting.append((longer, at + 1))
+        return None
+
+    def _begins(self, text: str) -> bool:
+        return digest_beginning(self.key, text) in self.hosts
 
     def find(self, digest: bytes) -> FloorList | None:
         """Return the list that holds the expression with this hash."""
@@ -226,9 +262,8 @@ class LockedFloor:
         if hosts is None:
             hosts = self._listed(contents, url)
         for host in hosts:
-            for expression in covering(host, url):
-                if found := contents.find(digest_expression(contents.key, expression)):
-                    return replace(answer, list=found.id, version=found.version, category=found.category)
+            if found := contents.find_covering(host, url):
+                return replace(answer, list=found.id, version=found.version, category=found.category)
         return answer
 
     def _absent(self) -> str:

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 import marisa_trie
 
@@ -35,6 +35,21 @@ class Keys(Protocol):
 
     def __iter__(self) -> Iterator[str]:
         """Yield each key (doubles allowed), without a line end."""
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """Keys that can be had many at once, as text: what looks at each for itself costs too much."""
+
+    def blocks(self) -> Iterator[str]:
+        """Yield keys with a line end between each two."""
+
+
+def blocks_of(keys: Keys) -> Iterator[str]:
+    """Yield the keys as blocks of text, a line end between each two."""
+    if isinstance(keys, Blocks):
+        return keys.blocks()
+    return ("\n".join(batch) for batch in itertools.batched(keys, _BATCH))
 
 
 @dataclass(slots=True)
@@ -72,9 +87,10 @@ def special(lists: Sequence[Keys]) -> Special:
     """Look through all lists for what is not a plain key."""
     found = Special()
     for index, keys in enumerate(lists):
-        for batch in itertools.batched(keys, _BATCH):
-            odd = [key for key in batch if "/" in key or key[0] in _MARKS]
-            for key in odd:
+        for block in blocks_of(keys):
+            if not ("/" in block or any(mark in block for mark in _MARKS)):
+                continue  # as in nearly all of a list's blocks
+            for key in block.split("\n"):
                 if key[0] == EXPRESSION[0]:
                     found.expressions.append((index, key[len(EXPRESSION) :]))
                     continue
@@ -155,7 +171,7 @@ class _Merge:
         for batch in self.batches(keys):
             new = dict.fromkeys(batch, first)
             # In the order of the list, so that the same lists always give the same numbers.
-            for key in [key for key in new if key in known]:
+            for key in filter(known.__contains__, list(new)):
                 new[key] = with_one(known[key], index)
             known |= new
             if has_urls:
@@ -168,13 +184,16 @@ class _Merge:
             for batch in self.batches(keys):
                 self._note_urls(batch)
         for batch in self.batches(keys):
-            for key in [key for key in batch if key in known]:
+            for key in filter(known.__contains__, batch):
                 known[key] = with_one(known[key], index)
 
     def batches(self, keys: Iterable[str]) -> Iterator[Sequence[str]]:
         """Yield the keys that are looked up."""
-        for batch in itertools.batched(keys, _BATCH):
-            yield [key for key in batch if key[0] not in _MARKS]
+        for block in blocks_of(keys):
+            batch = block.split("\n")
+            if any(mark in block for mark in _MARKS):
+                batch = [key for key in batch if key[0] not in _MARKS]
+            yield batch
 
     def _note_urls(self, batch: Sequence[str]) -> None:
         for key in batch:

@@ -1,4 +1,9 @@
-"""Where the lists keep what they write, and how a file there is replaced whole or not at all."""
+"""Where the lists keep what they write, and how a file there is replaced whole or not at all.
+
+What lives only here: whom a new file belongs to. A technician calls these verbs with sudo on a state
+that is the gateway's: what root writes there is given to the owner of the folder, or the gateway could
+not read its own lists, and the gate would close.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 PRIVATE = 0o600
 
@@ -72,10 +77,10 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     The bytes are on the disk before the name changes. When anything fails, and when the machine
     stops half-way, the old file stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode), "w+b") as file:
+        with open_owned(draft, "w+b", mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -89,10 +94,39 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def alone(paths: Paths, name: str = ".lock") -> Iterator[None]:
     """Keep every other process that asks for the same lock waiting meanwhile."""
-    paths.root.mkdir(parents=True, exist_ok=True)
-    with (paths.root / name).open("w") as lock:
+    make_folder(paths.root)
+    with open_owned(paths.root / name, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it; made by root, each belongs to the owner of the one it is in."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        _chown(folder, folder.parent)
+
+
+def open_owned(
+    path: Path, mode: str, rights: int = 0o666, *, encoding: str | None = None, newline: str | None = None
+) -> IO[Any]:
+    """Open a file as `open` does; made by root, it belongs to the owner of its folder.
+
+    A symbolic link in its place is an OSError: whoever owns the folder must not choose what root writes.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        handle = os.open(name, flags | os.O_NOFOLLOW, rights)
+        _chown(handle, path.parent)
+        return handle
+
+    return open(path, mode, encoding=encoding, newline=newline, opener=opener)
+
+
+def _chown(target: int | Path, folder: Path) -> None:
+    if os.geteuid() == 0 and (owner := folder.stat()).st_uid != 0:
+        os.chown(target, owner.st_uid, owner.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ import re2
 from appliance.lists.entries import LONGEST_NAME, PLAIN, EntryRefusedError, key_of, shown
 from appliance.lists.formats import EXPRESSION, READERS, SAMPLE, Format, Meaning, Skip, reader_of, sniff
 from appliance.lists.formats_line import EXCEPTION
-from appliance.lists.suffixes import PublicSuffixes, public_suffixes
+from appliance.lists.suffixes import PublicSuffixes, Searching, bulk_options, public_suffixes
 
 MOST_REPORTED = 10_000
 """Problem lines kept word for word; all are counted."""
@@ -37,6 +37,10 @@ _SIMPLE = {
     )
 }
 """For each line of a text: the name, where the line is of its format's simplest form, else nothing."""
+
+_LABEL = "[a-z0-9_-]{1,63}"
+_NAMES: Searching = re2.compile(rf"(?:(?:{_LABEL}\.)+[a-z][a-z0-9-]{{1,62}}\n)*", bulk_options())
+"""Lines that are each as `PLAIN` says, but for labels in Punycode, which need a look of their own."""
 
 SUFFIX = "a public suffix: it would cover everybody's sites below it"
 
@@ -98,7 +102,9 @@ class Reader:
             chosen = sniff(line for text in head if (line := text.strip()))
             lines = itertools.chain(head, lines)
         if simple := _SIMPLE.get(chosen):
-            self._read(name, self._all_but_simple(lines, simple), READERS[chosen])
+            self._read(
+                name, self._all_but_simple(lines, simple, bare=chosen is Format.DOMAINS), READERS[chosen]
+            )
         else:
             self.read_as(name, lines, reader_of(chosen, column))
         return chosen
@@ -107,13 +113,19 @@ class Reader:
         """Read one file whose lines mean what `meaning_of` says."""
         self._read(name, enumerate(lines, 1), meaning_of)
 
-    def _all_but_simple(self, lines: Iterator[str], simple: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    def _all_but_simple(
+        self, lines: Iterator[str], simple: re.Pattern[str], *, bare: bool
+    ) -> Iterator[tuple[int, str]]:
         """Take the lines that hold one plain name, and pass on the others with their numbers.
 
-        Two million lines go through this, so it looks at a batch at once.
+        `bare` says that such a line holds nothing else. Two million lines go through this, so it looks
+        at a batch at once.
         """
         number = 1
         while batch := list(itertools.islice(lines, BATCH)):
+            if bare and self._take_plain(batch):
+                number += len(batch)
+                continue
             ended = batch[0][-1:] == "\n"
             found = simple.findall(("" if ended else "\n").join(batch))
             # A line with something odd in it may look like two; then each is read for itself.
@@ -127,19 +139,30 @@ class Reader:
                     yield from ((at, line) for at, (line, taken) in enumerate(rest, number) if not taken)
             number += len(batch)
 
+    def _take_plain(self, names: list[str]) -> bool:
+        """Take a batch of lines at once where each is a plain name and nothing else, as most batches are."""
+        text = "\n".join(names) + "\n"
+        # One that holds line ends of its own, or is too long, is no plain name; a Punycode label may be none.
+        if "xn--" in text or not text.isascii() or len(max(names, key=len)) > LONGEST_NAME:
+            return False
+        lines = text.encode()
+        if not _NAMES.fullmatch(lines) or lines.count(b"\n") != len(names):
+            return False
+        if self._suffixes.may_hold(names, lines):
+            return False
+        self._take_names(names)
+        return True
+
     def _take_names(self, names: list[str]) -> None:
         if names:
-            self._keys.write(".\n".join([".".join(name.split(".")[::-1]) for name in names]) + ".\n")
+            self._keys.write(".\n".join([name[::-1] for name in names]) + ".\n")
         self.account.lines += len(names)
         self.account.used += len(names)
         self.account.entries += len(names)
 
     def _without_suffixes(self, names: list[str]) -> list[str]:
         """Return the names with an empty text in the place of each public suffix."""
-        parents = self._suffixes.parents
-        if self._suffixes.exact.isdisjoint(names) and not any(
-            [name.partition(".")[2] in parents for name in names]  # noqa: C419 - a list is twice as quick here
-        ):
+        if not self._suffixes.may_hold(names, ("\n".join(names) + "\n").encode()):
             return names
         return ["" if name in self._suffixes else name for name in names]
 

@@ -1,9 +1,9 @@
 """The lists that a school has imported: what each is, where it came from, and its keys.
 
 What lives only here: the layout of STATE/lists/imported. Each list has a folder with
-`meta.json` (the one file that says which keys are in force), `last.json` (the edition before, to
-which `rollback` returns), a key file each named by its content, and the account of the lines that
-were not used.
+`meta.json` (the one file that says which keys are in force; `dropped.json` once it was dropped),
+`last.json` (the edition before, to which `rollback` returns), a key file each named by its
+content, and the account of the lines that were not used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.lists.paths import Paths, replacing
+from appliance.lists.paths import Paths, make_folder, open_owned, replacing
 from appliance.lists.reading import Account
+from appliance.lists.rekeyed import NEW, OLD, rekeyed
 from appliance.lists.table import Info
 
 _META = "meta.json"
 _LAST = "last.json"
+_DROPPED = "dropped.json"
 _SHOWN_DIGITS = 12
 
 
@@ -90,9 +92,9 @@ class Draft:
     problems: IO[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.keys = (self.folder / ".keys.new").open("w", encoding="ascii", newline="\n")
-        self.problems = (self.folder / ".problems.new").open("w", encoding="utf-8", newline="\n")
+        make_folder(self.folder)
+        self.keys = open_owned(self.folder / ".keys.new", "w", encoding="ascii", newline="\n")
+        self.problems = open_owned(self.folder / ".problems.new", "w", encoding="utf-8", newline="\n")
 
     def close(self) -> tuple[str, str]:
         """Put the keys on the disk and return their SHA-256 and file name."""
@@ -102,7 +104,7 @@ class Draft:
             file.close()
         with (self.folder / ".keys.new").open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        return sha256, f"{sha256[:_SHOWN_DIGITS]}.keys"
+        return sha256, f"{sha256[:_SHOWN_DIGITS]}{NEW}"
 
     @property
     def unconfirmed(self) -> Path:
@@ -119,6 +121,7 @@ class Draft:
         (self.folder / ".problems.new").replace(self.folder / "problems.txt")
         with replacing(in_force) as file:
             file.write(meta.model_dump_json(indent=1).encode() + b"\n")
+        (self.folder / _DROPPED).unlink(missing_ok=True)
 
     def drop(self) -> None:
         """Forget what was read in."""
@@ -150,7 +153,7 @@ class Store:
 
     def saved(self, ids: list[str]) -> dict[str, bytes | None]:
         """Return what `restore` needs to go back to the editions now in force, and those before them."""
-        names = [f"{name}/{file}" for name in ids for file in (_META, _LAST)]
+        names = [f"{name}/{file}" for name in ids for file in (_META, _LAST, _DROPPED)]
         return {name: _bytes(self._root / name) for name in names}
 
     def restore(self, saved: dict[str, bytes | None]) -> None:
@@ -160,10 +163,11 @@ class Store:
             if meta is not None:
                 with replacing(path) as file:
                     file.write(meta)
-            elif path.name == _META:
-                shutil.rmtree(path.parent, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+        for folder in {(self._root / name).parent for name in saved}:
+            if not any((folder / name).exists() for name in (_META, _DROPPED)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def last(self, list_id: str) -> Meta | None:
         """Return the edition before the one in force, if it is still there and whole."""
@@ -173,11 +177,25 @@ class Store:
         except StoreError:
             return None
 
+    def drop(self, list_id: str) -> None:
+        """Take a list out of force; its keys stay, so that `roll_back` can bring it back."""
+        folder = self._root / list_id
+        (folder / _META).replace(folder / _DROPPED)
+
+    def dropped(self) -> tuple[str, ...]:
+        """Return the ids of the lists that were dropped and can be brought back."""
+        return tuple(sorted(path.parent.name for path in self._root.glob(f"*/{_DROPPED}")))
+
     def roll_back(self, list_id: str) -> Meta:
-        """Put the last edition in force again, and keep the present one in its place.
+        """Put the last edition in force again, and keep the present one in its place; or a dropped list.
 
         Returns the edition that is then in force; raises `StoreError` where there is none.
         """
+        folder = self._root / list_id
+        if list_id in self.dropped():
+            meta = self._meta(folder / _DROPPED)
+            (folder / _DROPPED).replace(folder / _META)
+            return meta
         last = self.last(list_id)
         if last is None:
             raise StoreError(f"there is no earlier edition of {list_id!r} to return to")
@@ -194,9 +212,18 @@ class Store:
         for meta in self.all():
             last = self.last(meta.id)
             kept = {meta.keys, last.keys if last else ""}
-            for path in (self._root / meta.id).glob("*.keys"):
-                if path.name not in kept:
+            for path in (self._root / meta.id).iterdir():
+                if path.suffix in {OLD, NEW} and path.name not in kept and path.name[0] != ".":
                     path.unlink()
+
+    def bring_up(self) -> None:
+        """Bring what an earlier version has left into this one's form; raises `StoreError`."""
+        for path in (*self._root.glob(f"*/{_META}"), *self._root.glob(f"*/{_LAST}")):
+            meta = self.last(path.parent.name) if path.name == _LAST else self._meta(path)
+            if meta is not None and meta.keys.endswith(OLD):
+                new = rekeyed(path.parent / meta.keys)
+                with replacing(path) as file:
+                    file.write(meta.model_copy(update={"keys": new.name}).model_dump_json(indent=1).encode())
 
     def fingerprint(self) -> bytes:
         """Return bytes that change with every change of what is in force."""

@@ -17,7 +17,7 @@ import tempfile
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,12 +27,16 @@ import marisa_trie
 from appliance.lists.merging import Keys, Sets, Special, merge, part_of, special, split
 from appliance.lists.paths import replacing
 
-_MAGIC = b"LISTS\x00v2"
+_MAGIC = b"LISTS\x00v3"
 _FOOTER = struct.Struct("<QI8s")  # start of JSON, CRC, magic
 _PARTS = 8
 """Of a table that is made with little memory: one part at a time."""
 _CHUNK = 1 << 20
 _ALIGNED = 8
+
+
+type _Prefixes = Callable[[str], Iterable[tuple[str, int]]]
+"""What gives the keys of a trie that are prefixes of a text, each with its number."""
 
 
 class TableError(ValueError):
@@ -78,9 +82,14 @@ class KeyFile:
     path: Path
 
     def __iter__(self) -> Iterator[str]:
+        for block in self.blocks():
+            yield from block.split("\n")
+
+    def blocks(self) -> Iterator[str]:
+        """Yield some thousands of keys at once, a line end between each two."""
         with self.path.open(encoding="ascii", newline="\n") as file:
             while block := file.read(_CHUNK):
-                yield from (block + file.readline()).removesuffix("\n").split("\n")
+                yield (block + file.readline()).removesuffix("\n")
 
 
 def write_table(
@@ -198,14 +207,14 @@ class Table:
         self.contents = _contents(data)
         self.sets = self.contents.sets
         self.size = len(view)
-        self._parts: list[tuple[marisa_trie.Trie, memoryview[int]]] = []
+        self._parts: list[tuple[_Prefixes, memoryview[int]]] = []
         at = layout["numbers"]
         for start, keys in layout["parts"]:
             trie = marisa_trie.Trie().map(view[start:])
             if len(trie) != keys:
                 raise TableError(f"{path.name}: holds {len(trie)} keys instead of {keys}")
             end = at + keys * struct.calcsize(layout["width"])
-            self._parts.append((trie, view[at:end].cast(layout["width"])))
+            self._parts.append((trie.iter_prefixes_with_ids, view[at:end].cast(layout["width"])))
             at = end
 
     def __len__(self) -> int:
@@ -214,8 +223,8 @@ class Table:
     def prefixes(self, key: str) -> list[tuple[str, tuple[int, ...]]]:
         """Return each key of the table that is a prefix of `key`, shortest first, with its lists."""
         parts, sets = self._parts, self.sets
-        trie, numbers = parts[max(0, part_of(key, len(parts)))] if len(parts) > 1 else parts[0]
-        return [(found, sets[numbers[at]]) for found, at in trie.iter_prefixes_with_ids(key)]
+        covering, numbers = parts[0] if len(parts) == 1 else parts[max(0, part_of(key, len(parts)))]
+        return [(found, sets[numbers[at]]) for found, at in covering(key)]
 
     def set_counts(self) -> dict[tuple[int, ...], int]:
         """Return how many keys each set of lists has."""

@@ -15,12 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from appliance.lists.catalogue import Catalogue, load_catalogue
+from appliance.config.problems import unknown
+from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue
 from appliance.lists.credentials import CredentialError, Credentials
 from appliance.lists.feeds import Download, Fetching, FloorEntry, Proof
 from appliance.lists.fetch import Answer, Ask, Fetcher, FetchError, Progress
 from appliance.lists.importer import IMPORT_LOCK
 from appliance.lists.ledger import Ledger, Record, Rhythm
+from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths, alone
 from appliance.lists.store import Store, StoreError
 from appliance.lists.take import Job, TakeError, Taken, take_in_child
@@ -120,10 +122,11 @@ class Updater:
         if any(entry.id == name for entry in catalogue.floor):
             raise UpdateError("a statutory list is never rolled back: that would unblock what the law closes")
         store = Store(self._paths)
-        record = next((known for known in self._ledger.all() if name in (known.id, *known.lists)), None)
+        record = self._fed(name)
         names = record.changed if record and record.id == name and record.changed else (name,)
         with alone(self._paths, IMPORT_LOCK):
-            able = [one for one in names if store.last(one)]
+            dropped = store.dropped()
+            able = [one for one in names if one in dropped or store.last(one)]
             if not able:
                 raise UpdateError(f"there is no earlier edition of {name!r} to return to")
             saved = store.saved(able)
@@ -139,6 +142,50 @@ class Updater:
         if record:
             self._ledger.rolled_back(record.id)
         return tuple(able)
+
+    def drop(self, name: str, chosen: Iterable[str], compile_all: Callable[[], object]) -> None:
+        """Take an imported or downloaded list out of force; `roll_back` brings it back.
+
+        `chosen` are the downloads that are kept up to date. Raises `UpdateError` for what cannot be dropped;
+        when `compile_all` raises, all is as before.
+        """
+        catalogue = load_catalogue(self._means.blocklists)
+        store = Store(self._paths)
+        with alone(self._paths, IMPORT_LOCK):
+            self._refuse_to_drop(name, catalogue, store, set(chosen))
+            saved = store.saved([name])
+            try:
+                with alone(self._paths):
+                    store.drop(name)
+                compile_all()
+            except BaseException:
+                with alone(self._paths):
+                    store.restore(saved)
+                raise
+
+    def _refuse_to_drop(self, name: str, catalogue: Catalogue, store: Store, chosen: set[str]) -> None:
+        if any(entry.id == name for entry in catalogue.floor):
+            raise UpdateError(f"{name!r} is a statutory list: nothing drops it (DFE-F2)")
+        if any(entry.id == name for entry in catalogue.lists):
+            raise UpdateError(
+                f"{name!r} ships with the gateway: take its entry out of "
+                f"{self._means.blocklists / CATALOGUE_FILE}, then: appliance lists compile"
+            )
+        if name == LOCAL:
+            raise UpdateError("the school's own decisions are taken back one by one: appliance lists remove")
+        known = [meta.id for meta in store.all()]
+        if name not in known:
+            raise UpdateError(unknown("list", name, known))
+        record = self._fed(name)
+        if record and record.id in chosen:
+            raise UpdateError(
+                f"{name!r} would come back with the next update of {record.id!r}; "
+                f"take {record.id!r} out of lists.updates first"
+            )
+
+    def _fed(self, name: str) -> Record | None:
+        """Return the record of the feed of this id, or that feeds the list of this id."""
+        return next((known for known in self._ledger.all() if name in (known.id, *known.lists)), None)
 
     def _download(
         self, feed: Download, rhythm: Rhythm, now: float, *, accept: bool, progress: Progress | None

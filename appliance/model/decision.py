@@ -20,6 +20,7 @@ class Reason(StrEnum):
 
     # allowed
     HELP = "help"  # a help line: never blocked
+    OWN_PAGE = "own_page"  # the gateway itself answers: its notice page, its certificate, a review request
     ACCEPTABLE = "acceptable"  # the profile's rule
     IN_TIME = "in_time"  # within the timetable of the rule
     NOMINATED = "nominated"  # the person is on the rule's list

@@ -20,7 +20,8 @@ from tests.bench import states
 from tests.bench.client import Client, Http1, Http2, Way
 from tests.bench.measure import KEPT, Report, percentile, report
 from tests.bench.origin import ADDRESS, HOST, SIZES, Site, plain_mitmproxy, served
-from tests.bench.programs import appliance, configure, cpu_seconds, memory, started, until, workers_of
+from tests.bench.programs import appliance, configure, cpu_seconds, memory, started, until
+from tests.doubles.running import workers_of
 
 REACH = 1.15
 STRAIGHT, PLAIN, OURS = "straight", "plain mitmproxy", "this gateway"

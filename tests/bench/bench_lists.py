@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from appliance.lists.entries import shown
 from appliance.lists.paths import Paths
 from appliance.lists.store import Store
 from appliance.lists.table import KeyFile, Table
@@ -43,7 +44,7 @@ print(time.perf_counter() - began, flush=True)
 for line in sys.stdin:
     if line == "ask\\n":
         for at in range(20_000):
-            table.prefixes(f"com.a{at}.www.") if table else None
+            table.prefixes(f"moc.{at}a.www.") if table else None
         print("asked", flush=True)
 """
 
@@ -139,12 +140,12 @@ def _say(process: subprocess.Popen[str], word: str) -> str:
 def _asked(done: Report, table: Table, known: dict[str, int], names: Sequence[str]) -> None:
     dice = random.Random(1)
     listed = [key for key in dice.sample(names, 4 * ASKED) if key.count(".") <= 4][:ASKED]
-    listed = [key + "".join(f"w{at}." for at in range(4 - key.count("."))) for key in listed]
+    listed = [key + "".join(f"{at}w." for at in range(4 - key.count("."))) for key in listed]
     ends = ("com", "net", "org", "de")
-    unlisted = [f"{dice.choice(ends)}.{_word(dice)}.{_word(dice)}.www." for _ in range(ASKED)]
+    unlisted = [f"{dice.choice(ends)[::-1]}.{_word(dice)}.{_word(dice)}.www." for _ in range(ASKED)]
     rows = []
     for what, keys in (("listed", listed), ("unlisted", unlisted)):
-        hosts = [".".join(key[:-1].split(".")[::-1]) for key in keys]
+        hosts = [shown(key) for key in keys]
         rival, blocked = squidguard.ask(FOLDER / "squidguard", hosts)
         ours = _rate(table.prefixes, keys)
         rows.append(

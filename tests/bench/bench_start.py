@@ -32,8 +32,8 @@ from tests.bench.programs import (
     memory,
     started,
     until,
-    workers_of,
 )
+from tests.doubles.running import below, workers_of
 
 STARTS, WORKERS, ASKED, IDLE_SECONDS = 5, 2, 4000, 5.0
 START_REACH, MEMORY_REACH = 3.0, 120.0
@@ -90,7 +90,7 @@ def _asked(address: tuple[str, int], request: bytes = _BLOCKED) -> bool:
 
 def _cpu_of_tree(process: subprocess.Popen[bytes]) -> float:
     ticks = 0
-    for pid in (process.pid, *workers_of(process.pid)):
+    for pid in (process.pid, *below(process.pid)):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         ticks += sum(map(int, fields[11:15]))  # its own time, and that of children that have ended
     return ticks / os.sysconf("SC_CLK_TCK")

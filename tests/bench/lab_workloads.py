@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from tests.bench.lab import CLINIC, LESSONS, SIZES, Lab, Running, cpu_of_tree, tree
 from tests.bench.lab_pages import Browser
 from tests.bench.measure import percentile
-from tests.bench.programs import memory, workers_of
+from tests.bench.programs import memory
+from tests.doubles.running import workers_of
 
 _THOUSAND, _MEGABYTE = 1000, 1e6
 _REQUESTS = re.compile(r"(\d+) requests in|, (\d+) succeeded")

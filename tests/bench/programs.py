@@ -127,17 +127,6 @@ def configure(folder: Path, state: Path, **gateway: Any) -> Path:
     return target
 
 
-def workers_of(supervisor: int) -> list[int]:
-    """Return the process ids of the workers that a gateway has now."""
-    found = []
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-    for child in children:
-        with contextlib.suppress(OSError):
-            if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-    return found
-
-
 def cpu_seconds(pid: int) -> float:
     """Return how long a process, with all its threads, has run on a CPU."""
     return time.clock_gettime(~pid << 3 | _SCHEDULED)  # as clock_getcpuclockid(3) makes it

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.main import run_cli
+from appliance.gateway import ca
 from tests.doubles.school import configuration, edit
 
 type Output = pytest.CaptureFixture[str]
@@ -62,3 +63,12 @@ def test_a_configuration_that_is_none_cannot_be_checked(tmp_path: Path, capsys: 
     """A wrong path is status 2, which is no finding about a file."""
     assert check(tmp_path / name) == 2
     assert "there is no such file; name one with --config" in capsys.readouterr().err
+
+
+def test_an_expired_ca_is_a_problem(tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` says what `run` would refuse, the certificate included."""
+    path = configuration(tmp_path)
+    monkeypatch.setattr(ca, "CA_YEARS", 0)
+    ca.ensure_authority(tmp_path / "state/ca", "Westways")
+    assert check(path) == 1
+    assert "appliance ca renew" in capsys.readouterr().out

@@ -12,7 +12,9 @@ import pytest
 
 from appliance import assembly
 from appliance.cli.main import run_cli
-from tests.doubles.school import ROOT, configuration, load_once
+from tests.doubles.school import ROOT, configuration, edit, load_once
+
+_load = assembly.load
 
 type Output = pytest.CaptureFixture[str]
 KEYS = {"action", "reason", "category", "rule", "list", "profile", "floor", "because"}
@@ -219,3 +221,64 @@ def test_a_long_list_is_explained_in_reasonable_time(config: Path, tmp_path: Pat
         done = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, check=True)
     assert done.stdout.count(b"\n") == 10_000
     assert time.monotonic() - began < 30
+
+
+def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Return every file below `folder` with the time of its last change and what is in it."""
+    return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_asking_changes_nothing(config: Path, capsys: Output) -> None:
+    """A look with sudo leaves no file that the gateway could not read, and locks no list anew."""
+    before = everything(config.parent)
+    explain(config, capsys, "--as", "ks2", "https://gambling.example/")
+    assert everything(config.parent) == before
+
+
+def test_before_the_first_start_the_answer_is_what_it_would_be(
+    config: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh clone can be asked: the lists are compiled for the answer alone, and that is said."""
+    monkeypatch.setattr(assembly, "load", _load)
+    monkeypatch.setenv("APPLIANCE_STATE", str(tmp_path / "none"))
+    assert run_cli(["explain", "--config", str(config), "--as", "ks2", "https://gambling.example/"]) == 0
+    told = capsys.readouterr()
+    assert "unacceptable" in told.out
+    assert "compiled for this answer alone" in told.err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://filter.internal/", "own_page"),
+        ("filter.internal/ca.pem", "own_page"),
+        ("https://gambling.example/.well-known/school-gateway/review", "own_page"),
+        ("http://intranet/", "own_network"),
+    ],
+)
+def test_what_the_gateway_answers_itself_is_explained_so(
+    config: Path, capsys: Output, url: str, reason: str
+) -> None:
+    """`explain` and the gateway never disagree, also not about the gateway's own addresses."""
+    (answer,) = explain(config, capsys, "--as", "ks2", url)
+    assert answer["reason"] == reason
+
+
+def test_named_users_are_told_to_be_nobody_yet(config: Path, capsys: Output) -> None:
+    """Who names people in a profile learns that nobody is known by name before sign-in comes."""
+    assert run_cli(["explain", "--config", str(config), "--as", "staff", "--category", "shopping"]) == 0
+    assert "open for nobody yet" in capsys.readouterr().err
+
+
+def test_lists_that_changed_since_are_said(tmp_path: Path, capsys: Output) -> None:
+    """The answer is the running gateway's; that the files say something newer by now is a note."""
+    own = configuration(tmp_path, own_files=True)  # the state is the one of all tests here
+    command = ["explain", "--config", str(own), "--as", "ks2", "https://gambling.example/"]
+    assert run_cli(command) == 0
+    assert "note" not in capsys.readouterr().err
+    edit(tmp_path / "blocklists/demo/gambling.txt", "gambling.example", "other.example")
+    assert run_cli(command) == 0
+    told = capsys.readouterr()
+    assert "unacceptable" in told.out
+    assert "have changed since they were compiled" in told.err

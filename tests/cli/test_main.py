@@ -20,7 +20,10 @@ type Output = pytest.CaptureFixture[str]
 def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield every verb, down to the last word."""
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
             yield from leaves(child, (*words, name))
     else:
         yield words
@@ -151,7 +154,7 @@ def test_a_real_reader_that_goes_ends_a_real_command(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b"{")
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert process.stderr.read().count(b"\n") == 1  # that the lists were compiled for this answer alone
         assert process.wait(20) == 0
 
 

@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appliance import assembly, processes, serving
-from appliance.cli import run as verb
+from appliance import assembly, serving, workers
+from appliance.cli import starting
 from appliance.cli.main import run_cli
 from appliance.events.errors import EventsError
 from appliance.gateway.ca import AuthorityError
 from appliance.gateway.listen import WorkerError
-from appliance.settings import load_settings
-from appliance.supervisor import StartError
-from tests.doubles.school import ROOT, configuration, edit, load_once
-
-type Output = pytest.CaptureFixture[str]
+from tests.doubles.school import configuration, load_once
 
 
 @pytest.fixture
@@ -28,51 +22,22 @@ def config(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     return configuration(tmp_path)
 
 
-def test_a_clean_run_tells_what_to_try(config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    """A new technician reads where the CA is, the proxy's address and commands to try; notes go to stderr."""
-    prepared: list[object] = []
-    monkeypatch.setattr(assembly, "prepare", prepared.append)
-
-    def supervise(_loaded: object, prepare: Callable[[], None], ready: Callable[[], None]) -> None:
-        prepare()
-        ready()
-
-    monkeypatch.setattr(processes, "supervise", supervise)
+def test_workers_load_while_the_files_are_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longest begins first, so that the first page comes within three seconds."""
+    done: list[str] = []
+    monkeypatch.setattr(workers, "load", lambda: done.append("load"))
+    monkeypatch.setattr(starting, "start", lambda _setup: done.append("start"))
     assert run_cli(["run", "--config", str(config)]) == 0
-    assert len(prepared) == 1
-    told = capsys.readouterr()
-    assert "The gateway of Westways is running. Ctrl-C ends it." in told.out
-    assert "127.0.0.1:8080" in told.out
-    assert "ca.pem" in told.out
-    assert "gambling.example" in told.out
-    assert "NOT COMPLIANT" in told.err
-    assert told.err.endswith("appliance: ended\n")
-
-
-@pytest.mark.parametrize("error", [StartError("no port"), AuthorityError("ca.pem: restore it")])
-def test_a_start_that_fails_says_why(
-    error: Exception, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
-) -> None:
-    """A taken port or a broken CA is status 2 and one line."""
-
-    def fail(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(processes, "supervise", fail)
-    assert run_cli(["run", "--config", str(config)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert f"appliance: {error}\n" in told.err
+    assert done == ["load", "start"]
 
 
 @pytest.mark.parametrize("error", [WorkerError("port"), AuthorityError("ca.pem"), EventsError("damaged")])
 def test_a_worker_that_cannot_serve_says_why(
-    error: Exception, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+    error: Exception, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What cannot get better by trying again is status 2, so that the supervisor gives up."""
+    """What cannot get better by trying again is status 2 and a line that says what to do."""
 
-    def fail(*_: object, supervised: bool) -> None:
-        del supervised
+    def fail(_settings: object) -> None:
         raise error
 
     monkeypatch.setattr(serving, "work", fail)
@@ -80,67 +45,10 @@ def test_a_worker_that_cannot_serve_says_why(
     assert f"appliance: worker 1: {error}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("supervised", "prepared"), [(True, False), (False, True)])
-def test_a_worker_alone_prepares_for_itself(
-    config: Path, monkeypatch: pytest.MonkeyPatch, *, supervised: bool, prepared: bool
-) -> None:
-    """Under its own systemd unit a worker makes what is missing; under the supervisor that is done."""
+def test_a_worker_alone_prepares_for_itself(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under its own systemd unit a worker makes what is missing; no supervisor has done it."""
     done: list[str] = []
     monkeypatch.setattr(assembly, "prepare", lambda _settings: done.append("prepared"))
-
-    def work(_settings: object, *, supervised: bool) -> None:
-        done.append(f"work {supervised}")
-
-    monkeypatch.setattr(serving, "work", work)
-    monkeypatch.setattr(serving, "wait_for_go", lambda: True)
-    more = ["--supervised"] if supervised else []
-    assert run_cli(["run", "worker", "--config", str(config), *more]) == 0
-    assert done == (["prepared"] if prepared else []) + [f"work {supervised}"]
-
-
-def test_a_worker_that_is_not_wanted_ends_quietly(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker in reserve whose supervisor has gone never opens a port."""
-    monkeypatch.setattr(serving, "wait_for_go", lambda: False)
-    assert run_cli(["run", "worker", "--supervised", "--config", str(config)]) == 0
-
-
-def test_two_gateways_do_not_share_a_state(tmp_path: Path) -> None:
-    """A second start would wipe the first one's numbers; it is told how both can run."""
-    with verb._only_one(tmp_path):
-        with pytest.raises(StartError, match="set APPLIANCE_STATE to another folder"):
-            verb._only_one(tmp_path)
-        gc.collect()  # no file is left open behind the refusal
-    with verb._only_one(tmp_path):
-        pass
-
-
-def without_proxy(path: Path) -> None:
-    edit(path, "listen: 127.0.0.1:8080", "listen: null\n  transparent: '[::1]:8443'")
-
-
-def as_shipped(_path: Path) -> None:
-    """Change nothing."""
-
-
-@pytest.mark.parametrize(
-    ("change", "there", "missing"),
-    [
-        (without_proxy, "redirected connections are taken on [::1]:8443", "curl -x"),
-        (as_shipped, "proxy address  127.0.0.1:8080", "redirected connections"),
-    ],
-)
-def test_only_what_is_there_is_offered(
-    tmp_path: Path, change: Callable[[Path], None], there: str, missing: str
-) -> None:
-    """Nobody is told to try a proxy that does not listen."""
-    path = configuration(tmp_path)
-    change(path)
-    text = verb._what_to_try(load_settings(path).settings)
-    assert there in text
-    assert missing not in text
-
-
-def test_the_demo_offers_its_own_site() -> None:
-    """The first allowed page needs no internet."""
-    text = verb._what_to_try(load_settings(ROOT / "deploy" / "demo.yaml").settings)
-    assert "http://hello.example:8081/" in text
+    monkeypatch.setattr(serving, "work", lambda _settings: done.append("work"))
+    assert run_cli(["run", "worker", "--config", str(config)]) == 0
+    assert done == ["prepared", "work"]

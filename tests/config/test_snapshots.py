@@ -200,3 +200,12 @@ def test_a_damaged_pointer_is_put_right(files: Path, snapshots: Snapshots, junk:
         snapshots.open(snapshots.current())
     assert snapshots.publish() == policy
     assert snapshots.current() == policy.version
+
+
+def test_a_file_that_is_not_read_is_noticed(tmp_path: Path) -> None:
+    """A profile that is saved as .yml under a running gateway is told, like every broken edit."""
+    (tmp_path / "set").mkdir()
+    store = Snapshots(tmp_path / "store", tmp_path, tmp_path / "categories.yaml")
+    before = store.signature()
+    (tmp_path / "set/ks2.yml").write_text("profile: ks2\n")
+    assert store.signature() != before

@@ -178,5 +178,5 @@ def filtering(
         lists=lists or MemoryLists(),
         reach=inside or Inside(),
         policy=policy(),
-        rules=Rules("school", PORTS),
+        rules=Rules("school", PORTS, own_name="filter.internal"),
     )

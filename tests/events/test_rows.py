@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance.events import rows
-from appliance.events.record import Record, from_access
+from appliance.events.record import Record, from_access, from_review
 from appliance.events.schema import MIGRATIONS
 from appliance.model.person import Person
-from tests.doubles.events import ALLOWED, BLOCKED, FLOOR, access
+from tests.doubles.events import ALLOWED, BLOCKED, FLOOR, access, review
 
 HOSTILE = st.text(st.characters(exclude_categories=()), max_size=20)
 
@@ -79,3 +79,16 @@ def test_a_record_whose_dictionary_entries_have_expired_is_still_shown(db: sqlit
     db.execute("DELETE FROM verdict")
     left = rows.read_row(db.execute(rows.SELECT).fetchone())
     assert (left.reference, left.flagged, left.name, left.reason) == (record.reference, 1, "", "")
+
+
+def test_the_same_access_is_known_again_and_another_is_not(db: sqlite3.Connection) -> None:
+    """What was spilled and written late is one row; the next access of the same page is another (F10)."""
+    record = from_access(access(1, BLOCKED))
+    through(db, record)
+    assert db.execute(*rows.same(record)).fetchall()
+    assert not db.execute(*rows.same(record._replace(time=record.time + 1))).fetchall()
+    assert not db.execute(*rows.same(record._replace(reference="OTHER"))).fetchall()
+    said = from_review(review(1))
+    assert not db.execute(*rows.same(said)).fetchall()
+    db.execute(rows.ADD_REVIEW, said)
+    assert db.execute(*rows.same(said)).fetchall()

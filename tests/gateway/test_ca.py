@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from appliance.gateway.ca import LEAF_DAYS, Authority, AuthorityError, ensure_authority
+from appliance.gateway import ca
+from appliance.gateway.ca import LEAF_DAYS, Authority, AuthorityError, ensure_authority, renew
 
 PEM = serialization.Encoding.PEM
 LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
@@ -224,3 +225,36 @@ def test_a_certificate_that_is_no_ca_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca-key.pem").write_bytes(key_pem(leaf.key))
     with pytest.raises(AuthorityError, match="is no certificate of a CA"):
         Authority(tmp_path)
+
+
+def test_an_expired_ca_stops_the_start_and_says_how_to_renew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody learns from five hundred browser warnings that the certificate has ended."""
+    monkeypatch.setattr(ca, "CA_YEARS", 0)
+    assert ensure_authority(tmp_path, "Westways")
+    with pytest.raises(AuthorityError, match=r"expired on .* `appliance ca renew`"):
+        ensure_authority(tmp_path, "Westways")
+    monkeypatch.undo()
+    old = (tmp_path / "ca.pem").read_bytes()
+    renew(tmp_path)
+    assert not ensure_authority(tmp_path, "Westways")
+    assert [path.read_bytes() for path in tmp_path.glob("ca-until-*.pem")] == [old]
+
+
+def test_a_renewed_ca_is_trusted_by_devices_that_have_the_old_one(tmp_path: Path) -> None:
+    """Devices can be given the new certificate one by one: both verify what is signed from now on."""
+    ensure_authority(tmp_path, "Westways")
+    before = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+    renew(tmp_path)
+    authority = Authority(tmp_path)
+    assert authority.certificate != before
+    for trusted in (before, authority.certificate):
+        verifier = PolicyBuilder().store(Store([trusted])).build_server_verifier(x509.DNSName("a.example"))
+        verifier.verify(authority.leaf("a.example").certificate, [])
+
+
+def test_what_cannot_be_renewed_says_why(tmp_path: Path) -> None:
+    """Without a CA there is nothing to renew."""
+    with pytest.raises(AuthorityError, match="cannot be read"):
+        renew(tmp_path)

@@ -35,10 +35,13 @@ class Hooks:
     async def waiting(self, _data: str) -> None:
         await self.act_async()
 
-    def close(self, stage: str, data: object, reason: Reason) -> None:
+    record: asyncio.Task[None] | None = None
+
+    def close(self, stage: str, data: object, reason: Reason) -> asyncio.Task[None] | None:
         if self.closing is not None:
             raise self.closing
         self.closes.append((stage, data, reason))
+        return self.record
 
     def fault(self, stage: str, reason: Reason, error: BaseException | None) -> None:
         self.faults.append((stage, reason, error))
@@ -137,3 +140,19 @@ def test_the_guard_can_be_seen_from_outside() -> None:
     assert getattr(Hooks.plain, MARK) is True
     assert getattr(Hooks.waiting, MARK) is True
     assert Hooks.plain.__name__ == "plain"
+
+
+@pytest.mark.parametrize(("takes", "kept"), [(0.01, True), (60.0, False)])
+async def test_a_client_sees_the_outcome_when_the_fault_is_on_record(takes: float, *, kept: bool) -> None:
+    """What our own fault closed is on the disk before it is answered; but no answer hangs on a slow disk."""
+    done: list[bool] = []
+
+    async def write() -> None:
+        await asyncio.sleep(takes)
+        done.append(True)
+
+    record = asyncio.create_task(write())
+    hooks = Hooks(act_async=fail_async, deadline=5.0 if kept else 0.05, record=record)
+    await run(hooks, "waiting")
+    assert bool(done) is kept
+    record.cancel()

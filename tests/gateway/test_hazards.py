@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mitmproxy import addons, hooks
 
-from appliance import processes
+from appliance import reporting
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.closed import MARK
 
@@ -110,7 +110,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
     ),
     "H27 a way inwards": (
         f"{HERE}/test_reach.py::test_no_spelling_of_an_internal_address_is_the_web",
-        f"{HERE}/test_reach.py::test_no_connection_is_opened_to_a_name_that_leads_inwards",
+        f"{HERE}/test_loop.py::test_no_connection_is_opened_to_a_name_that_leads_inwards",
         f"{HERE}/test_upstream.py::test_a_worker_connects_only_to_what_was_judged",
     ),
     "H28 proxyauth": "mitmproxy's sign-in addon is not loaded; who asks is identity's matter.",
@@ -189,8 +189,8 @@ def test_every_hook_of_ours_fails_closed() -> None:
 
 def test_every_stage_has_its_number() -> None:
     """A fault in any hook is counted under its own name, and not as "other"."""
-    assert our_hooks() - set(processes.STAGES) == set()
-    assert {"refused_head", "connection"} <= set(processes.STAGES)
+    assert our_hooks() - set(reporting.STAGES) == set()
+    assert {"refused_head", "connection"} <= set(reporting.STAGES)
 
 
 def test_no_body_is_decoded() -> None:

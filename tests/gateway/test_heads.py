@@ -16,6 +16,7 @@ from appliance.gateway.heads import (
     HEAD_LIMIT,
     HEAD_SECONDS,
     MALFORMED_MARK,
+    MOST_INTERIM,
     plain_answer,
 )
 from tests.gateway.playbook import Start
@@ -153,6 +154,42 @@ def test_a_site_with_long_headers_or_a_long_body_is_read(play: Start) -> None:
     game.receive(head + b"b" * 400_000, game.opened[0])
     assert game.statuses == [200]
     assert game.answer.endswith(b"b" * 400_000)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_an_interim_answer_is_not_taken_for_the_answer(play: Start, pieces: int, end: bytes) -> None:
+    """A site that sends 103 Early Hints or 100 Continue first is read to its real answer, however split."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+    lines = [b"HTTP/1.1 103 Early Hints", b"Link: </a.css>; rel=preload", b"", b"HTTP/1.1 100", b""]
+    lines += [b"HTTP/1.1 102 Processing", b"", b"HTTP/1.1 200 OK", b"Content-Length: 2", b"", b"ok"]
+    sent = end.join(lines)
+    size = -(-len(sent) // pieces)
+    for at in range(0, len(sent), size):
+        game.receive(sent[at : at + size], game.opened[0])
+    assert game.statuses == [200]
+    assert game.answer.endswith(b"ok")
+    assert game.called.count("responseheaders") == 1
+
+
+def test_the_next_answer_may_have_interim_ones_again(play: Start) -> None:
+    """The bound on interim answers is of one answer, not of a connection that stays open."""
+    game = play()
+    for _ in range(3):
+        game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+        game.receive(b"HTTP/1.1 103 Hi\r\n\r\n" * (MOST_INTERIM - 1), game.opened[0])
+        game.receive(b"HTTP/1.1 204 None\r\n\r\n", game.opened[0])
+    assert game.statuses == [204] * 3
+
+
+def test_a_site_that_never_comes_to_its_answer_is_given_up(play: Start) -> None:
+    """Interim answers without end do not keep a worker busy."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+    game.receive(b"HTTP/1.1 103 Hi\r\n\r\n" * 500, game.opened[0])
+    assert game.statuses == [502]
+    assert game.opened[0] in game.closed
 
 
 def test_our_classes_stand_where_mitmproxy_looks_for_its_own() -> None:

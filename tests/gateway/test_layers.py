@@ -6,18 +6,18 @@ import h2.events
 import pytest
 from mitmproxy import http, version
 from mitmproxy.addons.next_layer import NeedsMoreData
-from mitmproxy.proxy.layers import modes, tls
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
 from appliance.gateway import actions
 from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server, TrailerDroppingReader
 from appliance.gateway.layers import (
-from appliance.gateway.records import GatewayClientTls, GatewayServerTls
     DISCARD_LIMIT,
     INVALID,
     GatewayHttpLayer,
     GatewayNextLayer,
 )
+from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 from tests.gateway.playbook import PAGE, SITE, TROUBLE, Start, allow, block, client_context
 
 # --- (1) refusals are answered at the headers ---

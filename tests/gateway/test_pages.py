@@ -19,7 +19,9 @@ from tests.doubles.pages import HOST, SELF_HARM, context, skeleton, text
 
 PAGES = Pages()
 PUPILS = [Audience.EARLY, Audience.KS2, Audience.TEEN]
-HOSTILE = st.text(st.characters(), max_size=80).map(lambda text: f"h{text}") | st.sampled_from(
+HOSTILE = st.text(st.characters(exclude_characters="@"), max_size=80).map(
+    lambda text: f"h{text}"
+) | st.sampled_from(
     [
         "h<script>alert(1)</script>",
         'h"><img src=x onerror=alert(1)>',

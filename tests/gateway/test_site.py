@@ -8,8 +8,9 @@ import pytest
 from mitmproxy import http
 from mitmproxy.test import tflow
 
+from appliance.filtering import REVIEW_PATH
 from appliance.gateway.pages import Pages
-from appliance.gateway.site import CA_PATH, FORM_LIMIT, REVIEW_PATH, OwnSite
+from appliance.gateway.site import CA_PATH, FORM_LIMIT, OwnSite
 from appliance.model.person import Person
 from appliance.model.request import Request, Wants
 from appliance.model.url import parse_url

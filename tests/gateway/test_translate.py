@@ -7,7 +7,7 @@ from mitmproxy import http
 from mitmproxy.net.http.http1 import read_request_head
 from mitmproxy.test import tflow
 
-from appliance.gateway.translate import Tunnel, host_of, request_of
+from appliance.gateway.translate import Tunnel, hello_of, host_of, request_of
 from appliance.model.request import Request, Wants
 from appliance.model.url import Url, UrlRefusedError
 
@@ -259,3 +259,45 @@ def test_a_host_is_read_or_refused(value: str) -> None:
     except UrlRefusedError:
         return
     assert (url.path, url.query) == ("/", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme", "name"),
+    [
+        (b"GET /x HTTP/1.1\r\nHost: bets.example\r\n\r\nGET", b"https", b"a"),
+        (b"GE T", b"https", b"a"),
+        (b"", b"https", b"a"),
+        (b"G\x00", b"https", b"a"),
+        ("GÉT".encode(), b"https", b"a"),
+        (b"GET", b"ftp", b"a"),
+        (b"GET", b"https://x", b"a"),
+        (b"GET", b"https", b"a b"),
+        (b"GET", b"https", b"a\n"),
+        (b"GET", b"https", b"a:b"),
+        (b"GET", b"https", b""),
+    ],
+)
+def test_what_http1_would_read_as_something_else_is_refused(
+    method: bytes, scheme: bytes, name: bytes
+) -> None:
+    """HTTP/2 carries blanks and line ends; sent on, they would be a request that nobody judged (F8)."""
+    made = http.Request(
+        "site.example", 443, method, scheme, b"site.example", b"/", b"HTTP/2.0",
+        http.Headers([(name, b"x")]), b"", None, 0.0, 0.0,
+    )  # fmt: skip
+    assert request_of(flow_of(made), tunnel()).refused
+
+
+def test_names_of_the_tunnel_are_told_as_they_were_asked_for() -> None:
+    """The record of a plain tunnel does not claim encryption, nor another port."""
+    plain = Tunnel(CLIENT, connect=host_of("bets.example"), port=80)
+    (name,) = h1("GET / HTTP/1.1\nHost: site.example", plain).names
+    assert str(name) == "http://bets.example/"
+
+
+def test_encryption_within_encryption_is_refused() -> None:
+    """What is inside a second tunnel has names that nothing outside agrees with."""
+    layered = tunnel()
+    layered.layered = True
+    assert hello_of("site.example", layered).refused
+    assert h1("GET / HTTP/1.1\nHost: site.example", layered).refused

@@ -16,7 +16,9 @@ import trustme
 from appliance.gateway import door, heads
 from appliance.gateway.ca import Authority, ensure_authority
 from appliance.gateway.listen import Listen, WorkerError
-from appliance.gateway.reach import GuardedLoop, Reach
+from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.reach import Reach
+from appliance.gateway.resolver import Resolver
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import LAG_SECONDS, Worker, quiet_libraries, watch_lag
 from appliance.model.decision import Reason
@@ -103,7 +105,7 @@ async def running(folder: Path, certificate_of: str = "", *, transparent: bool =
     """Run a worker and an origin on loopback; every name leads to that origin."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, GuardedLoop)
-    loop.reach, loop.static_hosts = LOOPBACK, dict.fromkeys(CERTIFICATES, (HOST,))
+    loop.resolver = Resolver(reach=LOOPBACK, static=dict.fromkeys(CERTIFICATES, (HOST,)))
     ensure_authority(folder, "Westways")
     extra = folder / "extra.pem"
     extra.write_bytes(ORIGIN_CA.cert_pem.bytes())

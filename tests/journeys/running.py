@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from appliance.cli.log import as_line
 from appliance.events.queries import LIMIT, open_reader
 from appliance.events.record import Record
+from tests.doubles.running import workers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
@@ -150,21 +151,12 @@ class Gateway:
     def workers(self) -> list[int]:
         """Return the process ids of the workers that are there now."""
         assert self.process is not None
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        return [int(child) for child in children if b"worker" in _bytes(Path(f"/proc/{child}/cmdline"))]
+        return workers_of(self.process.pid)
 
     def memory(self) -> int:
         """Return how much memory of their own the workers use together, in KiB."""
         lines = [Path(f"/proc/{pid}/status").read_text(encoding="ascii") for pid in self.workers()]
         return sum(int(text.partition("RssAnon:")[2].split()[0]) for text in lines)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # it has ended meanwhile
-        return b""
 
 
 def _environment() -> dict[str, str]:

@@ -154,6 +154,19 @@ def test_trailers_of_a_site_do_not_hang_the_page(lab: Lab, via: Via) -> None:
 
 
 @pytest.mark.parametrize("via", BOTH)
+def test_early_hints_of_a_site_do_not_stand_for_its_page(lab: Lab, via: Via) -> None:
+    """A site that sends 103 Early Hints shows its page, and the record has the page's status."""
+    lab.origin.answers["/hints"] = (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    )
+    got = lab.curl("http://odd.education.example/hints", via=via)
+    assert (got.code, got.status, got.body) == (0, 200, "hello")
+    row = lab.gateway.logged(lambda row: (row["url"] or "").endswith("/hints"), "the page with hints")
+    assert row["status"] == 200
+
+
+@pytest.mark.parametrize("via", BOTH)
 def test_trailers_of_a_client_do_not_hang_it(lab: Lab, via: Via) -> None:
     """A program that sends fields after the body gets its answer, and the site gets no trailers (H29)."""
     heard = len(lab.origin.heard)

@@ -49,7 +49,8 @@ def test_nothing_failed_and_nothing_was_lost(day: Lab) -> None:
     """No journey of the others made the filter close by a fault of its own, or drop a record."""
     assert day.total("gateway_faults_closed_total") == 0
     assert day.total("gateway_events_dropped_total") == 0
-    assert day.total("gateway_events_spilled_total") == 0
+    # A slow disk may send events by way of the spill file; what counts is that none stays there.
+    until(lambda: not list((day.gateway.state / "spill").glob("*.jsonl")), "all that was spilled is taken in")
     assert day.total("gateway_worker_restarts_total") == 0
     assert day.total("gateway_workers_running") == 2
     assert day.total("gateway_floor_development") == 1

@@ -44,11 +44,11 @@ def test_what_is_banned_with_all_it_includes(tree: Callable[[dict[str, str]], Pa
     """Sites, URLs, expressions, and files two includes deep, once each, though they go in a circle."""
     keys, account, problems = _read(tree(FILES), "block")
     assert keys == {
-        "example.a.",
-        "example.b./page",
+        "elpmaxe.a.",
+        "elpmaxe.b./page",
         "~(Variants/AVTest)",
-        "example.ads.",
-        "example.deep.",
+        "elpmaxe.sda.",
+        "elpmaxe.peed.",
     }
     assert account.balanced
     assert account.skipped == 3
@@ -57,7 +57,7 @@ def test_what_is_banned_with_all_it_includes(tree: Callable[[dict[str, str]], Pa
 
 def test_exceptions_are_another_list(tree: Callable[[dict[str, str]], Path]) -> None:
     """What is opened and what is barred never end up in one list."""
-    assert _read(tree(FILES), "allow")[0] == {"example.good."}
+    assert _read(tree(FILES), "allow")[0] == {"elpmaxe.doog."}
 
 
 @pytest.mark.parametrize("kind", ["block", "category"])

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.lists.entries import EntryRefusedError, base_key, covers, host_key, key_of, listed_path, shown
+from appliance.lists.entries import (
+    EntryRefusedError,
+    _key_of_other,
+    _key_of_plain,
+    base_key,
+    covers,
+    host_key,
+    key_of,
+    listed_path,
+    shown,
+)
 from appliance.model.url import parse_typed, parse_url
 
 LABEL = st.text("ab0-", min_size=1, max_size=6).filter(lambda label: label.strip("-") == label)
@@ -16,27 +26,48 @@ HOSTS = st.lists(LABEL, min_size=1, max_size=5)
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("example.org", "org.example."),
-        ("EXAMPLE.Org.", "org.example."),
-        ("www.example.org", "org.example.www."),
-        ("http://example.org/", "org.example."),
-        ("http://user:pass@example.org:8080", "org.example."),
-        ("example.org:8080", "org.example."),
-        ("example.org/a/b/", "org.example./a/b"),
-        ("https://example.org/A%62c?Q=1", "org.example./abc?q=1"),
-        ("münchen.example", "example.xn--mnchen-3ya."),
+        ("example.org", "gro.elpmaxe."),
+        ("EXAMPLE.Org.", "gro.elpmaxe."),
+        ("www.example.org", "gro.elpmaxe.www."),
+        ("http://example.org/", "gro.elpmaxe."),
+        ("http://user:pass@example.org:8080", "gro.elpmaxe."),
+        ("example.org:8080", "gro.elpmaxe."),
+        ("example.org/a/b/", "gro.elpmaxe./a/b"),
+        ("https://example.org/A%62c?Q=1", "gro.elpmaxe./abc?q=1"),
+        ("münchen.example", "elpmaxe.ay3-nehcnm--nx."),
         ("192.0.2.1", "4/11000000000000000000001000000001"),
         ("0300.0.2.1", "4/11000000000000000000001000000001"),
         ("192.0.2.0/24", "4/110000000000000000000010"),
         ("192.0.2.77/24", "4/110000000000000000000010"),
         ("http://192.0.2.1/x", "=192.0.2.1./x"),
         ("2001:db8::/32", "6/" + f"{0x20010DB8:032b}"),
-        ("cafe.de/12", "de.cafe./12"),
+        ("cafe.de/12", "ed.efac./12"),
     ],
 )
 def test_each_kind_of_entry_has_its_key(text: str, key: str) -> None:
     """Names, URLs, addresses and networks become the one form in which they are looked up."""
     assert key_of(text) == key
+
+
+ODD = st.sampled_from(
+    ["a", "B", "xn--", "-", "_", ".", "..", "/", "//", "/.", "?", "%41", ":8", "192.0.2.1", "256", "~"]
+)
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from(["", "http://", "https://"]),
+    st.one_of(
+        HOSTS.map(lambda labels: ".".join([*labels, "example"])),
+        st.lists(st.integers(0, 300), min_size=4, max_size=4).map(lambda octets: ".".join(map(str, octets))),
+    ),
+    st.lists(ODD, max_size=5).map("".join),
+)
+def test_the_quick_way_is_the_long_way(scheme: str, host: str, rest: str) -> None:
+    """A plain entry gets the very key that the parser of addresses would give it, so no spelling is lost."""
+    text = scheme + host + rest
+    if quick := _key_of_plain(text):
+        assert quick == _key_of_other(text)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +127,11 @@ def test_a_path_ends_at_a_boundary(address: str, *, covered: bool) -> None:
     url, entry = parse_url(address), key_of("x.test/pay")
     key = base_key(url) + listed_path(url)
     assert (key.startswith(entry) and covers(entry, key)) is covered
+
+
+@pytest.mark.parametrize("text", ["a..b.example", "http://a..b.example/x", "*.a.example", "a*b.example/x"])
+def test_a_slip_of_the_pen_is_no_entry(text: str) -> None:
+    """What was mistyped is told with its reason, and never kept as a name that nothing matches."""
+    with pytest.raises(EntryRefusedError, match=r"two dots|a \*"):
+        key_of(text)
+    assert shown(key_of("a.example/b..c*")) == "a.example/b..c*"

@@ -38,7 +38,7 @@ def test_each_list_answers_with_its_longest_entry(tmp_path: Path) -> None:
 
 def test_a_list_can_take_an_address_back(tmp_path: Path) -> None:
     """`@@` of an AdBlock list opens for that list alone."""
-    finder = _finder(tmp_path / "t", {"a": ["test.b.", "@@test.b.open.", "@@test.b./fine"], "b": ["test.b."]})
+    finder = _finder(tmp_path / "t", {"a": ["tset.b.", "@@tset.b.nepo.", "@@tset.b./fine"], "b": ["tset.b."]})
     assert _found(finder, "b.test") == {"a": "b.test", "b": "b.test"}
     assert _found(finder, "www.open.b.test") == {"b": "b.test"}
     assert _found(finder, "b.test/fine/x") == {"b": "b.test"}

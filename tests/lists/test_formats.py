@@ -16,7 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.lists.formats import READERS, Format, NotAListError, Skip, sniff
+from appliance.lists.formats import READERS, Format, NotAListError, Skip, refuse_binary, sniff
 from appliance.lists.reading import Reader
 from appliance.lists.unpack import members
 
@@ -162,7 +162,7 @@ PACKERS: list[Callable[[bytes], bytes]] = [
 def test_each_format_in_each_container(kind: Format, tmp_path: Path) -> None:
     """Every format comes out the same of every packing, with CRLF and without a last line end as well."""
     text = SAMPLES[kind].encode()
-    wanted = {"~a.example", "~b.example"} if kind is Format.EXPRESSIONS else {"example.a.", "example.b."}
+    wanted = {"~a.example", "~b.example"} if kind is Format.EXPRESSIONS else {"elpmaxe.a.", "elpmaxe.b."}
     texts = [text, text.replace(b"\n", b"\r\n"), text.rstrip(), b"\xef\xbb\xbf" + text]
     path = tmp_path / "list"
     for raw in texts:
@@ -180,3 +180,11 @@ def test_formats_that_are_told_are_told_rightly() -> None:
     for kind, text in SAMPLES.items():
         if kind not in {Format.CSV, Format.EXPRESSIONS, Format.URLS}:
             assert sniff(text.splitlines()) is kind
+
+
+def test_text_in_any_script_is_no_binary_file() -> None:
+    """Comments in every language pass, and the bytes of a program do not."""
+    refuse_binary(["# Spielverderber: größer", "# игры\t# 賭博", "a.example"])
+    refuse_binary([])
+    with pytest.raises(NotAListError, match="no text"):
+        refuse_binary(["\x7fELF\x02\x01\x01\0\0\0", "\0\0a.example"])

@@ -110,7 +110,7 @@ def test_a_new_edition_replaces_the_old(school: School, tmp_path: Path) -> None:
         _import(school, path)
     assert school.listed("a.example") == set()
     assert school.listed("b.example") == {"mine"}
-    assert len(list(school.paths.imported.glob("mine/*.keys"))) == 2  # the last one too, to go back to
+    assert len(list(school.paths.imported.glob("mine/*.names"))) == 2  # the last one too, to go back to
 
 
 def test_a_list_may_block_or_allow(school: School, tmp_path: Path) -> None:

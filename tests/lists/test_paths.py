@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from appliance.lists.paths import PRIVATE, Paths, alone, replacing
+from appliance.lists.paths import PRIVATE, Paths, alone, open_owned, replacing
 
 
 def test_new_content_takes_the_old_ones_place(tmp_path: Path) -> None:
@@ -64,3 +65,23 @@ def test_two_compiles_wait_for_each_other(tmp_path: Path) -> None:
         order.append("first")
     thread.join(5)
     assert order == ["first", "second"]
+
+
+def test_what_root_writes_belongs_to_the_owner_of_the_state(tmp_path: Path) -> None:
+    """A gateway that runs as its own user can read what a technician wrote with sudo."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12_345, 12_345)
+    owner = tmp_path.stat().st_uid
+    with alone(Paths(tmp_path)), replacing(Paths(tmp_path).imported / "deep" / "keys") as file:
+        assert os.fstat(file.fileno()).st_uid == owner  # before the name changes, so no reader meets it
+    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {owner}
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    """Whoever owns the state cannot make root write to, or give away, another file."""
+    other = tmp_path / "other"
+    other.write_text("kept")
+    (tmp_path / "link").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic link"):
+        open_owned(tmp_path / "link", "w")
+    assert other.read_text() == "kept"

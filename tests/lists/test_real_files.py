@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.lists.entries import shown
 from appliance.lists.finder import Finder
 from appliance.lists.formats import Format
 from appliance.lists.importer import Imported, ImportRefusedError, Wanted, import_list
@@ -71,7 +72,7 @@ def _same_verdicts(tmp_path: Path, names: list[str]) -> int:
     """Assert that every name of every file is listed by all of the files; return how many names."""
     found = [_finder(tmp_path, name) for name in names]
     keys = {key for _, read in found for key in read.keys}
-    hosts = [".".join(key[:-1].split(".")[::-1]) for key in sorted(keys)]
+    hosts = [shown(key) for key in sorted(keys)]
     for host in hosts:
         verdicts = [bool(finder.find(parse_host(host))) for finder, _ in found]
         assert all(verdicts), (host, verdicts)

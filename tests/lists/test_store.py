@@ -54,6 +54,26 @@ def test_a_dropped_draft_leaves_nothing(store: Store, tmp_path: Path) -> None:
     assert store.all() == (meta,)
 
 
+def test_lists_of_an_earlier_version_come_along(store: Store, tmp_path: Path) -> None:
+    """After an upgrade every list still names what it named, and so does the edition before it."""
+    _commit(store, "a", "gro.old.\n")
+    meta = _commit(store, "a", "gro.new.\n")
+    folder = tmp_path / "lists" / "imported" / "a"
+    for path, key in ((folder / "meta.json", "org.new.\n"), (folder / "last.json", "org.old.\n")):
+        as_before = path.read_text("utf-8").replace(".names", ".keys")
+        path.write_text(as_before, "utf-8")
+        (folder / Meta.model_validate_json(as_before).keys).write_text(key, "ascii")
+    for names in folder.glob("*.names"):
+        names.unlink()
+    store.bring_up()
+    last = store.last("a")
+    assert last is not None
+    assert [store.keys_of(each).read_text() for each in (*store.all(), last)] == ["gro.wen.\n", "gro.dlo.\n"]
+    assert store.all()[0].sha256 == meta.sha256
+    store.tidy()
+    assert not list(folder.glob("*.keys"))
+
+
 def test_going_back(store: Store) -> None:
     """When the compile fails the last editions are in force again, and new lists are gone."""
     old = _commit(store, "a", "example.a.\n")
@@ -71,7 +91,7 @@ def test_tidying_keeps_what_is_in_force(store: Store) -> None:
     last = _commit(store, "a", "example.b.\n")
     new = _commit(store, "a", "example.c.\n")
     store.tidy()
-    assert {path.name for path in store.keys_of(new).parent.glob("*.keys")} == {new.keys, last.keys}
+    assert {path.name for path in store.keys_of(new).parent.glob("*.names")} == {new.keys, last.keys}
 
 
 def test_going_back_and_forth(store: Store) -> None:
@@ -119,3 +139,18 @@ def test_damage_is_told_with_what_to_do(store: Store) -> None:
     (store.keys_of(meta).parent / "meta.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
         store.all()
+
+
+def test_a_dropped_list_comes_back_whole(store: Store) -> None:
+    """Dropping deletes nothing; a new list of the same name takes its place for good."""
+    old = _commit(store, "a", "example.a.\n")
+    store.drop("a")
+    assert (store.all(), store.dropped()) == ((), ("a",))
+    store.tidy()
+    saved = store.saved(["a"])
+    new = _commit(store, "a", "example.b.\n")
+    assert (store.all(), store.dropped()) == ((new,), ())
+    store.restore(saved)  # the compile has failed
+    assert (store.all(), store.dropped()) == ((), ("a",))
+    assert store.roll_back("a") == old
+    assert store.keys_of(old).read_text() == "example.a.\n"

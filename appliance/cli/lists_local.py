@@ -1,0 +1,149 @@
+"""`appliance lists add` and `lists remove`: the school's own decisions, and what is really in force then.
+
+What lives only here: the answer to "does it work now?". A decision is written, and then the journey of a
+request is asked for each profile, because a statutory list, illegal material, a help line or an older and
+more exact local entry still wins.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import UTC, datetime
+from typing import Protocol
+
+import click
+
+from appliance import assembly
+from appliance.cli import lists_show as show
+from appliance.cli.lists_common import Where, opened, readable
+from appliance.config.problems import ProblemsError
+from appliance.filtering import Filtering
+from appliance.lists.entries import key_of
+from appliance.lists.lists import Lists
+from appliance.lists.local import LOCAL, LocalFile, LocalRefusedError
+from appliance.lists.paths import Paths
+from appliance.model.decision import Decision
+from appliance.model.known import Use
+from appliance.model.person import Person
+from appliance.model.request import Request
+from appliance.model.url import Url, UrlRefusedError, parse_typed
+
+
+class WhereDecided(Where, Protocol):
+    """What these verbs need of the settings beside what all do, as `ctx.obj`."""
+
+    @property
+    def loaded(self) -> assembly.Loaded:
+        """The configuration with its policy; ProblemsError if either is wrong."""
+
+
+@click.command("add")
+@click.argument("use", type=click.Choice(["block", "allow"]))
+@click.argument("address")
+@click.option("--because", required=True, metavar="TEXT", help="Why, for the next person and for governors.")
+@click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
+@click.pass_obj
+def add(where: WhereDecided, use: str, address: str, because: str, who: str | None) -> None:
+    """Block or allow ADDRESS for the whole school; in force within a second.
+
+    ADDRESS is a host, which covers all names below it (example.org is *.example.org as well), or a URL, which
+    covers what lies below its path. Says what is really in force then: a statutory list, illegal material
+    and help lines stay as they are, and of two local entries the more exact one wins, else the block.
+    """
+    with readable():
+        _refuse(where, address, Use(use))
+        local = LocalFile(Paths(where.state).local)
+        entry = local.add(Use(use), address, because=because, who=who or _user(), at=datetime.now(UTC))
+    for line in _in_force(where, entry, Use(use)):
+        click.echo(show.plain(line), err=True)
+
+
+@click.command("remove")
+@click.argument("address")
+@click.option("--because", default="", metavar="TEXT", help="Why it is taken back.")
+@click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
+@click.pass_obj
+def remove(where: Where, address: str, because: str, who: str | None) -> None:
+    """Take back what `add` decided on exactly this ADDRESS."""
+    with readable():
+        local = LocalFile(Paths(where.state).local)
+        found = local.remove(address, because=because, who=who or _user(), at=datetime.now(UTC))
+        if not found:
+            raise LocalRefusedError(
+                "there is no local decision on exactly this address; `appliance lists lookup` shows which "
+                "entries name it"
+            )
+    click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
+
+
+def _in_force(where: WhereDecided, entry: str, use: Use) -> list[str]:
+    try:
+        url = parse_typed(entry if "." in entry else f"https://{entry}/")
+    except UrlRefusedError:
+        return [f"{entry}: {use} from now on"]  # a network: no single address stands for it
+    lists = opened(where)
+    if lists.fault:
+        return [f"{entry}: {use}, from the gateway's first start on (nothing is compiled yet)"]
+    try:
+        others = _others(where.loaded, lists, url, use)
+    except ProblemsError:
+        return [
+            f"{entry}: {use} from now on",
+            "  (while the profiles are broken nobody can say what else decides; see `appliance check`)",
+        ]
+    if not others:
+        return [f"{entry}: {use} from now on", *_exceptions(where, entry, use)]
+    verb = "blocked" if use is Use.BLOCK else "allowed"
+    return [f"{entry}: the decision is kept, but this address is NOT {verb}:", *others]
+
+
+def _exceptions(where: Where, entry: str, use: Use) -> list[str]:
+    """Return the local entries below this one that say the opposite, and so stay as they are."""
+    key = key_of(entry)
+    matches = LocalFile(Paths(where.state).local).read().matches
+    other = Use.ALLOW if use is Use.BLOCK else Use.BLOCK
+    below = [match.entry for (kind, one), match in matches.items() if kind == other and one.startswith(key)]
+    return [f"  but not {match}: {other} by an older, more exact entry" for match in below]
+
+
+def _others(loaded: assembly.Loaded, lists: Lists, url: Url, use: Use) -> list[str]:
+    """Return, for whom the decision does not do what it says, what is decided instead and why."""
+    journey: Filtering = assembly.filtering(loaded.settings, loaded.policy, lists)
+    profiles = loaded.policy.sets[loaded.settings.school.set].profiles
+    told: dict[str, list[str]] = {}
+    for name in profiles:
+        decision = journey.judge(Request(url), Person(name, "command line")).decision
+        if decision.blocked is not (use is Use.BLOCK):
+            told.setdefault(_why(decision), []).append(name)
+    everybody = len(profiles)
+    return [
+        f"  {'everybody' if len(names) == everybody else ', '.join(names)}: {why}"
+        for why, names in told.items()
+    ]
+
+
+def _why(decision: Decision) -> str:
+    text = f"{decision.action} ({decision.reason}): {decision.because}"
+    if decision.list == LOCAL:
+        return f"{text} Take it back with: appliance lists remove {decision.entry}"
+    return f"{text} List {decision.list}." if decision.list else text
+
+
+def _refuse(where: Where, address: str, use: Use) -> None:
+    try:
+        known = opened(where).lookup(parse_typed(address))
+    except UrlRefusedError:
+        return  # no address of a site; whether it can be an entry all the same is told by `add`
+    if known.floor.hit:
+        # Not even written down: the file of local decisions may be read, and the statutory lists may not.
+        raise LocalRefusedError(
+            "a statutory list names this address: it is closed, and no local entry opens it"
+        )
+    line = next((match.list for match in known.matches if match.use is Use.HELP), "")
+    if line and use is Use.BLOCK:
+        raise LocalRefusedError(f"this is a help line ({line}); help lines stay open")
+
+
+def _user() -> str:
+    return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -1,0 +1,126 @@
+"""The event loop whose connections lead outwards alone.
+
+What lives only here: that every connection out of the worker gets its address from our resolver, whoever
+opens it, and that a site with several addresses is tried at the next one soon (RFC 8305), for a bounded
+time altogether.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from itertools import zip_longest
+from typing import Any
+
+from appliance.gateway.resolver import Resolver
+
+CONNECT_SECONDS = 20.0
+"""Longest time for a connection to a site, all its addresses together."""
+
+NEXT_ADDRESS_SECONDS = 0.25
+"""After which the next address is tried beside the one before (RFC 8305 section 5)."""
+
+type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+
+
+class GuardedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose name resolution gives out no internal address.
+
+    Connections to a literal address do not resolve; the gateway's `server_connect` hook judges those.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resolver = Resolver()
+
+    async def getaddrinfo(  # type: ignore[override] # typeshed knows more kinds of host than occur here
+        self,
+        host: str | bytes | None,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the name that asyncio calls it by
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """Resolve as usual; internal addresses are left out, and nothing but those is an error."""
+        del flags  # what they ask for is answered in any case, or has no meaning here
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host or ""
+        found = []
+        for address in await self.resolver.addresses(name):
+            kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+            end = (address, int(port), 0, 0) if kind == socket.AF_INET6 else (address, int(port))
+            if family in (0, kind):
+                found.append((int(kind), type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP, "", end))
+        if not found:
+            raise OSError("this name has no address of that kind")
+        return found
+
+    async def create_connection(
+        self, protocol_factory: Any, host: str | None = None, port: Any = None, **more: Any
+    ) -> Any:
+        """Connect as usual, but to an address of our resolver's, and with `connected`'s patience."""
+        if host is not None and more.get("local_addr") is None:
+            more.pop("local_addr", None)
+            if more.get("ssl"):
+                more.setdefault("server_hostname", host)
+            more["sock"] = await self.connected(host, int(port))
+            host = port = None
+        return await super().create_connection(protocol_factory, host, port, **more)
+
+    async def connected(self, host: str, port: int) -> socket.socket:
+        """Return a socket that is connected to `host`, by whichever of its addresses answers first.
+
+        Each further address is tried beside those before it after a moment. OSError if none answers in time.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                # Not asyncio's own race: Python 3.13.0's fails under mitmproxy's task factory.
+                return await self._race(_ordered(await self.resolver.addresses(host)), port)
+        except TimeoutError:
+            raise OSError("the site did not answer in time") from None
+
+    async def _race(self, addresses: list[str], port: int) -> socket.socket:
+        running: set[asyncio.Task[socket.socket]] = set()
+        failed: BaseException | None = None
+        try:
+            while addresses or running:
+                if addresses:
+                    running.add(self.create_task(self._attempt(addresses.pop(0), port)))
+                done, running = await asyncio.wait(
+                    running,
+                    timeout=NEXT_ADDRESS_SECONDS if addresses else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                won = [task.result() for task in done if task.exception() is None]
+                for spare in won[1:]:
+                    spare.close()
+                if won:
+                    return won[0]
+                failed = next((task.exception() for task in done), failed)
+        finally:
+            for task in running:
+                task.add_done_callback(_close_spare)
+                task.cancel()
+        raise failed or OSError("the site has no address")
+
+    async def _attempt(self, address: str, port: int) -> socket.socket:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+            await self.sock_connect(sock, (address, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _ordered(addresses: tuple[str, ...]) -> list[str]:
+    # One kind and the other in turn, so that a hole in one of them costs a moment and no more.
+    six, four = [a for a in addresses if ":" in a], [a for a in addresses if ":" not in a]
+    return [address for pair in zip_longest(six, four) for address in pair if address is not None]
+
+
+def _close_spare(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,0 +1,138 @@
+"""What a configuration file can say and nobody can mean.
+
+What lives only here: the second look at settings that are well formed: values that contradict each other, or
+that would quietly open what is to be closed, or close everything. Each is a problem at its line, with what
+would be right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from appliance.config.document import Document
+from appliance.config.document import Path as Keys
+from appliance.config.problems import Problem
+from appliance.config.sets import read_set
+from appliance.config.typed import open_document
+from appliance.events.fields import contradictions
+from appliance.settings import STATE_VARIABLE, Settings, kept
+
+type Need = tuple[Keys, str]
+"""A key of the settings, and what is wrong with what stands there."""
+
+_BROADEST = {4: 8, 6: 7}
+"""Prefix of the largest network that a school can have inside: 10.0.0.0/8, fc00::/7."""
+
+
+def implausible(settings: Settings, document: Document) -> list[Problem]:
+    """Return everything in the settings that cannot be meant."""
+    checks = (_names, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
+    return [document.problem(place, message) for check in checks for place, message in check(settings)]
+
+
+def term_notes(set_file: Path, today: date) -> list[str]:
+    """Return what is to be known of the terms in a set's file; `today` is the school's own date.
+
+    No problem: a gateway that starts again in September must not stay closed for it. Raises ProblemsError.
+    """
+    document = open_document(set_file)
+    terms = read_set(document, set_file.parent.name).shape.terms
+    if not terms or max(term.last for term in terms) >= today:
+        return []
+    last = max(term.last for term in terms)
+    text = (
+        f"every term is over (the last day was {last}), so that every day counts as a holiday; "
+        "add the terms of this school year"
+    )
+    return [str(document.problem(("terms",), text, key=True))]
+
+
+def _names(settings: Settings) -> Iterator[Need]:
+    if not settings.school.name.strip():
+        yield ("school", "name"), "the school's name is blank; pages and the certificate show it"
+    for index, network in enumerate(settings.identity.networks):
+        if not network.name.strip():
+            yield (
+                ("identity", "networks", index, "name"),
+                "the network's name is blank; staff know the network by it",
+            )
+
+
+def _ports(settings: Settings) -> Iterator[Need]:
+    if not settings.gateway.ports:
+        yield (
+            ("gateway", "ports"),
+            "no port at all: every site would be blocked; the web's own are [80, 443]",
+        )
+
+
+def _reachable(settings: Settings) -> Iterator[Need]:
+    for index, network in enumerate(settings.gateway.reachable):
+        if network.prefixlen < _BROADEST[network.version]:
+            message = (
+                f"{network} opens the school's whole network and this machine to everybody; the web is "
+                "reachable without it. Name the server that is meant, such as 10.0.5.20/32"
+            )
+            yield ("gateway", "reachable", index), message
+
+
+def _own_name(settings: Settings) -> Iterator[Need]:
+    own, place = settings.gateway.own_name, ("gateway", "own_name")
+    if _is_number(own):
+        yield place, f"{own} is an IP address; write a name that no site has, such as filter.internal"
+    elif own in settings.gateway.static_hosts or (settings.demo and settings.demo.name == own):
+        yield place, f"{own} is the name of another site here; that site could never be reached"
+
+
+def _static_hosts(settings: Settings) -> Iterator[Need]:
+    for name, addresses in settings.gateway.static_hosts.items():
+        place = ("gateway", "static_hosts", name)
+        if "*" in name:
+            yield place, f"{name!r}: a * stands for nothing here; write each name on a line of its own"
+        elif _is_number(name):
+            yield place, f"{name} is an IP address, which is never looked up; write a host name"
+        elif not addresses:
+            yield place, f"{name} has no address; write one, such as [10.0.5.20], or remove the line"
+
+
+def _demo(settings: Settings) -> Iterator[Need]:
+    demo, gateway = settings.demo, settings.gateway
+    if demo is None:
+        return
+    address, port = demo.listen
+    if address not in gateway.static_hosts.get(demo.name, ()):
+        yield ("demo", "name"), f"cannot be found: add `{demo.name}: [{address}]` to gateway.static_hosts"
+    if port not in gateway.ports:
+        yield ("demo", "listen"), f"cannot be reached: add {port} to gateway.ports"
+    ip = ipaddress.ip_address(address)
+    if not any(ip in network for network in gateway.reachable):
+        yield ("demo", "listen"), f"cannot be reached: add {ip}/{ip.max_prefixlen} to gateway.reachable"
+
+
+def _state(settings: Settings) -> Iterator[Need]:
+    state = settings.state
+    wrong = next((path for path in (state, *state.parents) if path.exists() and not path.is_dir()), None)
+    if wrong is not None:
+        where = _whose(state)
+        yield ("paths", "state"), f"{where}{wrong} is a file; the state needs a folder (made if missing)"
+
+
+def _whose(state: Path) -> str:
+    return f"{STATE_VARIABLE} is set to {state}, and " if os.environ.get(STATE_VARIABLE) else ""
+
+
+def _retention(settings: Settings) -> Iterator[Need]:
+    for key, message in contradictions(kept(settings.events.retention_days)):
+        yield ("events", "retention_days", key), message
+
+
+def _is_number(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""Worker processes: forked from one process that has loaded everything, so that each is there at once.
+
+What lives only here: how a process becomes a worker. Loading mitmproxy takes longer than anything else at
+the start; a fork server (Python's own, see `multiprocessing`) does it once, while the supervisor reads the
+files. A worker that dies is replaced in the time of a fork, and workers share the memory of what is loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+from multiprocessing import connection, forkserver
+from pathlib import Path
+
+from appliance.supervisor import READY
+
+_LOADED = "appliance.loaded"
+"""The module that the fork server loads before the first fork."""
+
+
+def load() -> None:
+    """Begin to load what workers need, in a process of its own; returns at once.
+
+    Without it the first `start` does so, later.
+    """
+    multiprocessing.set_forkserver_preload([_LOADED])
+    forkserver.ensure_running()
+
+
+class Worker:
+    """A worker process, as its supervisor sees it."""
+
+    def __init__(self, process: multiprocessing.process.BaseProcess, said: connection.Connection) -> None:
+        self._process = process
+        self._said = said
+        self.pid = process.pid or 0
+        # A process id can be given to somebody else once the worker has ended; this cannot.
+        self._handle = os.pidfd_open(self.pid)
+        self._ended: asyncio.Task[int] | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    async def ready(self) -> bool:
+        """Wait until it serves; False when it ends instead."""
+        await _readable(self._said.fileno())
+        try:
+            return bool(self._said.recv_bytes() == READY)
+        except (EOFError, OSError):
+            return False
+
+    async def wait(self) -> int:
+        """Wait until it has ended, and return its exit status."""
+        self._ended = self._ended or asyncio.ensure_future(self._end())
+        return await asyncio.shield(self._ended)
+
+    async def _end(self) -> int:
+        await _readable(self._process.sentinel)
+        # When the fork server is lost, its workers count as ended, since nobody would hear of their end
+        # any more. Then they must end.
+        self.kill()
+        status = self._process.exitcode
+        return 1 if status is None else status
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._send(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of what belongs to a worker that has ended."""
+        os.close(self._handle)
+        self._said.close()
+        self._process.close()
+
+    def _send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, number)
+
+
+async def start(config: Path, place: int) -> Worker:
+    """Start the worker of one place with the settings of `config`; OSError if there can be none now."""
+    load()  # starts the fork server again if it was lost
+    return await asyncio.to_thread(_fork, config, place)
+
+
+def _fork(config: Path, place: int) -> Worker:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    with theirs:
+        context = multiprocessing.get_context("forkserver")
+        process = context.Process(target=_work, args=(str(config), place, theirs), name=f"worker-{place}")
+        try:
+            process.start()
+            return Worker(process, ours)
+        except EOFError as error:  # the fork server ended before it could fork
+            ours.close()
+            raise OSError(f"the process that starts workers has ended ({error})") from error
+
+
+def _work(config: str, place: int, said: connection.Connection) -> None:
+    # What a forked worker does. Its name is what `ps -o pid,comm` and `top` show.
+    Path("/proc/self/comm").write_text(f"worker-{place}", encoding="ascii")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the supervisor ends us, in order
+    from appliance import serving  # noqa: PLC0415 - loaded already where it was forked
+
+    raise SystemExit(serving.serve_one(Path(config), place, said))
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+    loop.add_reader(descriptor, lambda: None if told.done() else told.set_result(None))
+    try:
+        await told
+    finally:
+        loop.remove_reader(descriptor)

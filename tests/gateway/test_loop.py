@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, override
+
+import pytest
+
+from appliance.gateway import loop as module
+from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.reach import InternalAddressError, Reach
+from appliance.gateway.resolver import Resolver
+
+
+class Everywhere(Reach):
+    """Lets loopback count as the web."""
+
+    @override
+    def internal(self, address: Any) -> str:
+        return ""
+
+
+def run[T](play: Callable[[], Awaitable[T]], kind: type[GuardedLoop] = GuardedLoop) -> T:
+    async def played() -> T:
+        return await play()
+
+    with asyncio.Runner(loop_factory=kind) as runner:
+        return runner.run(played())
+
+
+def use(**static: tuple[str, ...]) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, GuardedLoop)
+    loop.resolver = Resolver(reach=Everywhere(), static=static)
+
+
+def test_no_connection_is_opened_to_a_name_that_leads_inwards() -> None:
+    """The guard holds where it counts: in the call with which mitmproxy connects."""
+
+    async def connect() -> None:
+        server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(InternalAddressError):
+                await asyncio.open_connection("localhost", port)
+
+    run(connect)
+
+
+def test_addresses_are_handed_out_in_the_systems_form() -> None:
+    """Libraries that resolve by themselves get addresses that were judged, of the kind they ask for."""
+
+    async def ask() -> list[Any]:
+        use(site=("2001:db8::1", "192.0.2.1"))
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo("site", 443)
+        six = await loop.getaddrinfo(b"site", "443", family=socket.AF_INET6, type=socket.SOCK_DGRAM, proto=17)
+        with pytest.raises(OSError, match="no address of that kind"):
+            await loop.getaddrinfo("192.0.2.1", 80, family=socket.AF_INET6)
+        return [*found, *six]
+
+    assert run(ask) == [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 443, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443)),
+        (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("2001:db8::1", 443, 0, 0)),
+    ]
+
+
+class Holes(GuardedLoop):
+    """A network in which packets to IPv6 vanish."""
+
+    @override
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        if sock.family == socket.AF_INET6:
+            await asyncio.Event().wait()
+        await super().sock_connect(sock, address)
+
+
+def test_a_hole_in_ipv6_delays_by_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A school whose IPv6 is broken still works (RFC 8305)."""
+    monkeypatch.setattr(module, "NEXT_ADDRESS_SECONDS", 0.02)
+
+    async def connect() -> float:
+        async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0) as server:
+            use(site=("2001:db8::1", "127.0.0.1"))
+            started = time.monotonic()
+            _, writer = await asyncio.open_connection("site", server.sockets[0].getsockname()[1])
+            writer.close()
+            return time.monotonic() - started
+
+    assert run(connect, Holes) < 2
+
+
+def test_a_site_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pupil sees a page that says so, and no connection hangs for minutes."""
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.05)
+
+    async def connect() -> None:
+        use(site=("2001:db8::1",))
+        with pytest.raises(OSError, match="did not answer in time"):
+            await asyncio.open_connection("site", 443)
+
+    run(connect, Holes)

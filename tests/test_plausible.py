@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.plausible import implausible
+from appliance.settings import load_settings
+from tests.doubles.school import ROOT, configuration, edit
+
+
+def found(path: Path) -> list[str]:
+    """Return what cannot be meant in a configuration, each with line and column but without its folder."""
+    configuration = load_settings(path)
+    problems = implausible(configuration.settings, configuration.document)
+    return [str(problem).replace(f"{path}:", "") for problem in problems]
+
+
+@pytest.mark.parametrize("name", ["appliance", "demo"])
+def test_the_shipped_configurations_can_be_meant(name: str) -> None:
+    """What ships is not doubted."""
+    assert found(ROOT / "deploy" / f"{name}.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("  ports: []", "10:10: no port at all: every site would be blocked; the web's own are [80, 443]"),
+        ("  reachable: [0.0.0.0/0]", "10:15: 0.0.0.0/0 opens the school's whole network"),
+        ("  reachable: [10.0.5.20/32, '::/0']", "10:29: ::/0 opens the school's whole network"),
+        ("  own_name: 10.0.0.1", "10:13: 10.0.0.1 is an IP address; write a name"),
+        ("  static_hosts: {'*.school.example': [10.0.0.1]}", "10:38: '*.school.example': a * stands"),
+        ("  static_hosts: {intranet.example: []}", "10:36: intranet.example has no address"),
+        ("  static_hosts: {10.0.0.1: [10.0.0.2]}", "10:28: 10.0.0.1 is an IP address, which is"),
+        ("  static_hosts: {filter.internal: [10.0.0.2]}\n  own_name: filter.internal", "11:13: filter.inter"),
+    ],
+)  # fmt: skip
+def test_the_front_door_is_meant_as_it_is_written(tmp_path: Path, text: str, said: str) -> None:
+    """What would open the school's network, or close the web, is told with its line, and what is right."""
+    path = configuration(tmp_path)
+    edit(path, "  listen: 127.0.0.1:8080\n", f"  listen: 127.0.0.1:8080\n{text}\n")
+    (one,) = found(path)
+    assert one.startswith(said)
+
+
+def test_blank_names_are_found(tmp_path: Path) -> None:
+    """A page that names no school helps nobody."""
+    path = configuration(tmp_path, changes={"name": '"   "'})
+    edit(path, "name: Classrooms", "name: ' '")
+    assert [line.partition(" is blank")[0] for line in found(path)] == [
+        "2:9: the school's name",
+        "12:49: the network's name",
+    ]
+
+
+def test_a_demo_that_nobody_can_reach_is_found(tmp_path: Path) -> None:
+    """The one command of the first minute works, or says why it would not."""
+    path = configuration(tmp_path)
+    with path.open("a") as file:
+        file.write("demo: {listen: 127.0.0.80:81, name: hello.example}\n")
+    said = "\n".join(found(path))
+    assert "`hello.example: [127.0.0.80]` to gateway.static_hosts" in said
+    assert "add 81 to gateway.ports" in said
+    assert "add 127.0.0.80/32 to gateway.reachable" in said
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ("{urll: 30}", "16:11: unknown field 'urll'; did you mean 'url'?"),
+        ("{url: {ordinary: 90, flagged: 30}}", "16:10: a flagged access would be kept for 30 days and an"),
+        ("{url: 500}", "16:10: 500 days, longer than the record itself is kept; time: 395 days"),
+    ],
+)
+def test_days_that_contradict_each_other_are_told_at_their_line(tmp_path: Path, days: str, said: str) -> None:
+    """A technician changes one line of thirty and is shown which."""
+    path = configuration(tmp_path)
+    with path.open("a") as file:
+        file.write(f"events:\n  retention_days: {days}\n")
+    assert said.partition(": ")[2] in found(path)[0]
+    assert found(path)[0].startswith("16:")

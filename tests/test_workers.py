@@ -1,0 +1,102 @@
+"""Workers that are really forked; slow, since the process that forks them loads mitmproxy first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from appliance import workers
+from appliance.supervisor import CANNOT_START
+from tests.doubles.running import below, workers_of
+from tests.doubles.school import configuration, edit
+from tests.test_processes import HOST, free_port
+from tests.test_supervisor import alive
+
+pytestmark = pytest.mark.slow
+
+
+@contextlib.asynccontextmanager
+async def worker(folder: Path) -> AsyncIterator[workers.Worker]:
+    """Start one worker with the shipped configuration, and end it."""
+    config = configuration(folder)
+    edit(config, "listen: 127.0.0.1:8080", f"listen: {HOST}:{free_port()}")
+    edit(config, "listen: 127.0.0.1:9464", f"listen: {HOST}:{free_port()}")
+    from appliance import assembly  # noqa: PLC0415 - not when the tests are collected
+
+    await asyncio.to_thread(assembly.prepare, assembly.load(config).settings)
+    started = await workers.start(config, 0)
+    ended = asyncio.ensure_future(started.wait())
+    try:
+        yield started
+    finally:
+        started.kill()
+        await ended
+        started.close()
+
+
+def test_a_worker_serves_ends_when_asked_and_is_known_by_name(tmp_path: Path) -> None:
+    """`ps` shows which process is which worker; it says when its port is open, and ends cleanly."""
+
+    async def run() -> None:
+        async with worker(tmp_path) as one:
+            assert await one.ready()
+            assert one.pid in workers_of(os.getpid())
+            assert one.returncode is None
+            one.terminate()
+            assert await one.wait() == 0
+            one.terminate()  # it has gone: nobody else is hit, and nothing is raised
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_cannot_serve_says_so_by_its_status(tmp_path: Path) -> None:
+    """A configuration that cannot be read ends the start instead of being tried for ever."""
+
+    async def run() -> None:
+        one = await workers.start(tmp_path / "none.yaml", 0)
+        assert not await one.ready()
+        assert await one.wait() == CANNOT_START
+        one.close()
+
+    asyncio.run(run())
+
+
+def test_a_lost_fork_server_leaves_no_worker_unwatched(tmp_path: Path) -> None:
+    """Its workers count as ended and do end, and the next one comes from a new fork server."""
+
+    async def run() -> None:
+        async with worker(tmp_path) as one:
+            assert await one.ready()
+            os.kill(parent_of(one.pid), signal.SIGKILL)
+            assert await one.wait() != 0
+            until = time.monotonic() + 5
+            while alive(one.pid) and time.monotonic() < until:  # noqa: ASYNC110 - a process sets no event
+                await asyncio.sleep(0.01)
+            assert not alive(one.pid)
+        async with worker(tmp_path / "again") as other:
+            assert await other.ready()
+
+    (tmp_path / "again").mkdir()
+    asyncio.run(run())
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+def test_it_is_loaded_once() -> None:
+    """Asking again to load starts no second process that holds all of it."""
+    workers.load()
+    before = list(below(os.getpid()))
+    workers.load()
+    assert list(below(os.getpid())) == before
+    assert forkserver is not None
