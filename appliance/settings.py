@@ -139,6 +139,9 @@ class GatewaySettings(Section):
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
     deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
     idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
+    http2: bool = Field(
+        default=True, description="Whether browsers are offered HTTP/2 on sites that are opened."
+    )
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 

@@ -121,7 +121,7 @@ class SchoolTls(tlsconfig.TlsConfig):
         site = _site(data.conn)
         until = self._clock() + RESUMED_SECONDS
         kept = self._sessions.get(site)
-        if kept is not None and SSL._lib.SSL_session_reused(data.ssl_conn._ssl):  # type: ignore[attr-defined] # noqa: SLF001 - pyOpenSSL has no name for it
+        if kept is not None and resumed(data.ssl_conn):
             until = kept[0]  # counted from the proof, not from the last time that it was spared
         self._open[data.conn.id] = site, until, data.ssl_conn
 
@@ -177,6 +177,11 @@ class SchoolTls(tlsconfig.TlsConfig):
 
 type _Site = tuple[str | None, tuple[str, int] | None, tuple[bytes, ...]]
 """What a session is good for: the name that was verified, the address, and the protocols offered."""
+
+
+def resumed(ssl_conn: SSL.Connection) -> bool:
+    """Tell whether a handshake went on from an earlier one."""
+    return bool(SSL._lib.SSL_session_reused(ssl_conn._ssl))  # type: ignore[attr-defined] # noqa: SLF001 - pyOpenSSL has no name for it
 
 
 def _site(conn: connection.Connection) -> _Site:
