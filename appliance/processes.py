@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance import assembly
 from appliance.config.problems import ProblemsError
@@ -30,6 +31,9 @@ from appliance.model.profile import Policy
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
 from appliance.supervisor import Process, Supervisor, claim_ports
+
+if TYPE_CHECKING:
+    from appliance.lists.update import Updater
 
 _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0

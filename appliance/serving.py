@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import signal
 import sys
@@ -55,6 +56,10 @@ def serve_one(config: Path, place: int, said: Connection) -> int:
     return 0
 
 
+COLLECTING = (20_000, 10, 20)
+"""When Python looks for cycles: after how many new objects, and how many rounds until old ones as well."""
+
+
 def work(settings: Settings, *, ready: Callable[[], None] | None = None, parent: int | None = None) -> None:
     """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve.
 
@@ -83,6 +88,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     passage = _passage(settings, journey, recorder, metrics)
     worker = _worker(settings, journey, recorder, metrics, passage)
     know(metrics, policy, lists)
+    _collect_seldom()
 
     def use(new: Policy) -> None:
         journey.use(new)
@@ -102,6 +108,14 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await events.close()
+
+
+def _collect_seldom() -> None:
+    # What is there by now stays, and need not be looked at again. Connections come and go by the thousand
+    # objects; looking for cycles among them ever so often is a tenth of the worker's time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTING)
 
 
 def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Passage:
@@ -148,6 +162,7 @@ def _worker(
         addon=addon,
         roots=write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots),
         idle=settings.gateway.idle_seconds,
+        http2=settings.gateway.http2,
     )
 
 

@@ -59,6 +59,11 @@ class Authority:
         """The CA's certificate, which clients must trust."""
         return self._certificate
 
+    @property
+    def leaf_key(self) -> ec.EllipticCurvePrivateKey:
+        """The key of every certificate that this process shows; never the CA's own."""
+        return self._leaf_key
+
     def leaf(self, name: str) -> Leaf:
         """Return a certificate for `name` (host name or IP address), from the cache if it lasts a day."""
         now = dt.datetime.now(dt.UTC)

@@ -8,21 +8,24 @@ request is cut after a while.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, override
 
 from mitmproxy import connection, ctx, platform
 from mitmproxy.addons import proxyserver
-from mitmproxy.proxy import events, mode_servers, mode_specs
+from mitmproxy.proxy import commands, events, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.entrance import Entrance
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.hooks import Answer, Answering, Hooks
 from appliance.gateway.passage import Passage
 from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
 from appliance.gateway.resolver import CLIENT
@@ -46,6 +49,8 @@ class SchoolTransparentMode(mode_specs.TransparentMode):
 class Handler(mode_servers.ProxyConnectionHandler):
     """One client connection."""
 
+    hooks: Hooks
+    """How the hooks of our addons are found and run."""
     tunnel: Tunnel | None = None
     """What the door learned of the connection, where it opened the tunnel itself."""
     began = False
@@ -78,6 +83,25 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+
+    @override
+    async def handle_connection(self, connection: connection.Connection) -> None:
+        if connection is self.client:
+            # mitmproxy starts this task at once and only then notes it as the one to end. The first bytes
+            # are there already, and what they ask for may end the connection.
+            await asyncio.sleep(0)
+        await super().handle_connection(connection)
+
+    @override
+    async def handle_hook(self, hook: commands.StartHook) -> None:
+        # What a layer asked has begun already, and only waits; the rest is asked by the handler itself.
+        begun = self.layer.waiting.pop(hook, None) if isinstance(self.layer, Answering) else None
+        outcome = begun or self.hooks.start(hook)
+        if outcome is Answer.NEVER:
+            raise asyncio.CancelledError
+        if isinstance(outcome, asyncio.Task):
+            with self.timeout_watchdog.disarm():
+                await outcome
 
     @override
     async def drain_writers(self) -> None:
@@ -154,16 +178,20 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        handler = Handler(ctx.master, reader, writer, ctx.options, self.mode)
+        doors: Any = self.manager
+        handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)
+        handler.hooks = doors.hooks()
         context = handler.layer.context
         handler.tunnel = tunnel
         if wanted is not None and tunnel is None:
             handler.client.sockname = wanted
+        top: Layer
         if wanted is not None:
             context.server.address = wanted
-            handler.layer = modes.TransparentProxy(context)
+            top = modes.TransparentProxy(context)
         else:
-            handler.layer = self.make_top_layer(context)
+            top = self.make_top_layer(context)
+        handler.layer = Answering(top, handler.hooks)
         CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
@@ -238,6 +266,21 @@ class Doors(proxyserver.Proxyserver):
     name = "proxyserver"
     passage: Passage | None = None
     """Who judges encrypted connections at the door; without one, no port is opened."""
+
+    # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
+
+    @functools.cache  # noqa: B019 - one door for the life of the process
+    def hooks(self) -> Hooks:
+        """Return the hooks of this worker's addons, found when the first connection comes."""
+        return Hooks(ctx.master.addons)
+
+    @functools.cache  # noqa: B019 - as above
+    def fixed_options(self) -> SimpleNamespace:
+        """Return the options as they are when the first connection comes.
+
+        They never change then, and mitmproxy would copy each one whenever a layer reads it.
+        """
+        return SimpleNamespace(**{name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())})
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""

@@ -17,15 +17,16 @@ from mitmproxy.addons import next_layer
 from mitmproxy.http import Response
 from mitmproxy.net.http.validate import validate_headers
 from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator
-from mitmproxy.proxy.layers import http, modes, tls
+from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server
 from appliance.gateway.pressure import GatewayHttp2Server
+from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 
 DISCARD_LIMIT = 1_048_576
 """Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
@@ -183,6 +184,6 @@ class GatewayNextLayer(next_layer.NextLayer):
 
 
 def _tls_stack(context: Context) -> layer.Layer:
-    server = tls.ServerTLSLayer(context)
-    server.child_layer = layers.ClientTLSLayer(context)
+    server = GatewayServerTls(context)
+    server.child_layer = GatewayClientTls(context)
     return server

@@ -27,9 +27,20 @@ class Worker:
     """Runs the gateway's side of mitmproxy until it is told to stop."""
 
     def __init__(
-        self, *, listen: Listen, tls: SchoolTls, doors: Doors, addon: GatewayAddon, roots: Path, idle: int
+        self,
+        *,
+        listen: Listen,
+        tls: SchoolTls,
+        doors: Doors,
+        addon: GatewayAddon,
+        roots: Path,
+        idle: int,
+        http2: bool = True,
     ) -> None:
-        """Put the parts together. `idle` is the longest silence of a connection, in seconds."""
+        """Put the parts together.
+
+        `idle` is the longest silence of a connection, in seconds; `http2` says whether it is offered.
+        """
         # options.Options() reads no file, and confdir is never used: our TLS part makes no CA there.
         self._master = master.Master(options.Options())
         addons = self._master.addons
@@ -43,6 +54,7 @@ class Worker:
             validate_inbound_headers=True,
             upstream_cert=False,
             rawtcp=False,
+            http2=http2,
             http3=False,
             websocket=True,
             tcp_timeout=idle,

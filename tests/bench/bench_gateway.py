@@ -20,6 +20,7 @@ from tests.bench.lab_contenders import (
     CONTENDERS,
     E2GUARDIAN,
     HAPROXY,
+    HTTP1,
     MITMDUMP,
     OURS,
     SQUID,
@@ -37,6 +38,7 @@ MOST = {"keep-alive/s", "new connections/s", "spliced MB/s", "opened MB/s"}
 _ONLY = {  # who need not carry everything
     STRAIGHT: ("latency",),
     TWO: ("new", "keep-alive"),
+    HTTP1: ("page",),
     HAPROXY: PASSING,
     SQUID: tuple(each for each in WORKLOADS if each != "http2"),
     E2GUARDIAN: ("new", "keep-alive", "page", "html", "opened-bytes", "latency"),
@@ -150,6 +152,9 @@ def _print(done: Report, found: Found) -> None:
     one, two = best(found, OURS, "keep-alive/s"), best(found, TWO, "keep-alive/s")
     if one and two:
         done.reach("two workers, requests a second", two / one, 1.6, "x one", least=True)
+    with_it, without = best(found, OURS, "page"), best(found, HTTP1, "page")
+    if with_it and without:
+        done.note(f"a model page with HTTP/2 costs {with_it / without:.2f} times what it costs without")
     highest, before = best(found, OURS, "memory highest"), best(found, OURS, "memory before")
     if highest is not None and before is not None:
         done.reach("resident memory of a worker, highest", highest, _MEMORY_MOST, "MiB")

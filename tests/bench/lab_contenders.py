@@ -220,11 +220,12 @@ def _give(folder: Path, user: str) -> None:
         shutil.chown(entry, user, user)
 
 
-OURS, TWO = "this gateway", "two workers"
+OURS, TWO, HTTP1 = "this gateway", "two workers", "without HTTP/2"
 SQUID, E2GUARDIAN, HAPROXY, MITMDUMP, STRAIGHT = "squid", "e2guardian", "haproxy", "mitmdump", "straight"
 CONTENDERS = {
     STRAIGHT: Contender(_straight, opens=False, http2=True),
     OURS: Contender(_gateway(1), http2=True, ours=True),
+    HTTP1: Contender(_gateway(1, http2=False), ours=True),
     TWO: Contender(_gateway(2), http2=True, ours=True),
     SQUID: Contender(_squid),
     E2GUARDIAN: Contender(_e2guardian),

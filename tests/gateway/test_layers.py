@@ -6,7 +6,7 @@ import h2.events
 import pytest
 from mitmproxy import http, version
 from mitmproxy.addons.next_layer import NeedsMoreData
-from mitmproxy.proxy.layers import modes, tls
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
 from appliance.gateway import actions
@@ -17,6 +17,7 @@ from appliance.gateway.layers import (
     GatewayHttpLayer,
     GatewayNextLayer,
 )
+from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 from tests.gateway.playbook import PAGE, SITE, TROUBLE, Start, allow, block, client_context
 
 # --- (1) refusals are answered at the headers ---
@@ -284,7 +285,7 @@ def test_a_connect_within_a_tunnel_opens_nothing(play: Start) -> None:
     ("data", "chosen"),
     [
         (b"GET / HTTP/1.1\r\n", GatewayHttpLayer),
-        (b"\x16\x03\x01\x00\xa5\x01", tls.ServerTLSLayer),
+        (b"\x16\x03\x01\x00\xa5\x01", GatewayServerTls),
         (b"\x00", GatewayHttpLayer),
         (b"SSH-2.0-x\r\n", GatewayHttpLayer),
         (b"\x13BitTorrent protocol", GatewayHttpLayer),
@@ -296,8 +297,8 @@ def test_whatever_comes_is_read(data: bytes, chosen: type) -> None:
         modes.TransparentProxy(context)
         layer = GatewayNextLayer()._next_layer(context, data, b"")
         assert type(layer) is chosen
-        if isinstance(layer, tls.ServerTLSLayer):
-            assert isinstance(layer.child_layer, tls.ClientTLSLayer)
+        if isinstance(layer, GatewayServerTls):
+            assert isinstance(layer.child_layer, GatewayClientTls)
 
 
 def test_an_explicit_proxy_speaks_http_alone() -> None:

@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from mitmproxy import ctx, tls
 from mitmproxy.addons import tlsconfig
 from mitmproxy.connection import Client, Server
 from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow
+from OpenSSL import SSL
 
 from appliance.gateway.ca import Authority, ensure_authority
-from appliance.gateway.tls import SYSTEM_ROOTS, SchoolTls, write_roots
+from appliance.gateway.tls import RESUMED_SECONDS, SYSTEM_ROOTS, SchoolTls, _Kept, resumed, write_roots
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +160,137 @@ def test_roots_that_are_there_already_need_no_room(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space left"):
         write_roots(target, None)
     assert list(tmp_path.iterdir()) == [target]
+
+
+# --- handshakes ---
+
+
+class Site:
+    """A site that speaks TLS in this process, without a socket."""
+
+    def __init__(self, authority: trustme.CA, name: str) -> None:
+        self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        found = authority.issue_cert(name)
+        key = found.private_key_pem.bytes()
+        chain = found.cert_chain_pems[0].bytes()
+        self.context.use_privatekey(serialization.load_pem_private_key(key, None))  # type: ignore[arg-type]  # of the kind that it takes
+        self.context.use_certificate(x509.load_pem_x509_certificate(chain))
+
+    def accepts(self) -> SSL.Connection:
+        """Return the site's end of one connection."""
+        made = SSL.Connection(self.context)
+        made.set_accept_state()
+        return made
+
+
+def shake(client: SSL.Connection, server: SSL.Connection) -> None:
+    """Let both ends of a handshake talk until neither has anything to say; SSL.Error as they raise it."""
+    for _ in range(6):
+        for one, other in ((client, server), (server, client)):
+            with contextlib.suppress(SSL.WantReadError):
+                one.do_handshake()
+                one.recv(1)
+            with contextlib.suppress(SSL.WantReadError):
+                other.bio_write(one.bio_read(65_536))
+
+
+class Time:
+    """A clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextlib.contextmanager
+def sites(tmp_path: Path) -> Iterator[tuple[SchoolTls, Time, trustme.CA]]:
+    """Give TLS that trusts the sites of one CA, and its clock."""
+    ensure_authority(tmp_path, "Westways")
+    roots, clock = trustme.CA(), Time()
+    roots.cert_pem.write_to_path(str(tmp_path / "roots.pem"))
+    made = SchoolTls(Authority(tmp_path), tmp_path, clock)
+    with taddons.context(made) as running:
+        running.options.update(ssl_verify_upstream_trusted_ca=str(tmp_path / "roots.pem"))
+        yield made, clock, roots
+
+
+def visit(made: SchoolTls, site: Site, name: str = "site.example") -> bool:
+    """Connect to a site as the layers do, and leave; return whether the handshake was spared."""
+    conn_context = context("site.example", (name, 443))
+    conn_context.server.sni = name
+    data = tls.TlsData(conn_context.server, conn_context)
+    made.tls_start_server(data)
+    assert data.ssl_conn is not None
+    shake(data.ssl_conn, site.accepts())
+    made.tls_established_server(data)
+    made.server_disconnected(ServerConnectionHookData(conn_context.server, conn_context.client))
+    return resumed(data.ssl_conn)
+
+
+def test_a_site_that_proved_itself_is_not_asked_again_within_the_hour(tmp_path: Path) -> None:
+    """A page's many connections to one site cost one proof, and an hour later the site proves itself anew."""
+    with sites(tmp_path) as (made, clock, roots):
+        site = Site(roots, "site.example")
+        assert not visit(made, site)
+        assert visit(made, site)
+        clock.now += RESUMED_SECONDS / 2
+        assert visit(made, site)
+        clock.now += RESUMED_SECONDS / 2
+        assert not visit(made, site)
+
+
+def test_what_one_site_proved_says_nothing_of_another(tmp_path: Path) -> None:
+    """A session is good for the name that was verified, and for no other at the same address (H16)."""
+    with sites(tmp_path) as (made, _, roots):
+        site = Site(roots, "site.example")
+        visit(made, site)
+        with pytest.raises(SSL.Error):
+            visit(made, site, "bank.example")
+
+
+def test_a_connection_that_never_got_through_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Only a site that proved itself is ever resumed, and forgotten connections do not pile up."""
+    with sites(tmp_path) as (made, _, _roots):
+        stranger = Site(trustme.CA(), "site.example")
+        with pytest.raises(SSL.Error):
+            visit(made, stranger)
+        found = context("site.example", ("site.example", 443))
+        made.server_disconnected(ServerConnectionHookData(found.server, found.client))
+        made.tls_established_server(tls.TlsData(found.server, found))
+        assert made._open == {}
+
+
+@pytest.mark.parametrize(("http2", "spoken"), [(True, b"h2"), (False, b"http/1.1")])
+def test_a_client_is_shown_its_site_and_offered_what_the_school_chose(
+    tmp_path: Path, *, http2: bool, spoken: bytes
+) -> None:
+    """The handshake itself, from end to end: the one name, under the school's CA, and the protocol."""
+    with sites(tmp_path) as (made, _, _roots):
+        ctx.options.update(http2=http2)
+        for name in ("one.example", "two.example", "one.example"):
+            found = context(name)
+            data = tls.TlsData(found.client, found)
+            made.tls_start_client(data)
+            asking = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            asking.load_verify_locations(str(tmp_path / "ca.pem"))
+            asking.set_verify(SSL.VERIFY_PEER)
+            asking.set_alpn_protos([b"h2", b"http/1.1"])
+            browser = SSL.Connection(asking)
+            browser.set_connect_state()
+            browser.set_tlsext_host_name(name.encode())
+            assert data.ssl_conn is not None
+            shake(browser, data.ssl_conn)
+            shown = browser.get_peer_certificate(as_cryptography=True)
+            assert shown is not None
+            names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            assert names.get_values_for_type(x509.DNSName) == [name]
+            assert browser.get_alpn_proto_negotiated() == spoken
+
+
+def test_only_the_newest_few_are_kept() -> None:
+    """A device that asks for a thousand names does not fill the memory."""
+    kept: _Kept[int, int] = _Kept(2)
+    for number in (1, 2, 1, 3):
+        kept.put(number, number)
+    assert [kept.get(number) for number in (1, 2, 3)] == [1, None, 3]
