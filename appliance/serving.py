@@ -19,6 +19,7 @@ from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority
 from appliance.gateway.door import Doors
+from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
@@ -120,6 +121,7 @@ def _worker(
         reach=assembly.reach(settings),
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
+        handshakes=Handshakes(settings.state),
     )
     return Worker(
         listen=settings.listen,

@@ -13,6 +13,7 @@ import click
 import appliance
 from appliance.cli.check import check
 from appliance.cli.explain import explain
+from appliance.cli.inspect import inspect
 from appliance.cli.lists import lists
 from appliance.cli.log import log
 from appliance.cli.run import run
@@ -58,7 +59,7 @@ def _leaves(command: click.Command) -> Iterator[click.Command]:
 
 
 def _add_verbs() -> None:
-    for command in (run, check, explain, lists, log):
+    for command in (run, check, explain, inspect, lists, log):
         cli.add_command(command)
     for command in _leaves(cli):
         command.params.append(_config_option())

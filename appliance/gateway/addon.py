@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from mitmproxy import connection, http, tls
@@ -20,6 +21,7 @@ from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
 from appliance.gateway.closed import closed
 from appliance.gateway.door import Doors, peer_of
+from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.layers import INVALID
 from appliance.gateway.pages import Answer
 from appliance.gateway.reach import Reach
@@ -89,6 +91,7 @@ class GatewayAddon:
         reach: Reach,
         doors: Doors,
         deadline: float,
+        handshakes: Handshakes,
     ) -> None:
         self.deadline = deadline
         self._filtering = filtering
@@ -97,6 +100,7 @@ class GatewayAddon:
         self._site = site
         self._reach = reach
         self._doors = doors
+        self._handshakes = handshakes
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[str, Connection] = {}
 
@@ -169,6 +173,10 @@ class GatewayAddon:
         known = self._known(data.context.client)
         if known.pending is not None:
             await self._record_pending(known)
+        elif known.tunnel.sni is not None:
+            # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
+            today = datetime.now(UTC).date()
+            self._handshakes.failed(known.tunnel.sni.host, data.conn.error or "", today)
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
