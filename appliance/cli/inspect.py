@@ -17,8 +17,8 @@ from appliance.model.request import Request
 from appliance.model.url import parse_host
 
 _ADVICE = """\
-A device that does not know the school's CA breaks off everywhere; an app that pins its certificate, at its own
-hosts alone. If it is the app, add the host under `sites` in set.yaml:
+A device that does not know the school's CA breaks off everywhere; an app that pins its certificate,
+at its own hosts alone. If it is the app, add the host under `sites` in set.yaml:
   sites:
     {host}: {{inspect: never, because: Its app accepts no certificate but its own.}}"""
 

@@ -18,7 +18,7 @@ FILE = "handshakes.log"
 MOST_BYTES = 1_048_576
 """Size at which the file is put aside, in place of the one that was put aside before."""
 
-_MARKS = ("does not trust", "disconnected during the handshake")
+_MARKS = ("does not trust", "may not trust", "disconnected during the handshake")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Handshakes:
         self._path = state / FILE if state is not None else None
 
     def failed(self, host: str, why: str, today: date) -> None:
-        """Note that a device broke off; `why` is mitmproxy's text, which tells whether it may mean pinning."""
+        """Note that a device broke off; `why` is mitmproxy's text, by which it may mean pinning."""
         if self._path is None or not host or not any(mark in why for mark in _MARKS):
             return
         with contextlib.suppress(OSError):  # a full disk costs a suggestion, nothing else
@@ -58,14 +58,9 @@ def suggestions(state: Path, at_least: int = 3) -> list[Suggestion]:
     found: dict[str, list[date]] = {}
     for day, host in _lines(state):
         found.setdefault(host, []).append(day)
-    return sorted(
-        (
-            Suggestion(host, len(days), min(days), max(days))
-            for host, days in found.items()
-            if len(days) >= at_least
-        ),
-        key=lambda one: (-one.failures, one.host),
-    )
+    often = ((host, days) for host, days in found.items() if len(days) >= at_least)
+    made = (Suggestion(host, len(days), min(days), max(days)) for host, days in often)
+    return sorted(made, key=lambda one: (-one.failures, one.host))
 
 
 def _lines(state: Path) -> Iterator[tuple[date, str]]:
