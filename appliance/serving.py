@@ -24,6 +24,7 @@ from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.door import Doors
+from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.listen import WorkerError
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
@@ -154,6 +155,7 @@ def _worker(
         reach=assembly.reach(settings),
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
+        handshakes=Handshakes(settings.state),
     )
     return Worker(
         listen=settings.listen,

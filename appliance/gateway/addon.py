@@ -12,16 +12,18 @@ import contextlib
 import logging
 import time
 from dataclasses import replace
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any
 
 from mitmproxy import connection, http, tls
 from mitmproxy.proxy import server_hooks
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
-from appliance.gateway.attempts import Attempts, Connection, Recorder
+from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.door import Doors, peer_of
+from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.layers import INVALID
 from appliance.gateway.pages import Answer
 from appliance.gateway.reach import Reach
@@ -35,25 +37,6 @@ from appliance.model.url import Url
 logger = logging.getLogger(__name__)
 
 CARRIED = "carried"
-
-
-class Metrics(Protocol):
-    """What the gateway counts."""
-
-    def decided(self, seconds: float) -> None:
-        """Take the time that one decision took."""
-
-    def added_latency(self, seconds: float) -> None:
-        """Take the time that the gateway's own work added to one request."""
-
-    def fault(self, reason: Reason, stage: str) -> None:
-        """Count one fault that closed."""
-
-    def connection(self) -> None:
-        """Count one client connection."""
-
-    def incomplete(self) -> None:
-        """Count one request that never became whole."""
 
 
 class GatewayAddon:
@@ -71,6 +54,7 @@ class GatewayAddon:
         reach: Reach,
         doors: Doors,
         deadline: float,
+        handshakes: Handshakes,
     ) -> None:
         self.deadline = deadline
         self._filtering = filtering
@@ -79,6 +63,7 @@ class GatewayAddon:
         self._reach = reach
         self._doors = doors
         self._attempts = Attempts(recorder, self.fault)
+        self._handshakes = handshakes
         self._connections: dict[str, Connection] = {}
 
     # --- connections -----------------------------------------------------------------------------
@@ -165,6 +150,10 @@ class GatewayAddon:
         known = self._known(data.context.client)
         if (pending := known.take_pending()) is not None:
             await self._attempts.record(pending, 0)
+        elif known.tunnel.sni is not None:
+            # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
+            today = datetime.now(UTC).date()
+            self._handshakes.failed(known.tunnel.sni.host, data.conn.error or "", today)
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:

@@ -21,6 +21,25 @@ from appliance.model.request import Request
 from appliance.model.url import Url
 
 
+class Metrics(Protocol):
+    """What the gateway counts."""
+
+    def decided(self, seconds: float) -> None:
+        """Take the time that one decision took."""
+
+    def added_latency(self, seconds: float) -> None:
+        """Take the time that the gateway's own work added to one request."""
+
+    def fault(self, reason: Reason, stage: str) -> None:
+        """Count one fault that closed."""
+
+    def connection(self) -> None:
+        """Count one client connection."""
+
+    def incomplete(self) -> None:
+        """Count one request that never became whole."""
+
+
 class Recorder(Protocol):
     """Where judged accesses go."""
 

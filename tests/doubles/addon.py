@@ -18,6 +18,7 @@ from mitmproxy.test import tflow
 from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
+from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.pages import Pages
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -60,6 +61,7 @@ class Bench:
     reach: Reach = field(default_factory=Reach)
     doors: Doors = field(default_factory=Doors)
     deadline: float = 5.0
+    handshakes: Handshakes = field(default_factory=lambda: Handshakes(None))
 
     def __post_init__(self) -> None:
         self.filtering: Filtering = filtering(self.lists, self.identity, self.inside)
@@ -79,6 +81,7 @@ class Bench:
             reach=self.reach,
             doors=self.doors,
             deadline=self.deadline,
+            handshakes=self.handshakes,
         )
         self.client = self.connect()
 
