@@ -10,25 +10,33 @@ import asyncio
 import fcntl
 import secrets
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.config.categories import STATUTORY
-from appliance.config.problems import Problem, ProblemsError, unknown
+from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
-from appliance.filtering import Filtering, Rules
+from appliance.events.hits import HITS_FILE, Hits
+from appliance.filtering import Filtering, Rules, Told
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.networks import Networks
-from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
+from appliance.lists.catalogue import load_catalogue, load_help
 from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
+from appliance.lists.pinned import load_pinned
 from appliance.model.profile import Policy, ProfileSet, Rating
-from appliance.plausible import implausible, term_notes
+from appliance.plausible import (
+    cross_check,
+    floor_problems,
+    needs_of,
+    statutory_problems,
+    term_notes,
+    update_problems,
+)
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
 
@@ -39,9 +47,6 @@ _HELD = {
     "supplied": "is supplied to the school and held here as keyed hashes",
     "upstream": "is enforced by an upstream provider, which canaries prove",
 }
-type Need = tuple[tuple[str | int, ...], str]
-"""A key of the settings, and what is wrong with what stands there."""
-
 NOBODY_NAMED = "such rules open for nobody yet, since the gateway learns no names before sign-in comes"
 """What is to be known about rules for named users."""
 
@@ -73,17 +78,21 @@ def load(config: Path) -> Loaded:
     paths = configuration.settings.paths if configuration else load_paths(config)
     if paths is None:
         raise ProblemsError(problems)
-    policy = _gather(problems, lambda: load_policy(paths.profiles, paths.blocklists / CATEGORIES))
-    catalogue = _gather(problems, lambda: load_catalogue(paths.blocklists))
-    _gather(problems, lambda: load_help(paths.blocklists))
+    policy = catalogue = None
+    if paths.blocklists.is_dir() and paths.profiles.is_dir():
+        policy = _gather(problems, lambda: load_policy(paths.profiles, paths.blocklists / CATEGORIES))
+    if paths.blocklists.is_dir():
+        catalogue = _gather(problems, lambda: load_catalogue(paths.blocklists))
+        _gather(problems, lambda: load_help(paths.blocklists))
+        _gather(problems, lambda: load_pinned(paths.blocklists))
     if configuration is not None:
-        problems += _cross_check(configuration, policy)
+        problems += cross_check(configuration, policy)
     if configuration is not None and catalogue is not None:
-        problems += _update_problems(configuration, catalogue)
+        problems += update_problems(configuration, catalogue)
     if catalogue is not None:
-        problems += _floor_problems(paths.blocklists, catalogue)
+        problems += floor_problems(paths.blocklists, catalogue)
     if policy is not None:
-        problems += _statutory_problems(policy, paths.blocklists)
+        problems += statutory_problems(policy, paths.blocklists)
     if problems or configuration is None or policy is None:
         raise ProblemsError(problems)
     return Loaded(configuration, policy)
@@ -123,7 +132,7 @@ def _last_good(config: Path) -> Loaded | None:
         policy = store.open(store.current())
     except (ProblemsError, OSError):
         return None
-    return None if _cross_check(configuration, policy) else Loaded(configuration, policy)
+    return None if cross_check(configuration, policy) else Loaded(configuration, policy)
 
 
 def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
@@ -160,8 +169,13 @@ def _named_rules(chosen: ProfileSet) -> list[str]:
     return [f"rules for named users in {', '.join(named)}: {NOBODY_NAMED}"] if named else []
 
 
-def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
-    """Return the journey of one request, as the gateway and `explain` both take it."""
+def filtering(
+    settings: Settings, policy: Policy, lists: Lists, set_id: str = "", told: Told | None = None
+) -> Filtering:
+    """Return the journey of one request, as the gateway and `explain` both take it.
+
+    `told` is how a worker hears of floor hits that others have counted.
+    """
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
     return Filtering(
@@ -175,7 +189,17 @@ def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = ""
             Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
             settings.gateway.own_name,
         ),
+        told=told,
     )
+
+
+def told(settings: Settings) -> Told | None:
+    """Open what workers tell each other of floor hits; None, each counts alone, where it cannot be had."""
+    try:
+        return Hits(settings.state / HITS_FILE)
+    except OSError as error:
+        sys.stderr.write(f"appliance: each worker counts floor hits alone: {error}\n")
+        return None
 
 
 def reach(settings: Settings) -> Reach:
@@ -203,8 +227,8 @@ def snapshots(settings: Settings) -> Snapshots:
 
     def unfit(policy: Policy) -> list[Problem]:
         # An edit can be right in itself and still take away what this gateway's settings count on.
-        needs = [Problem(str(profiles), 1, 1, message) for _, message in _needs(settings, policy)]
-        return needs + _statutory_problems(policy, settings.blocklists)
+        needs = [Problem(str(profiles), 1, 1, message) for _, message in needs_of(settings, policy)]
+        return needs + statutory_problems(policy, settings.blocklists)
 
     return Snapshots(settings.state / "policy", profiles, settings.blocklists / CATEGORIES, unfit=unfit)
 
@@ -218,15 +242,18 @@ def prepare(settings: Settings) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "prepare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
-        ensure_authority(settings.state / "ca", settings.school.name)
+        if ensure_authority(settings.state / "ca", settings.school.name):
+            _say(f"made the school's certificate authority in {settings.state / 'ca'}")
         _ensure_key(settings.state / "keys" / "review.key")
+        if not ListPaths(settings.state).table.exists():
+            _say("compiling the lists for the first time, which takes some seconds ...")
         # A broken edit changes nothing: with lists and a policy in force, those are started with.
         try:
             compile_lists(settings, child=True)
         except (ProblemsError, CompileError) as error:
             if not ListPaths(settings.state).table.exists():
                 raise
-            sys.stderr.write(f"appliance: the lists from before stay in force: {error}\n")
+            _say(f"the lists from before stay in force: {error}")
         store = snapshots(settings)
         try:
             store.publish()
@@ -246,11 +273,12 @@ def _ensure_key(path: Path) -> None:
     temporary.replace(path)  # whole or not at all: an empty key would make every review token guessable
 
 
-async def watch_lists(lists: Lists) -> None:
-    """Keep `lists` on the newest table for ever."""
+async def watch_lists(lists: Lists, changed: Callable[[], None]) -> None:
+    """Keep `lists` on the newest table for ever, and tell when they have changed."""
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        lists.refresh()
+        if lists.refresh():
+            changed()
 
 
 async def watch_policy(store: Snapshots, version: str, use: Callable[[Policy], None]) -> None:
@@ -303,85 +331,13 @@ async def watch_edits(
             failed = False
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"appliance: {text}\n")
+    sys.stderr.flush()
+
+
 def tell_problems(error: ProblemsError | OSError) -> None:
     """Print what is wrong with an edit, on stderr."""
     sys.stderr.write("appliance: the edit is not in force; the policy from before stays. What is wrong:\n")
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()
-
-
-def _floor_problems(blocklists: Path, catalogue: Catalogue) -> list[Problem]:
-    fed = {entry.category for entry in catalogue.floor}
-    return [
-        Problem(
-            str(blocklists / CATALOGUE_FILE), 1, 1, f"no statutory list in `floor:` feeds {name!r} (DFE-F2)"
-        )
-        for name in STATUTORY
-        if name not in fed
-    ]
-
-
-def _statutory_problems(policy: Policy, blocklists: Path) -> list[Problem]:
-    return [
-        Problem(
-            str(blocklists / CATEGORIES),
-            1,
-            1,
-            f"the category {name!r} is missing: a statutory list feeds it, and it is never rated (DFE-F2)",
-        )
-        for name in STATUTORY
-        if name not in policy.categories
-    ]
-
-
-def _update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:
-    known = [feed.id for feed in catalogue.downloads]
-    return [
-        configuration.document.problem(("lists", "updates", index), unknown("download", name, known))
-        for index, name in enumerate(configuration.settings.lists.updates)
-        if name not in known
-    ]
-
-
-def _cross_check(configuration: Configuration, policy: Policy | None) -> list[Problem]:
-    settings = configuration.settings
-    needs = _needs(settings, policy) if policy is not None else _file_needs(settings)
-    needs += _root_needs(settings.gateway.extra_roots)
-    problems = implausible(settings, configuration.document)
-    return problems + [configuration.document.problem(key, message) for key, message in needs]
-
-
-def _root_needs(extra: Path | None) -> list[Need]:
-    if extra is None:
-        return []
-    try:
-        holds = b"-----BEGIN CERTIFICATE-----" in extra.read_bytes()
-    except OSError as error:
-        return [(("gateway", "extra_roots"), f"{extra} cannot be read: {error.strerror or error}")]
-    return [] if holds else [(("gateway", "extra_roots"), f"{extra} holds no certificate in PEM form")]
-
-
-def _file_needs(settings: Settings) -> list[Need]:
-    # While a profile is broken there is no policy to ask; the names of the files say what there would be.
-    folders = {entry.name: entry for entry in settings.paths.profiles.glob("*/") if entry.is_dir()}
-    chosen = folders.get(settings.school.set)
-    if chosen is None:
-        return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
-    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem}
-    return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
-
-
-def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
-    return [
-        (("identity", "networks", index, "group"), unknown("group", network.group, profiles))
-        for index, network in enumerate(settings.identity.networks)
-        if network.group not in profiles
-    ]
-
-
-def _needs(settings: Settings, policy: Policy) -> list[Need]:
-    # What the settings need and the policy lacks: the settings' key, and what is wrong with it.
-    chosen = policy.sets.get(settings.school.set)
-    if chosen is None:
-        return [(("school", "set"), unknown("set", settings.school.set, policy.sets))]
-    return _group_needs(settings, chosen.profiles)

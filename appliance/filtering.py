@@ -6,7 +6,7 @@ that every lane of the gateway and `explain` go through the same lines and canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -14,14 +14,15 @@ from typing import Protocol
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
+from appliance.model.inspect import Inspection, Traits
 from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor
+from appliance.policy import floor, inspect
 from appliance.policy.decide import decide, decide_category, strictest
-from appliance.policy.repeated import Limit, Repeated
+from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
 """Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
@@ -36,6 +37,9 @@ class Lists(Protocol):
     def lookup(self, url: Url) -> Known:
         """Return what the lists say of `url`; never raises."""
 
+    def traits(self, url: Url) -> Traits:
+        """Return what the lists say of the site beside what it is about; never raises."""
+
 
 class Identity(Protocol):
     """What the decision needs of identity."""
@@ -49,6 +53,16 @@ class Reach(Protocol):
 
     def refuses(self, url: Url) -> str:
         """Return why `url` lies in the school's own network, or an empty text."""
+
+
+class Told(Protocol):
+    """How workers tell each other of floor hits."""
+
+    def tell(self, client: str, what: str, now: datetime) -> None:
+        """Tell every worker, this one included, of one hit."""
+
+    def news(self) -> Iterable[tuple[str, Hashable, datetime]]:
+        """Return the hits that this worker has not heard of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,7 @@ class Filtering:
         policy: Policy,
         rules: Rules,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Told | None = None,
     ) -> None:
         self._identity = identity
         self._lists = lists
@@ -101,6 +116,9 @@ class Filtering:
         self._rules = rules
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
+        self._told = told or Alone()
+        self.epoch = 0
+        """Grows whenever the same request may be judged differently from before."""
 
     @property
     def policy(self) -> Policy:
@@ -110,6 +128,11 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
+        self.epoch += 1
+
+    def changed(self) -> None:
+        """Note that the lists have changed, so that what was allowed before is judged again."""
+        self.epoch += 1
 
     def identify(self, client: str) -> Person:
         """Return who stands behind a client address."""
@@ -159,11 +182,35 @@ class Filtering:
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
+        for hit in self._told.news():
+            self._repeated.hit(*hit)
         if self._repeated.paused(request.client, now):
             return floor.repeated(decision.profile, decision.policy_version)
         if decision.reason is Reason.FLOOR:
-            self._repeated.hit(request.client, str(request.url), now)
+            self._told.tell(request.client, str(request.url), now)
         return decision
+
+    def inspection(self, request: Request, person: Person | None = None, *, named: bool = True) -> Inspection:
+        """Return how far a connection is looked into, and why. `named` is False where it names no site.
+
+        All of its names count, and the one that has to be looked into furthest decides.
+        """
+        policy = self._policy
+        profile = self.profile_of(person or self._identity.resolve(request.client), policy)
+        if not named:
+            return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
+        sites = policy.sets[self._rules.set_id].sites
+        return inspect.deepest(
+            inspect.inspection(
+                url.host,
+                self._lists.lookup(url).matches,
+                self._lists.traits(url),
+                profile,
+                policy.categories,
+                sites,
+            )
+            for url in (request.url, *request.names)
+        )
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""

@@ -7,7 +7,6 @@ or search term can reach a label, and nobody outside can make the numbers grow w
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import threading
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from appliance.metrics_files import registry
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.known import FloorState
 
@@ -33,7 +33,6 @@ OTHER: Final = "other"
 
 FLOOR_MODES: Final = ("development", "upstream", "supplied")
 _QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class _Spec(NamedTuple):
@@ -111,7 +110,7 @@ class Metrics:
         Raises ValueError for a second directory.
         """
         self._directory = directory
-        self._registry = _registry(directory)
+        self._registry = registry(directory)
         self._made = {name: _make(name, spec, self._registry) for name, spec in _SPECS.items()}
         self._ids: dict[str, frozenset[str]] = {}
         self._requests: dict[tuple[str, str, Action, Reason], Callable[[], None]] = {}
@@ -224,7 +223,7 @@ class Metrics:
 
     def worker_gone(self, pid: int) -> None:
         """Forget what the dead process `pid` said of itself; what it counted stays in the sums."""
-        from prometheus_client import multiprocess  # noqa: PLC0415 - see _registry
+        from prometheus_client import multiprocess  # noqa: PLC0415 - see metrics_files.registry
 
         if self._directory is not None:
             multiprocess.mark_process_dead(int(pid), str(self._directory))  # type: ignore[no-untyped-call] # it has none
@@ -245,7 +244,7 @@ class Metrics:
 
     def text(self) -> str:
         """Return all numbers of all processes, as Prometheus reads them."""
-        from prometheus_client import generate_latest  # noqa: PLC0415 - see _registry
+        from prometheus_client import generate_latest  # noqa: PLC0415 - see metrics_files.registry
 
         return generate_latest(self._everything()).decode()
 
@@ -254,13 +253,13 @@ class Metrics:
         return Endpoint(address, port, _application(self._everything()))
 
     def _everything(self) -> CollectorRegistry:
-        from prometheus_client import CollectorRegistry, multiprocess  # noqa: PLC0415 - see _registry
+        from prometheus_client import CollectorRegistry, multiprocess  # noqa: PLC0415 - see metrics_files.registry
 
-        if self._directory is None:
+        if self._directory is None or not self._directory.is_dir():  # no room for a folder: see metrics_files
             return self._registry
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call] # it has none
-        return registry
+        joined = CollectorRegistry()
+        multiprocess.MultiProcessCollector(joined, str(self._directory))  # type: ignore[no-untyped-call] # it has none
+        return joined
 
     def _id(self, kind: str, text: str) -> str:
         return text if not text or text in self._ids.get(kind, ()) else OTHER
@@ -313,24 +312,6 @@ class _Handler(WSGIRequestHandler):
         """Say nothing: Prometheus asks every few seconds."""
 
 
-class _Process:
-    """What is true of this process as a whole: its id, and the one directory that it counts into."""
-
-    def __init__(self) -> None:
-        self.directory: Path | None = None
-        self._pid = os.getpid()
-        os.register_at_fork(after_in_child=self._forked)
-
-    def identifier(self) -> int:
-        return self._pid
-
-    def _forked(self) -> None:
-        self._pid = os.getpid()
-
-
-_process = _Process()
-
-
 def wipe(directory: Path) -> None:
     """Make `directory` ready for a new run: only the supervisor does this, before any worker starts."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -338,28 +319,8 @@ def wipe(directory: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _registry(directory: Path | None) -> CollectorRegistry:
-    # The library looks at this variable when it is imported, and then never again. So it is set
-    # first, and every import of the library stands inside a function, after this one has run.
-    if directory is not None:
-        directory = directory.absolute()
-        if _process.directory not in (None, directory):
-            raise ValueError(f"this process counts into {_process.directory} already, not into {directory}")
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.environ[_VARIABLE] = str(directory)
-    from prometheus_client import CollectorRegistry, values  # noqa: PLC0415 - as just said
-
-    if directory is None:
-        values.ValueClass = values.MutexValue
-    elif directory != _process.directory:
-        # The process id, which the library asks for at each count, costs a system call; ours does not.
-        values.ValueClass = values.MultiProcessValue(_process.identifier)  # type: ignore[no-untyped-call] # it has none
-        _process.directory = directory
-    return CollectorRegistry()
-
-
 def _make(name: str, spec: _Spec, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - one of three classes
-    from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see _registry
+    from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see metrics_files.registry
 
     if spec.mode == "counter":
         return Counter(name, spec.help, spec.labels, registry=registry)
@@ -382,7 +343,7 @@ def _observer(histogram: Histogram) -> Callable[[float], None]:
 
 
 def _application(registry: CollectorRegistry) -> WSGIApplication:
-    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - see _registry
+    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - see metrics_files.registry
 
     answer: WSGIApplication = make_wsgi_app(registry)
 

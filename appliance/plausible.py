@@ -1,25 +1,29 @@
 """What a configuration file can say and nobody can mean.
 
 What lives only here: the second look at settings that are well formed: values that contradict each other, or
-that would quietly open what is to be closed, or close everything. Each is a problem at its line, with what
-would be right.
+the other files, or that would quietly open what is to be closed, or close everything. Each is a problem at
+its line, with what would be right.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 
+from appliance.config.categories import STATUTORY
 from appliance.config.document import Document
 from appliance.config.document import Path as Keys
-from appliance.config.problems import Problem
+from appliance.config.problems import Problem, unknown
+from appliance.config.profiles import SET_FILE
 from appliance.config.sets import read_set
 from appliance.config.typed import open_document
 from appliance.events.fields import contradictions
-from appliance.settings import STATE_VARIABLE, Settings, kept
+from appliance.lists.catalogue import CATALOGUE_FILE, CATEGORIES_FILE, Catalogue
+from appliance.model.profile import Policy
+from appliance.settings import STATE_VARIABLE, Configuration, Settings, kept
 
 type Need = tuple[Keys, str]
 """A key of the settings, and what is wrong with what stands there."""
@@ -30,7 +34,7 @@ _BROADEST = {4: 8, 6: 7}
 
 def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
-    checks = (_names, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
+    checks = (_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
 
 
@@ -59,6 +63,17 @@ def _names(settings: Settings) -> Iterator[Need]:
             yield (
                 ("identity", "networks", index, "name"),
                 "the network's name is blank; staff know the network by it",
+            )
+
+
+def _folders(settings: Settings) -> Iterator[Need]:
+    for name in ("profiles", "blocklists"):
+        folder: Path = getattr(settings.paths, name)
+        if not folder.is_dir():
+            what = "is a file" if folder.exists() else "does not exist"
+            yield (
+                ("paths", name),
+                f"the folder {folder} {what}; a relative path counts from this file's folder",
             )
 
 
@@ -136,3 +151,84 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def floor_problems(blocklists: Path, catalogue: Catalogue) -> list[Problem]:
+    """Return which statutory categories no list in the catalogue feeds."""
+    fed = {entry.category for entry in catalogue.floor}
+    return [
+        Problem(
+            str(blocklists / CATALOGUE_FILE), 1, 1, f"no statutory list in `floor:` feeds {name!r} (DFE-F2)"
+        )
+        for name in STATUTORY
+        if name not in fed
+    ]
+
+
+def statutory_problems(policy: Policy, blocklists: Path) -> list[Problem]:
+    """Return which statutory categories the policy does not know."""
+    return [
+        Problem(
+            str(blocklists / CATEGORIES_FILE),
+            1,
+            1,
+            f"the category {name!r} is missing: a statutory list feeds it, and it is never rated (DFE-F2)",
+        )
+        for name in STATUTORY
+        if name not in policy.categories
+    ]
+
+
+def update_problems(configuration: Configuration, catalogue: Catalogue) -> list[Problem]:
+    """Return which of the updates in the settings the catalogue does not know."""
+    known = [feed.id for feed in catalogue.downloads]
+    return [
+        configuration.document.problem(("lists", "updates", index), unknown("download", name, known))
+        for index, name in enumerate(configuration.settings.lists.updates)
+        if name not in known
+    ]
+
+
+def cross_check(configuration: Configuration, policy: Policy | None) -> list[Problem]:
+    """Return what is wrong between the settings and the rest; without a policy, as far as can be told."""
+    settings = configuration.settings
+    needs = needs_of(settings, policy) if policy is not None else _file_needs(settings)
+    needs += _root_needs(settings.gateway.extra_roots)
+    problems = implausible(settings, configuration.document)
+    return problems + [configuration.document.problem(key, message) for key, message in needs]
+
+
+def _root_needs(extra: Path | None) -> list[Need]:
+    if extra is None:
+        return []
+    try:
+        holds = b"-----BEGIN CERTIFICATE-----" in extra.read_bytes()
+    except OSError as error:
+        return [(("gateway", "extra_roots"), f"{extra} cannot be read: {error.strerror or error}")]
+    return [] if holds else [(("gateway", "extra_roots"), f"{extra} holds no certificate in PEM form")]
+
+
+def _file_needs(settings: Settings) -> list[Need]:
+    # While a profile is broken there is no policy to ask; the names of the files say what there would be.
+    folders = {entry.name: entry for entry in settings.paths.profiles.glob("*/") if entry.is_dir()}
+    chosen = folders.get(settings.school.set)
+    if chosen is None:
+        return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
+    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem}
+    return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
+
+
+def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
+    return [
+        (("identity", "networks", index, "group"), unknown("group", network.group, profiles))
+        for index, network in enumerate(settings.identity.networks)
+        if network.group not in profiles
+    ]
+
+
+def needs_of(settings: Settings, policy: Policy) -> list[Need]:
+    """Return what the settings need and the policy lacks: the settings' key, and what is wrong with it."""
+    chosen = policy.sets.get(settings.school.set)
+    if chosen is None:
+        return [(("school", "set"), unknown("set", settings.school.set, policy.sets))]
+    return _group_needs(settings, chosen.profiles)

@@ -176,7 +176,7 @@ async def _update_lists(settings: Settings, config: Path) -> None:
     updater = Updater(Means(settings.blocklists, settings.state))
     while True:
         # At once at the start: a statutory list that is to be supplied keeps the gate closed until it is.
-        if await asyncio.to_thread(updater.due, settings.lists.updates):
+        if await asyncio.to_thread(_due, updater, settings):
             process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
             try:
                 await process.wait()
@@ -184,6 +184,15 @@ async def _update_lists(settings: Settings, config: Path) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     process.terminate()
         await asyncio.sleep(_UPDATE_SECONDS)
+
+
+def _due(updater: Updater, settings: Settings) -> bool:
+    try:
+        return bool(updater.due(settings.lists.updates))
+    except ProblemsError as error:
+        # A broken edit of the catalogue: what is in force stays, and it is looked at again in a minute.
+        logger.warning("lists are not updated while the catalogue is broken: %s", error)
+        return False
 
 
 async def _retire(settings: Settings) -> None:

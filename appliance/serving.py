@@ -28,6 +28,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
+from appliance.gateway.passage import Passage
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
@@ -82,8 +83,10 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     metrics = Metrics(settings.state / "metrics")
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
-    journey = assembly.filtering(settings, policy, lists)
-    worker = _worker(settings, journey, Recorder(events, metrics), metrics)
+    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings))
+    recorder = Recorder(events, metrics)
+    passage = _passage(settings, journey, recorder, metrics)
+    worker = _worker(settings, journey, recorder, metrics, passage)
     know(metrics, policy, lists)
     _collect_seldom()
 
@@ -92,9 +95,10 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         know(metrics, new, lists)
 
     tasks = [
-        loop.create_task(go_on(lambda: assembly.watch_lists(lists))),
+        loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
+        loop.create_task(go_on(passage.watch)),
     ]
     _end_on_signals(worker, parent)
     try:
@@ -114,16 +118,22 @@ def _collect_seldom() -> None:
     gc.set_threshold(*COLLECTING)
 
 
-def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Worker:
+def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Passage:
     loop = asyncio.get_running_loop()
-    reach = assembly.reach(settings)
-    if isinstance(loop, GuardedLoop):
-        loop.resolver = Resolver(
-            reach=reach,
-            static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
-            asking=NameServers(settings.gateway.resolvers),
-            helps=journey.helps,
-        )
+    assert isinstance(loop, GuardedLoop)  # noqa: S101 - `work` made it
+    loop.resolver = Resolver(
+        reach=assembly.reach(settings),
+        static={name.lower(): found for name, found in settings.gateway.static_hosts.items()},
+        asking=NameServers(settings.gateway.resolvers),
+        helps=journey.helps,
+    )
+    idle, own_name = settings.gateway.idle_seconds, settings.gateway.own_name
+    return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
+
+
+def _worker(
+    settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, passage: Passage
+) -> Worker:
     authority = Authority(settings.state / "ca")
     site = OwnSite(
         pages=Pages(),
@@ -135,12 +145,13 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
     )
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
+    doors.passage = passage
     addon = GatewayAddon(
         filtering=journey,
         recorder=recorder,
         metrics=metrics,
         site=site,
-        reach=reach,
+        reach=assembly.reach(settings),
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
@@ -69,7 +69,7 @@ def _ip(text: object) -> str:
         raise ValueError(f"'{text}' is not an IP address; write one such as 10.0.5.20") from None
 
 
-type Days = Annotated[int, Field(ge=1, le=36_500)]
+type Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
 
 
 class TwoTerms(Section):
@@ -89,11 +89,17 @@ def _written(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-type ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address), PlainSerializer(_written)]
+_ADDRESS_SCHEMA = {"type": "string", "examples": ["127.0.0.1:8080", "[::]:8080"]}
+type ListenAddress = Annotated[
+    tuple[str, int],
+    BeforeValidator(_address),
+    PlainSerializer(_written),
+    WithJsonSchema(_ADDRESS_SCHEMA, mode="validation"),
+]
 type HostName = Annotated[str, BeforeValidator(_host)]
 type IpText = Annotated[str, BeforeValidator(_ip)]
 type NetworkText = Annotated[Network, BeforeValidator(_network)]
-type Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
+type Port = Annotated[int, Field(strict=True, ge=1, le=MAX_PORT)]
 
 
 class School(Section):
@@ -117,9 +123,15 @@ class Paths(Section):
 class FloorHits(Section):
     """When a client that keeps meeting the statutory lists has to wait (in each worker process)."""
 
-    hits: int = Field(10, ge=0, le=10_000, description="So many hits lead to a pause; 0 for never.")
-    window_seconds: float = Field(300.0, gt=0, le=86_400, description="Hits within this time count.")
-    pause_seconds: float = Field(300.0, gt=0, le=86_400, description="How long only help lines are open.")
+    hits: int = Field(
+        10, strict=True, ge=0, le=10_000, description="So many hits lead to a pause; 0 for never."
+    )
+    window_seconds: float = Field(
+        300.0, strict=True, gt=0, le=86_400, description="Hits within this time count."
+    )
+    pause_seconds: float = Field(
+        300.0, strict=True, gt=0, le=86_400, description="How long only help lines are open."
+    )
 
 
 class GatewaySettings(Section):
@@ -127,7 +139,9 @@ class GatewaySettings(Section):
 
     listen: ListenAddress | None = Field(description="Explicit proxy; null for none.")
     transparent: ListenAddress | None = Field(None, description="Where nftables redirects to; null for none.")
-    workers: int = Field(0, ge=0, le=64, description="Worker processes; 0 = one a CPU core, at most 4.")
+    workers: int = Field(
+        0, strict=True, ge=0, le=64, description="Worker processes; 0 = one a CPU core, at most 4."
+    )
     ports: frozenset[Port] = Field(frozenset({80, 443, 8080, 8443}), description="Ports of the web.")
     reachable: tuple[NetworkText, ...] = Field((), description="Internal networks that may be reached.")
     static_hosts: dict[HostName, tuple[IpText, ...]] = Field(
@@ -137,10 +151,16 @@ class GatewaySettings(Section):
         (), description="Name servers to ask; empty: those of /etc/resolv.conf."
     )
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
-    deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
-    idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
+    deadline_seconds: float = Field(
+        5.0, strict=True, gt=0, le=60, description="A decision that takes longer blocks."
+    )
+    idle_seconds: int = Field(
+        600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
+    )
     http2: bool = Field(
-        default=True, description="Whether browsers are offered HTTP/2 on sites that are opened."
+        default=True,
+        strict=True,
+        description="Whether browsers are offered HTTP/2 on sites that are opened.",
     )
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
@@ -164,7 +184,7 @@ class ListSettings(Section):
     """What the lists must be."""
 
     floor_max_age_hours: float = Field(
-        48.0, gt=0, le=720, description="A floor list older than this closes the gate."
+        48.0, strict=True, gt=0, le=720, description="A floor list older than this closes the gate."
     )
     updates: tuple[str, ...] = Field(
         (), description="Downloads of the catalogue that are kept up to date; statutory feeds always are."

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.events.hits import Hits
 from appliance.filtering import NUMBERED, Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
+from appliance.model.inspect import Inspect, Traits
 from appliance.model.known import FloorState, Known, Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
@@ -151,6 +154,15 @@ def test_guessing_at_the_floor_ends_in_a_pause() -> None:
     assert explained.reason is Reason.ACCEPTABLE
 
 
+def test_two_workers_count_as_one(tmp_path: Path) -> None:
+    """Connections that are spread over workers give no more guesses than those to one of them (S-18)."""
+    workers = [filtering(told=Hits(tmp_path / "hits")) for _ in range(2)]
+    outcomes = [ask(f"https://floor.example/{number}", workers[number % 2])[1] for number in range(16)]
+    # Now and then two addresses in a row have the same mark, and count as one.
+    assert outcomes.count(Reason.FLOOR) in range(10, 15)
+    assert [ask("https://school.example/", worker)[1] for worker in workers] == [Reason.FLOOR_REPEATED] * 2
+
+
 def test_an_unknown_group_gets_the_strictest_profile() -> None:
     """Whoever is not recognised falls to the narrowest rules, never to none (S-01)."""
     judgement = filtering(identity=OnePerson(STRANGER)).judge(Request(parse_url("https://nobody.example/")))
@@ -223,6 +235,9 @@ class RandomLists:
     """Lists that say anything of any host, and the same twice."""
 
     known: dict[str, Known]
+
+    def traits(self, url: Url) -> Traits:
+        return Traits(pages=len(url.host) % 2 == 0)
 
     def lookup(self, url: Url) -> Known:
         return self.known[url.host]
@@ -301,3 +316,22 @@ def test_more_names_never_open_what_fewer_closed(journey: Filtering, request: Re
 def test_help_of_the_small_policy_is_help() -> None:
     """The double's help line is one, so that the tests above test what they say."""
     assert HELP.use is Use.HELP
+
+
+def test_a_connection_with_several_names_is_looked_into_for_the_neediest() -> None:
+    """A name that may pass unread is no cover for one that has to be read (domain fronting)."""
+    lists = MemoryLists(pinned={"push.example": "Its app pins."})
+    journey = filtering(lists)
+    push, other = parse_host("push.example"), parse_host("site.example")
+    assert journey.inspection(Request(push)).level is Inspect.NEVER
+    assert journey.inspection(Request(push, names=(other,))).level is Inspect.ADDRESSES
+    assert journey.inspection(Request(other, names=(push,))).level is Inspect.ADDRESSES
+    assert journey.inspection(Request(push), named=False).level is Inspect.ADDRESSES
+
+
+def test_help_lines_are_known_by_name() -> None:
+    """Look-ups for help lines have a way of their own; a name that is none opens nothing."""
+    journey = filtering()
+    assert journey.helps("childline.example")
+    assert not journey.helps("site.example")
+    assert not journey.helps("a b")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.assembly import load
+from appliance.config.problems import ProblemsError
 from appliance.plausible import implausible
 from appliance.settings import load_settings
 from tests.doubles.school import ROOT, configuration, edit
@@ -79,3 +81,42 @@ def test_days_that_contradict_each_other_are_told_at_their_line(tmp_path: Path, 
         file.write(f"events:\n  retention_days: {days}\n")
     assert said.partition(": ")[2] in found(path)[0]
     assert found(path)[0].startswith("16:")
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ("{url: abc}", "'url' must be a whole number, not 'abc'"),
+        ("{url: {ordinary: x, flagged: 3}}", "'ordinary' must be a whole number, not 'x'"),
+        ("{url: {ordinary: 3}}", "'flagged' is missing"),
+        ("{url: [1]}", "'url' must be a whole number, not a list"),
+    ],
+)
+def test_one_mistake_is_told_once(tmp_path: Path, days: str, said: str) -> None:
+    """A value that may have two forms is told about the one that was chosen, and not about both."""
+    path = configuration(tmp_path)
+    with path.open("a") as file:
+        file.write(f"events:\n  retention_days: {days}\n")
+    with pytest.raises(ProblemsError) as raised:
+        load_settings(path)
+    assert [problem.message for problem in raised.value.problems] == [said]
+
+
+@pytest.mark.parametrize("key", ["profiles", "blocklists"])
+def test_a_folder_that_is_not_there_is_told_where_it_is_named(tmp_path: Path, key: str) -> None:
+    """A wrong path is one problem at its line, and not one for each file that is missing in it."""
+    path = configuration(tmp_path, changes={key: "/nowhere"})
+    with pytest.raises(ProblemsError) as raised:
+        load(path)
+    (problem,) = raised.value.problems
+    assert (problem.file, problem.message.partition(";")[0]) == (
+        str(path),
+        "the folder /nowhere does not exist",
+    )
+
+
+def test_a_wildcard_takes_the_port_everywhere(tmp_path: Path) -> None:
+    """Two listeners on one port are found before the second fails to start."""
+    for wild in ("0.0.0.0:9464", "'[::]:9464'"):
+        with pytest.raises(ProblemsError, match="listens on this address and port already"):
+            load_settings(configuration(tmp_path, changes={"listen": wild}))

@@ -20,6 +20,7 @@ import pytest
 from appliance import assembly, processes
 from appliance.events.errors import EventsError
 from appliance.lists.compiler import CompileError
+from appliance.lists.update import Means, Updater
 from appliance.model.known import FloorState
 from tests.doubles.gateway import policy
 from tests.doubles.running import workers_of
@@ -282,3 +283,15 @@ def test_a_damaged_log_stops_the_start_in_words(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "events.sqlite3: damaged or no event log" in said
     assert "Traceback" not in said
+
+
+def test_a_broken_catalogue_is_a_sentence_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A slip in the catalogue under a running gateway is told with its line, and never as a traceback."""
+    settings = assembly.load(configuration(tmp_path, own_files=True)).settings
+    edit(tmp_path / "blocklists/catalogue.yaml", "lists:", "lits:")
+    updater = Updater(Means(settings.blocklists, settings.state))
+    assert processes._due(updater, settings) is False
+    assert "unknown key 'lits'; did you mean 'lists'?" in caplog.text
+    assert "Traceback" not in caplog.text

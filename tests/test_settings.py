@@ -206,3 +206,19 @@ def test_the_number_of_workers_is_a_choice(tmp_path: Path) -> None:
     path = configuration(tmp_path)
     edit(path, "  listen: 127.0.0.1:8080\n", "  listen: 127.0.0.1:8080\n  workers: 7\n")
     assert settings(path).worker_count == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("  workers: true", "10:12: 'workers' must be a whole number, not true"),
+        ("  deadline_seconds: true", "10:21: 'deadline_seconds' must be a number, not true"),
+        ("  ports: [true]", "10:11: 'ports' must be a whole number, not true"),
+    ],
+)
+def test_true_is_no_number(tmp_path: Path, text: str, said: str) -> None:
+    """A switch in the place of a number is a slip, and not a one."""
+    path = configuration(tmp_path)
+    edit(path, "  listen: 127.0.0.1:8080\n", f"  listen: 127.0.0.1:8080\n{text}\n")
+    assert problems(path) == [said]
+    assert settings(configuration(tmp_path)).gateway.deadline_seconds == 5

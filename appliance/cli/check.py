@@ -17,7 +17,7 @@ FOUND = 1
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for a program.")
 @click.pass_obj
 def check(setup: Setup, *, as_json: bool) -> int:
     """Check configuration, profiles, categories and catalogue, as `run` would read them.

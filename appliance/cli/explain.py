@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.filtering import Filtering, Judgement
 from appliance.model.decision import Decision, Reason
+from appliance.model.inspect import Inspect, Inspection
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Policy, ProfileSet
 from appliance.model.request import Request
@@ -30,11 +32,23 @@ _ASCII_END = 128
 _SCHOOL_ZONE = ZoneInfo("Europe/London")
 
 
+_DECRYPTED = {Inspect.NEVER: "no", Inspect.ADDRESSES: "yes, addresses", Inspect.CONTENT: "yes, content"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of one address; `looked` is how far its encrypted connection is looked into."""
+
+    text: str
+    judgement: Judgement
+    looked: Inspection | None = None
+
+
 @click.command()
 @click.argument("urls", nargs=-1, metavar="URL...")
 @click.option("--as", "group", required=True, metavar="PROFILE", help="Whose profile: ks2, staff, ...")
 @click.option("--set", "set_id", default="", metavar="SET", help="Whose set (default: the configuration's).")
-@click.option("--person", default="", metavar="NAME", help="Name, for rules with nominated users.")
+@click.option("--person", default="", metavar="NAME", help="A name, for rules that are for named users.")
 @click.option(
     "--at",
     "at",
@@ -43,7 +57,9 @@ _SCHOOL_ZONE = ZoneInfo("Europe/London")
     help="When: 2026-11-23T10:15. Time on the clocks of London, summer time included, wherever this machine"
     " stands; with an offset (2026-11-23T10:15Z, ...+01:00) exactly that. Default: now.",
 )
-@click.option("--category", default="", metavar="ID", help="Ask the policy alone about a category.")
+@click.option(
+    "--category", default="", metavar="ID", help="Ask the policy alone, about a category such as gambling."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def explain(
@@ -57,7 +73,14 @@ def explain(
     category: str,
     as_json: bool,
 ) -> int:
-    """Say what would be decided for each URL, by which rule and list, and why.
+    r"""Say what would be decided for each URL, by which rule and list, and why.
+
+    The profiles are read from their files, as they would be in force now; the lists are those that are
+    compiled. Nothing is changed, and no site is asked. For example:
+
+    \b
+        appliance explain --as ks2 https://www.bbc.co.uk/ gambling.example
+        appliance explain --as ks2 --at 2026-11-23T12:30 --category games_educational
 
     With `-` in place of URLs, reads one URL a line from standard input and answers one JSON object a line,
     in order. Exit status 0 whatever the decision; 2 if a name, a time or a file is wrong.
@@ -79,10 +102,10 @@ def explain(
             _stream(journey, who, when, profiles.id)
             return 0
         if category:
-            answers = [("", journey.judge_category(category, who, when))]
+            answers = [Answer("", journey.judge_category(category, who, when))]
         else:
             addresses = [_read(os.fsencode(url)) for url in urls]
-            answers = [(text, _judge(journey, address, who, when)) for text, address in addresses]
+            answers = [_answer(journey, text, address, who, when) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
     _tell([*(() if category else notes), *_name_notes(answers)])  # the policy alone asks no list
     return 0
@@ -93,8 +116,8 @@ def _tell(notes: Iterable[str]) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _name_notes(answers: Iterable[tuple[str, Judgement]]) -> list[str]:
-    reasons = {judgement.decision.reason for _, judgement in answers}
+def _name_notes(answers: Iterable[Answer]) -> list[str]:
+    reasons = {answer.judgement.decision.reason for answer in answers}
     if Reason.NOMINATED in reasons:
         return [
             f"the gateway itself would block this as {Reason.NOT_NOMINATED.value}: {assembly.NOBODY_NAMED}"
@@ -122,14 +145,16 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=_SCHOOL_ZONE)
 
 
-def _judge(journey: Filtering, text: str, who: Person, when: datetime | None) -> Judgement:
+def _answer(journey: Filtering, text: str, address: str, who: Person, when: datetime | None) -> Answer:
     try:
-        request = Request(parse_typed(text))
+        request = Request(parse_typed(address))
         if journey.is_own(request.url):
-            return journey.own_page(who)  # where the gateway does not judge, but answers
+            return Answer(text, journey.own_page(who))  # where the gateway does not judge, but answers
     except UrlRefusedError as error:
         request = Request(_NOWHERE, refused=f"This is {error}.")
-    return journey.judge(request, who, when)
+    encrypted = request.url.scheme in ("https", "wss") and not request.refused
+    looked = journey.inspection(request, who, named=request.url.ip is None) if encrypted else None
+    return Answer(text, journey.judge(request, who, when), looked)
 
 
 def _read(raw: bytes) -> tuple[str, str]:
@@ -146,13 +171,13 @@ def _stream(journey: Filtering, who: Person, when: datetime | None, set_id: str)
     write = sys.stdout.write
     for raw in sys.stdin.buffer:
         text, address = _read(raw.rstrip(b"\r\n"))
-        judgement = _judge(journey, address, who, when)
-        write(json.dumps(_as_dict(text, judgement, set_id)) + "\n")
+        answer = _answer(journey, text, address, who, when)
+        write(json.dumps(_as_dict(answer, set_id)) + "\n")
         sys.stdout.flush()  # a program that asks one address at a time waits for each answer
 
 
-def _as_dict(text: str, judgement: Judgement, set_id: str) -> dict[str, Any]:
-    decision = judgement.decision
+def _as_dict(answer: Answer, set_id: str) -> dict[str, Any]:
+    text, decision, looked = answer.text, answer.judgement.decision, answer.looked
     return {
         # The address of a floor hit is repeated nowhere, not even to the one who typed it.
         "url": None if decision.floor or not text else text,
@@ -170,18 +195,20 @@ def _as_dict(text: str, judgement: Judgement, set_id: str) -> dict[str, Any]:
         "flagged": decision.flagged,
         "because": decision.because,
         "policy_version": decision.policy_version,
+        # How far an encrypted connection to the site would be looked into; null where it is not encrypted.
+        "inspect": looked.level.value if looked else None,
+        "inspect_because": looked.because if looked else None,
+        "inspect_rule": looked.rule if looked else None,
     }
 
 
-def _show(answers: Iterable[tuple[str, Judgement]], set_id: str, *, as_json: bool) -> None:
-    for text, judgement in answers:
-        if as_json:
-            click.echo(json.dumps(_as_dict(text, judgement, set_id)))
-        else:
-            click.echo(_in_words(text, judgement, set_id))
+def _show(answers: Iterable[Answer], set_id: str, *, as_json: bool) -> None:
+    for answer in answers:
+        click.echo(json.dumps(_as_dict(answer, set_id)) if as_json else _in_words(answer, set_id))
 
 
-def _in_words(text: str, judgement: Judgement, set_id: str) -> str:
+def _in_words(answer: Answer, set_id: str) -> str:
+    text, judgement = answer.text, answer.judgement
     decision = judgement.decision
     title = "(an address that is not repeated)" if decision.floor and text else ascii(text)[1:-1]
     lines = [
@@ -191,6 +218,9 @@ def _in_words(text: str, judgement: Judgement, set_id: str) -> str:
         f"  because   {decision.because}",
     ]
     lines += [f"  {name:<9} {value}" for name, value in _details(decision) if value]
+    if (looked := answer.looked) is not None and not decision.blocked:
+        rule = f" ({looked.rule})" if looked.rule else ""
+        lines.append(f"  decrypted {_DECRYPTED[looked.level]}: {looked.because}{rule}")
     return "\n".join(lines)
 
 

@@ -37,7 +37,10 @@ def lists() -> None:
 @as_json
 @click.pass_obj
 def compile_(where: Where, *, low_memory: bool, as_json: bool) -> None:
-    """Compile what is new or changed; do nothing where all is current."""
+    """Compile what is new or changed in blocklists/, and do nothing where all is current.
+
+    A running gateway takes it up within a second. Import, drop and update compile by themselves.
+    """
     with readable():
         done = ensure_compiled(where.blocklists, where.state, low_memory=low_memory)
         show.compiled(done, as_json=as_json)

@@ -56,7 +56,7 @@ def add(where: WhereDecided, use: str, address: str, because: str, who: str | No
         local = LocalFile(Paths(where.state).local)
         entry = local.add(Use(use), address, because=because, who=who or _user(), at=datetime.now(UTC))
     for line in _in_force(where, entry, Use(use)):
-        click.echo(show.plain(line), err=True)
+        click.echo(show.plain(line, keep="\n"), err=True)
 
 
 @click.command("remove")
@@ -103,7 +103,11 @@ def _exceptions(where: Where, entry: str, use: Use) -> list[str]:
     key = key_of(entry)
     matches = LocalFile(Paths(where.state).local).read().matches
     other = Use.ALLOW if use is Use.BLOCK else Use.BLOCK
-    below = [match.entry for (kind, one), match in matches.items() if kind == other and one.startswith(key)]
+    below = [
+        match.entry
+        for (kind, one), match in matches.items()
+        if kind == other and one.startswith(key) and one != key
+    ]
     return [f"  but not {match}: {other} by an older, more exact entry" for match in below]
 
 
@@ -126,8 +130,8 @@ def _others(loaded: assembly.Loaded, lists: Lists, url: Url, use: Use) -> list[s
 def _why(decision: Decision) -> str:
     text = f"{decision.action} ({decision.reason}): {decision.because}"
     if decision.list == LOCAL:
-        return f"{text} Take it back with: appliance lists remove {decision.entry}"
-    return f"{text} List {decision.list}." if decision.list else text
+        return f"{text}\n    an older entry; take it back with: appliance lists remove {decision.entry}"
+    return f"{text}\n    by the list {decision.list}" if decision.list else text
 
 
 def _refuse(where: Where, address: str, use: Use) -> None:

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.table import Table as Grid
 
+from appliance.cli.tables import show
 from appliance.lists.compiler import Compiled
 from appliance.lists.history import since
 from appliance.lists.importer import Imported
@@ -189,13 +188,4 @@ def _json(value: object) -> None:
 
 def grid(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table, if it has any row."""
-    grid = Grid(box=None, pad_edge=False)
-    for head in heads:
-        grid.add_column(head, overflow="fold")
-    for row in rows:
-        grid.add_row(*(plain(str(cell)) for cell in row))
-    if grid.row_count:
-        terminal = Console(highlight=False, markup=False)
-        # In a file or pipe, wide enough not to break ids and hashes.
-        wide = terminal if terminal.is_terminal else Console(highlight=False, markup=False, width=240)
-        wide.print(grid)
+    show(heads, ((plain(str(cell)) for cell in row) for row in rows))

@@ -9,16 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from appliance.cli.tables import show
 from appliance.events.errors import EventsError
 from appliance.events.queries import LIMIT, open_reader
 from appliance.events.record import Record
@@ -26,7 +23,7 @@ from appliance.events.record import Record
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])", re.ASCII)
 _FLAGS = ("floor", "flagged")
-_WIDE = 200
+_HEADS = ("time", "who", "device", "action", "reason", "address", "reference")
 _SHOWN = 240
 """Characters of an address in the table; `--json` gives all of it."""
 
@@ -74,7 +71,7 @@ class Duration(click.ParamType[timedelta]):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.pass_obj
 def log(obj: Context, *, flagged: bool, since: timedelta | None, limit: int, as_json: bool) -> None:
-    """Show what was asked and what the gateway answered.
+    """Show what was asked and what the gateway answered, in this machine's local time, the newest last.
 
     The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not.
     """
@@ -87,9 +84,7 @@ def log(obj: Context, *, flagged: bool, since: timedelta | None, limit: int, as_
         for record in records:
             click.echo(as_line(record))
     elif records:
-        # Into a pipe or a file there is no width to ask for, and 80 columns fold every address.
-        console = Console()
-        Console(width=console.width if console.is_terminal else _WIDE).print(_table(records))
+        show(_HEADS, (tuple(map(escape, _cells(record))) for record in records))
     else:
         click.echo("appliance log: nothing recorded that fits", err=True)
 
@@ -122,17 +117,6 @@ def _before(span: timedelta) -> datetime | None:
         return datetime.now(UTC) - span
     except OverflowError:
         return None  # before the year 1: everything
-
-
-def _table(records: Sequence[Record]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("time", "who", "device", "action", "reason"):
-        table.add_column(title, overflow="fold")
-    table.add_column("address", overflow="fold", ratio=1)
-    table.add_column("reference", no_wrap=True)
-    for record in records:
-        table.add_row(*(Text(escape(cell)) for cell in _cells(record)))
-    return table
 
 
 def _cells(record: Record) -> tuple[str, ...]:

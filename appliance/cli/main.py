@@ -36,7 +36,7 @@ def _config_option() -> click.Option:
         expose_value=False,
         is_eager=True,
         callback=_take_config,
-        help="Configuration file (default: deploy/demo.yaml). APPLIANCE_STATE moves what is written.",
+        help="Configuration file. Default: deploy/demo.yaml. The variable APPLIANCE_STATE moves the state.",
     )
 
 
@@ -62,6 +62,8 @@ class _Verbs(click.Group):
 @click.version_option(appliance.__version__, prog_name="appliance")
 def cli() -> None:
     """The school gateway: judges what is asked of the web, by age and rule, and says why.
+
+    Begin with `run`, and ask `explain` why something is open or closed. After each edit: `check`.
 
     Exit status: 0 good, 1 found something (a problem, no entry), 2 cannot start or read.
     """

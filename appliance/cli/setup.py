@@ -20,7 +20,7 @@ class Setup:
     """What every verb may ask for; read when it is first needed, so that `--help` needs no files."""
 
     def __init__(self) -> None:
-        self.config = _default_config()
+        self.config = default_config()
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -74,5 +74,6 @@ class Setup:
         return self.settings.lists.update_memory_megabytes
 
 
-def _default_config() -> Path:
+def default_config() -> Path:
+    """Return the file that counts where no --config is given."""
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else _REPOSITORY / DEFAULT_CONFIG

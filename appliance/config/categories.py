@@ -45,6 +45,7 @@ def _category(name: str, shape: CategoryShape) -> Category:
         simple=shape.simple,
         floor=shape.floor,
         lifts=frozenset(shape.lifts),
+        inspect=shape.inspect,
     )
 
 

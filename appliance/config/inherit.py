@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.config.document import Document, Path
 from appliance.config.problems import Problem, unknown
@@ -166,7 +167,17 @@ def _profile(family: Family, member: Written) -> Profile | None:
         unknown_because=unknown_from.shape.unknown.because,
         unknown_where=_where(unknown_from, ("unknown",)),
         rules={name: _rule(line, *found) for name, found in _rules(line).items()},
+        **_inspect(line),
     )
+
+
+def _inspect(line: Iterable[Written]) -> dict[str, Any]:
+    for member in line:
+        if member.shape.inspect is not None:
+            because = f"The profile {member.shape.profile!r} says so of sites of which nothing else is said."
+            where = _where(member, ("inspect",))
+            return {"inspect": member.shape.inspect, "inspect_because": because, "inspect_where": where}
+    return {}
 
 
 def _audience(line: Iterable[Written]) -> Audience | None:
@@ -190,6 +201,7 @@ def _rule(line: Iterable[Written], name: str, shape: RuleShape, member: Written)
         timetable=timetable(line, shape.timetable) if shape.timetable else None,
         users=frozenset(shape.users),
         watch=shape.watch,
+        inspect=shape.inspect,
     )
 
 

@@ -19,6 +19,7 @@ from appliance.config.sets import SchoolSet, read_set
 from appliance.config.shapes import ProfileFile
 from appliance.config.typed import read_bytes, validate, without_problems
 from appliance.model.category import Category
+from appliance.model.inspect import SiteRule, Sites
 from appliance.model.profile import Policy, Profile, ProfileSet
 
 SET_FILE = "set.yaml"
@@ -143,7 +144,15 @@ class _Loader:
         if shape.strictest not in given and (shape.set, shape.strictest) not in self._broken:
             message = unknown("profile", shape.strictest, given)
             self._problems.append(school.document.problem(("strictest",), message))
-        return ProfileSet(shape.set, shape.title, shape.strictest, profiles)
+        sites = {
+            host: SiteRule(host, site.inspect, site.because, self._where(school, host))
+            for host, site in shape.sites.items()
+        }
+        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites))
+
+    def _where(self, school: SchoolSet, host: str) -> str:
+        line = school.document.keys["sites", host].line
+        return f"{self._folder.name}/{school.shape.set}/{SET_FILE}:{line}"
 
     def _check_groups(self, groups: Collection[str], sets: Mapping[str, ProfileSet]) -> None:
         known = {name for school in sets.values() for name in school.profiles}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import time
 from zoneinfo import ZoneInfo
 
 from appliance.config.document import Document, Path
@@ -22,6 +23,8 @@ _DAYS = {
     name: frozenset({number}) for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))
 }
 _DAYS |= {"weekdays": frozenset(range(5)), "every_day": frozenset(range(7))}
+
+_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,35 @@ def read_set(document: Document, folder: str) -> SchoolSet:
     terms = tuple(Term(term.name, term.first, term.last) for term in shape.terms)
     zone = ZoneInfo(shape.timezone)
     timetables = {
-        name: Timetable(name, windows[name], timetable.when, terms, zone)
+        name: Timetable(
+            name, windows[name], timetable.when, terms, zone, in_words(windows[name], timetable.when)
+        )
         for name, timetable in shape.timetables.items()
     }
     return SchoolSet(document, shape, timetables)
+
+
+def in_words(windows: tuple[Window, ...], when: When) -> str:
+    """Return when a timetable applies, for whoever reads that a page is closed now."""
+    spans = [
+        f"{_days_in_words(window.days)} {window.start:%H:%M} to {_end_in_words(window)}" for window in windows
+    ]
+    year = {When.TERM: "on school days, ", When.HOLIDAY: "in the holidays, ", When.ALWAYS: ""}[when]
+    return year + " and ".join(filter(None, (", ".join(spans[:-1]), *spans[-1:])))
+
+
+def _days_in_words(days: frozenset[int]) -> str:
+    if days == _DAYS["every_day"]:
+        return "every day"
+    if days == _DAYS["weekdays"]:
+        return "Monday to Friday"
+    return ", ".join(_DAY_NAMES[day] for day in sorted(days))
+
+
+def _end_in_words(window: Window) -> str:
+    if window.end == time(0):
+        return "midnight"
+    return f"{window.end:%H:%M}" + (" of the next day" if window.end <= window.start else "")
 
 
 def _name_problems(document: Document, shape: SetFile, folder: str) -> Iterator[Problem]:

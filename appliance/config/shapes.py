@@ -22,8 +22,10 @@ from pydantic import (
 from appliance.config.fields import ClockText, Day, Name, Sentence, Texts, Zone, clock
 from appliance.config.typed import Section
 from appliance.model.category import Risk
+from appliance.model.inspect import Inspect
 from appliance.model.profile import Audience, Rating
 from appliance.model.timetable import When
+from appliance.model.url import UrlRefusedError, parse_host
 
 type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 type SeverityName = Literal["info", "low", "medium", "high", "critical"]
@@ -47,6 +49,8 @@ class CategoryShape(Section):
     """True where a statutory list feeds it: no profile may then rate it otherwise."""
     lifts: tuple[Name, ...] = ()
     """Broader categories that do not count for a site which is also in this one."""
+    inspect: Inspect | None = None
+    """How far its sites are looked into, unless a profile's rule says otherwise."""
     standards: tuple[Text, ...] = ()
     """Where it comes from: a line of the schools' policies (W:472) or a requirement (UKF-C4)."""
 
@@ -114,6 +118,15 @@ class TimetableShape(Section):
     """The spans of time; any of them is enough."""
 
 
+class SiteShape(Section):
+    """How far connections to one site are looked into."""
+
+    inspect: Inspect
+    """never: its bytes pass as they are; addresses; or content."""
+    because: Sentence
+    """Why, as a governor reads it."""
+
+
 class SetFile(Section):
     """set.yaml: what all profiles of one school, or of a trust's template, have in common."""
 
@@ -131,6 +144,23 @@ class SetFile(Section):
     """Times of day by name, so that moving a bell moves every timetable that uses it."""
     timetables: dict[Name, TimetableShape] = Field(default_factory=dict)
     """Named times for rules that are rated `acceptable_certain_times`."""
+    sites: dict[str, SiteShape] = Field(
+        default_factory=dict,
+        examples=[{"app.example": {"inspect": "never", "because": "Its app pins its certificate."}}],
+    )
+    """Single sites, with everything below them, that are looked into otherwise than their category is."""
+
+    @field_validator("sites")
+    @classmethod
+    def _are_hosts(cls, sites: dict[str, SiteShape]) -> dict[str, SiteShape]:
+        for host in sites:
+            try:
+                plain = parse_host(host).host
+            except UrlRefusedError:
+                raise ValueError(f"{host!r} is no host name; write one such as app.example") from None
+            if plain != host or "." not in host:
+                raise ValueError(f"{host!r} must be a site's own name in small letters, such as app.example")
+        return sites
 
 
 class UnknownShape(Section):
@@ -159,6 +189,8 @@ class RuleShape(Section):
     """With `acceptable_certain_times`: the timetable of the set that says when."""
     users: tuple[Text, ...] = ()
     """With `acceptable_certain_users` or `acceptable_nominated_users`: who; nobody when left out."""
+    inspect: Inspect | None = None
+    """How far encrypted connections to such sites are looked into: never, addresses or content."""
     watch: bool = False
     """True to flag what this rule allows for the safeguarding lead; blocks are always flagged."""
 
@@ -200,6 +232,8 @@ class ProfileFile(Section):
     """A profile whose rules apply where this one has none of its own: of this set, or `set/profile`."""
     abstract: bool = False
     """True for a base that others extend and nobody is given."""
+    inspect: Inspect | None = None
+    """How far encrypted connections are looked into of which no rule, category or site says otherwise."""
     unknown: UnknownShape | None = None
     """What becomes of a site that no list names; inherited when left out."""
     rules: dict[Name, RuleShape] = Field(default_factory=dict)

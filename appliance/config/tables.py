@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from appliance.config.profiles import load_policy
+from appliance.model.category import Category
+from appliance.model.inspect import Inspect
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
 
 _SIGNS = {
@@ -28,8 +30,8 @@ def profile_table(policy: Policy, set_id: str) -> str:
     profiles = _in_order(chosen)
     head = ["Category", *(profile.title for profile in profiles)]
     rows = [
-        [policy.categories[category].title, *(_sign(profile, category) for profile in profiles)]
-        for category in policy.categories
+        [category.title, *(_cell(profile, category) for profile in profiles)]
+        for category in policy.categories.values()
     ]
     rows.append(["*What no list names*", *("yes" if profile.allow_unknown else "no" for profile in profiles)])
     lines = [head, ["---", *(":-:" for _ in profiles)], *rows]
@@ -53,6 +55,12 @@ def _in_order(chosen: ProfileSet) -> list[Profile]:
     return sorted(chosen.profiles.values(), key=lambda p: (ages[p.audience.value], adults.get(p.id, 0), p.id))
 
 
+def _cell(profile: Profile, category: Category) -> str:
+    sign = _sign(profile, category.id)
+    unread = _unread(profile, category) and sign not in ("no", _SIGNS[Rating.ILLEGAL])
+    return f"{sign} °" if unread else sign
+
+
 def _sign(profile: Profile, category: str) -> str:
     rule = profile.rules.get(category)
     if rule is None:
@@ -61,6 +69,11 @@ def _sign(profile: Profile, category: str) -> str:
         return f"at {rule.timetable.name}"
     sign = _SIGNS.get(rule.rating, "no")
     return f"{sign}, recorded" if rule.watch and sign == "yes" else sign
+
+
+def _unread(profile: Profile, category: Category) -> bool:
+    rule = profile.rules.get(category.id)
+    return ((rule and rule.inspect) or category.inspect or profile.inspect) is Inspect.NEVER
 
 
 def main() -> None:

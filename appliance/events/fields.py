@@ -121,7 +121,7 @@ def contradictions(days: Mapping[str, int | Keep]) -> list[tuple[str, str]]:
     """Return each field whose term makes no sense, with what is wrong and what would be right."""
     keep = terms(days)
     found = [(key, _unknown(key)) for key in days if key not in FIELDS]
-    return found + [(key, text) for key in sorted(keep) for text in _wrong(key, keep)]
+    return found + [(key, text) for key in sorted(keep) for text in _wrong(key, keep)[:1]]
 
 
 def _unknown(key: str) -> str:

@@ -72,7 +72,7 @@ class EventStore:
         self._flushing = asyncio.Lock()
         self._spilling = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
-        self._spilled = False
+        self._spilled = self._spilled_told = False
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
@@ -274,11 +274,15 @@ class EventStore:
             if claim.entries:
                 await self._flagged.write(claim.entries, spill=claim.name)
         except Exception as error:  # noqa: BLE001 - the file stays; the next round tries again
-            _log.warning("spilled events still wait in %s: %s", claim.name, error)
+            # Once a round, not at each try: a backup may hold the database for minutes.
+            level = logging.DEBUG if self._spilled_told else logging.WARNING
+            _log.log(level, "spilled events wait in %s until the log takes them: %s", claim.name, error)
+            self._spilled_told = True
             claim.leave()
             self._spilled = True
             self._leave_alone_until = time.monotonic() + self._limits.pause
             return False
+        self._spilled_told = False
         if claim.unreadable:
             _log.error("%d unreadable lines of %s are kept beside it", claim.unreadable, claim.name)
         await asyncio.to_thread(claim.done)

@@ -86,6 +86,11 @@ class GatewayAddon:
     @closed
     def client_connected(self, client: connection.Client) -> None:
         """Remember who connected, and where a redirected connection was going."""
+        handler = self._doors.handler_of(client)
+        if handler is not None and handler.tunnel is not None:
+            # The door opened this tunnel, judged its target, and counted it.
+            self._connections[client.id] = Connection(handler.tunnel)
+            return
         self._metrics.connection()
         tunnel = Tunnel(client=peer_of(client))
         if client.proxy_mode.type_name == "schooltransparent":
@@ -105,12 +110,11 @@ class GatewayAddon:
         """Judge the target of a tunnel. A blocked site still gets its tunnel, so that a page can be shown."""
         known = self._known(flow.client_conn)
         self._began(flow.client_conn)
-        target = None if flow.metadata.get(INVALID) else target_of(flow)
-        if target is None:
-            because = "the tunnel's target is no host name"
-            request = Request(
-                host_of("invalid"), method="CONNECT", client=known.tunnel.client, refused=because
-            )
+        target = target_of(flow)
+        if target is None or flow.metadata.get(INVALID):
+            because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
+            asked = target or host_of("invalid")
+            request = Request(asked, method="CONNECT", client=known.tunnel.client, refused=because)
             await self._block(flow, request, self._judge(request))
             return
         known.tunnel.connect = target
@@ -244,7 +248,7 @@ class GatewayAddon:
         known = self._connections.get(client.id)
         carried = known.take_pending() if known is not None else None
         if carried is None:
-            request = Request(host_of("invalid"), client=peer_of(client), refused=text)
+            request = (known or Connection(Tunnel(peer_of(client)))).request(text)
             carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
         _ = self._attempts.soon("refused_head", carried, 400)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import socket
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, override
 
@@ -21,10 +23,13 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
+from appliance.gateway.entrance import Entrance
 from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
+from appliance.gateway.passage import Passage
 from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
 from appliance.gateway.resolver import CLIENT
+from appliance.gateway.translate import Tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +51,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     hooks: Hooks
     """How the hooks of our addons are found and run."""
+    tunnel: Tunnel | None = None
+    """What the door learned of the connection, where it opened the tunnel itself."""
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
     _opened: float | None = None
@@ -76,6 +83,13 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+
+    @override
+    async def handle_connection(self, connection: connection.Connection) -> None:
+        # The door has read the first bytes already, so this task gets far before whoever made it knows it.
+        io = self.transports[connection]
+        io.handler = io.handler or asyncio.current_task()
+        await super().handle_connection(connection)
 
     @override
     async def handle_hook(self, hook: commands.StartHook) -> None:
@@ -134,28 +148,68 @@ def _current_error() -> str:
 
 
 class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
-    """What both doors have in common: a port that all workers share."""
+    """What both doors have in common: a port that all workers share, and who stands at it."""
 
     @override
     async def listen(self, host: str, port: int) -> list[Any]:
-        return [
-            await asyncio.start_server(
-                self.handle_stream, _addresses(host), port, reuse_port=True, backlog=BACKLOG
-            )
-        ]
+        passage = getattr(self.manager, "passage", None)
+        if passage is None:
+            raise OSError("nobody judges at the door")
+        sockets: list[socket.socket] = []
+        try:
+            for address in _addresses(host):
+                sockets.append(listening(address, port))  # noqa: PERF401 - those before a failure are closed
+        except OSError:
+            for each in sockets:
+                each.close()
+            raise
+        return [Entrance(sockets, passage, self.serve, self.destination)]
 
-    @override
-    async def handle_stream(self, reader: Any, writer: Any = None) -> None:
+    destination: Callable[[socket.socket], tuple[str, int]] | None = None
+
+    async def serve(
+        self, sock: socket.socket, first: bytes, tunnel: Tunnel | None, wanted: tuple[str, int] | None
+    ) -> None:
+        """Let mitmproxy read a connection, with all that was read of it so far."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        reader.feed_data(first)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         doors: Any = self.manager
         handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)
         handler.hooks = doors.hooks()
-        handler.layer = Answering(self.make_top_layer(handler.layer.context), handler.hooks)
-        if isinstance(self.mode, SchoolTransparentMode) and not _destination(handler, writer):
-            writer.close()
-            return
+        context = handler.layer.context
+        handler.tunnel = tunnel
+        if wanted is not None and tunnel is None:
+            handler.client.sockname = wanted
+        if wanted is not None:
+            context.server.address = wanted
+            top: Layer = modes.TransparentProxy(context)
+        else:
+            top = self.make_top_layer(context)
+        handler.layer = Answering(top, handler.hooks)
         CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
+
+
+def listening(address: str, port: int) -> socket.socket:
+    """Return a socket that listens, beside those of the other workers; OSError if it cannot."""
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        made.bind((address, port))
+        made.listen(BACKLOG)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def peer_of(client: connection.Client) -> str:
@@ -171,22 +225,19 @@ def _addresses(host: str) -> list[str]:
     return ["0.0.0.0", "::"] if plain in ("", "::") else [plain]  # noqa: S104 - the technician asked for it
 
 
-def _destination(handler: Handler, writer: asyncio.StreamWriter) -> bool:
-    # Where did the client want to go? Somebody who connects to the port itself was not redirected,
-    # and would be sent round in circles (H26).
-    socket = writer.get_extra_info("socket")
+def destination_of(sock: socket.socket) -> tuple[str, int]:
+    """Return where the client of a redirected connection wanted to go.
+
+    OSError if it was not: whoever connects to the port itself would be sent round in circles (H26).
+    """
+    assert platform.original_addr is not None  # noqa: S101 - set on Linux
     try:
-        assert platform.original_addr is not None  # noqa: S101 - set on Linux
-        wanted = platform.original_addr(socket)
+        wanted: tuple[str, int] = platform.original_addr(sock)
     except OSError as error:
-        logger.warning("a connection to the transparent port was not redirected: %s", error)
-        return False
-    if wanted == socket.getsockname()[:2]:
-        logger.warning("a connection to the transparent port was not redirected")
-        return False
-    handler.client.sockname = wanted
-    handler.layer.context.server.address = wanted
-    return True
+        raise OSError(f"it came to the transparent port and was not redirected ({error})") from None
+    if wanted == sock.getsockname()[:2]:
+        raise OSError("it came to the transparent port and was not redirected")
+    return wanted
 
 
 class ExplicitDoor(_Door[SchoolExplicitMode]):
@@ -200,6 +251,8 @@ class ExplicitDoor(_Door[SchoolExplicitMode]):
 class TransparentDoor(_Door[SchoolTransparentMode]):
     """Takes redirected connections."""
 
+    destination = staticmethod(destination_of)
+
     @override
     def make_top_layer(self, context: Context) -> Layer:
         return modes.TransparentProxy(context)
@@ -209,6 +262,8 @@ class Doors(proxyserver.Proxyserver):
     """mitmproxy's proxy server addon; its name is what mitmproxy looks for."""
 
     name = "proxyserver"
+    passage: Passage | None = None
+    """Who judges encrypted connections at the door; without one, no port is opened."""
 
     # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
 

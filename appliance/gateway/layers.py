@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import override
 
+import h2.errors
 from mitmproxy import flow as mitmflow
 from mitmproxy.addons import next_layer
 from mitmproxy.http import Response
@@ -23,7 +24,7 @@ from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from appliance.gateway.heads import GatewayHttp1Server
+from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server
 from appliance.gateway.pressure import GatewayHttp2Server
 from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 
@@ -132,6 +133,18 @@ class GatewayStream(http.HttpStream):
         self.server_state = self.state_errored  # whatever the site still sends is nobody's
 
 
+class TellingHttp2Server(GatewayHttp2Server):
+    """HTTP/2 from the client: what breaks its rules is told, so that the attempt is on record."""
+
+    @override
+    def protocol_error(
+        self, message: str, error_code: int = h2.errors.ErrorCodes.PROTOCOL_ERROR
+    ) -> CommandGenerator[None]:
+        # The text may hold what the client sent, so it stays out (H30).
+        yield commands.Log(f"{MALFORMED_MARK}The request breaks the rules of HTTP/2.")
+        yield from super().protocol_error(message, error_code)
+
+
 class GatewayHttpLayer(http.HttpLayer):
     """mitmproxy's HTTP layer, with our streams and our servers."""
 
@@ -139,7 +152,7 @@ class GatewayHttpLayer(http.HttpLayer):
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
         if isinstance(event, events.Start):
             # The parent fills this only where nothing stands yet.
-            server = GatewayHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
+            server = TellingHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
             self.connections[self.context.client] = server(self.context.fork())
         yield from super()._handle_event(event)
 
@@ -160,17 +173,17 @@ class GatewayNextLayer(next_layer.NextLayer):
         if not data_client:
             return None
         explicit = len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy)
+        if explicit:
+            # TLS spoken to the proxy's own port as well: it is no request, and is told so (HTTP/1 reader).
+            return GatewayHttpLayer(context, http.HTTPMode.regular)
         if starts_like_tls_record(data_client):
-            return _tls_stack(context, explicit=explicit)
+            return _tls_stack(context)
         if data_client[0] == _TLS_HANDSHAKE and len(data_client) < _TLS_START:
             raise next_layer.NeedsMoreData
-        mode = http.HTTPMode.regular if explicit else http.HTTPMode.transparent
-        return GatewayHttpLayer(context, mode)
+        return GatewayHttpLayer(context, http.HTTPMode.transparent)
 
 
-def _tls_stack(context: Context, *, explicit: bool) -> layer.Layer:
-    if explicit:  # a browser that speaks TLS to the proxy itself
-        return GatewayClientTls(context)
+def _tls_stack(context: Context) -> layer.Layer:
     server = GatewayServerTls(context)
     server.child_layer = GatewayClientTls(context)
     return server

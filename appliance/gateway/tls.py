@@ -10,7 +10,6 @@ hour is asked to go on where it left off (session resumption), which saves it an
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from mitmproxy import certs, connection, ctx, tls
 from mitmproxy.addons import tlsconfig
 from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy import context, server_hooks
-from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL, crypto
 
 from appliance.gateway.ca import Authority, Leaf
@@ -34,7 +32,6 @@ SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 RESUMED_SECONDS = 3600.0
 """How long a site is taken for the site that it once proved to be."""
 _KEPT = 2000
-_PROXY_LAYERS = 2  # a browser that speaks TLS to the proxy itself: the door, and this
 _BOTH_WAYS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
 
 
@@ -91,15 +88,13 @@ class SchoolTls(tlsconfig.TlsConfig):
     def tls_start_client(self, tls_start: tls.TlsData) -> None:
         """Begin a handshake with a client, under the certificate for the name that it asked for."""
         client, server = tls_start.conn, tls_start.context.server
-        found = tls_start.context.layers
-        to_the_proxy = len(found) == _PROXY_LAYERS and isinstance(found[0], modes.HttpProxy)
         ssl_conn = SSL.Connection(self._client_context())
         # pyOpenSSL's own way would turn the certificate into OpenSSL's form for each connection.
         used = SSL._lib.SSL_use_certificate(ssl_conn._ssl, self._certificate(tls_start.context)._x509)  # type: ignore[attr-defined] # noqa: SLF001 - as mitmproxy does
         SSL._openssl_assert(used == 1)  # noqa: SLF001 - as above
         ssl_conn.set_app_data(
             tlsconfig.AppData(
-                client_alpn=b"http/1.1" if to_the_proxy else client.alpn,
+                client_alpn=client.alpn,
                 server_alpn=server.alpn,
                 http2=ctx.options.http2,
             )
@@ -201,11 +196,14 @@ def write_roots(target: Path, extra: Path | None) -> Path:
     Returns `target`. `extra` is a PEM file, for example of an intranet's own CA; OSError if unreadable.
     """
     roots = SYSTEM_ROOTS if SYSTEM_ROOTS.exists() else Path(certifi.where())
+    pem = roots.read_bytes() + (b"\n" + extra.read_bytes() if extra is not None else b"")
+    if target.exists() and target.read_bytes() == pem:
+        return target  # also on a full disk, where nothing could be written
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(f".{os.getpid()}")  # several workers start at the same moment
-    shutil.copyfile(roots, temporary)
-    if extra is not None:
-        with temporary.open("ab") as file:
-            file.write(b"\n" + extra.read_bytes())
-    temporary.replace(target)
+    try:
+        temporary.write_bytes(pem)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target

@@ -222,7 +222,8 @@ def _best_guess(request: http.Request, tunnel: Tunnel) -> Url:
         if name is not None:
             return name
     try:
-        return parse_host(_text(request.data.host or request.headers.get("host", "")))
+        found = parse_host(_text(request.data.host or request.headers.get("host", "")))
+        return found if tunnel.encrypted else replace(found, scheme="http", port=DEFAULT_PORTS["http"])
     except UrlRefusedError:
         return _NOWHERE
 

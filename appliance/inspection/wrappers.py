@@ -80,8 +80,8 @@ FAMILIES: tuple[tuple[str, Wrapper], ...] = (
 """Those known by a pattern of their name. `NAME.translate.goog` is one more: its name is the address."""
 
 _FAMILIES = tuple((re.compile(pattern), wrapper) for pattern, wrapper in FAMILIES)
-_FAMILY_MARKS = ("google.", "cdn.ampproject.org", "bing-amp.com")
 _TRANSLATED = ".translate.goog"
+_FAMILY_ENDS = (_TRANSLATED, "cdn.ampproject.org", "bing-amp.com")
 
 _SCHEME = re.compile(r"(?:https?|wss?):", re.IGNORECASE)
 _DOUBLED = re.compile(r"^((?:https?|wss?):)[/\\]*", re.IGNORECASE)
@@ -132,7 +132,7 @@ def inner_urls(url: Url) -> tuple[Url, ...]:
 
 def _is_wrapper(host: str) -> bool:
     # First of all, because nearly no address is one, and every request comes through here.
-    return host in SITES or host.endswith(_TRANSLATED) or any(mark in host for mark in _FAMILY_MARKS)
+    return host in SITES or host.endswith(_FAMILY_ENDS) or "google." in host
 
 
 def _inner(url: Url) -> Iterator[Url]:
@@ -151,9 +151,7 @@ def _inner(url: Url) -> Iterator[Url]:
 
 
 def _family(host: str) -> Wrapper | None:
-    if any(mark in host for mark in _FAMILY_MARKS):
-        return next((wrapper for pattern, wrapper in _FAMILIES if pattern.fullmatch(host)), None)
-    return None
+    return next((wrapper for pattern, wrapper in _FAMILIES if pattern.fullmatch(host)), None)
 
 
 def _translated(url: Url) -> Iterator[Url]:

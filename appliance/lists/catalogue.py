@@ -146,6 +146,14 @@ class Catalogue(Section):
             (("floor", at, "source"), entry.source) for at, entry in enumerate(self.floor) if entry.source
         )
 
+    def addresses(self) -> Iterator[tuple[Place, str]]:
+        """Yield every address that new data is held against, with its place in the file."""
+        yield from ((("keep_open", at), address) for at, address in enumerate(self.keep_open))
+        for at, feed in enumerate(self.downloads):
+            for key in ("must_list", "must_not_list", "may_list"):
+                named: tuple[str, ...] = getattr(feed, key)
+                yield from ((("downloads", at, key, n), address) for n, address in enumerate(named))
+
 
 class HelpLine(Section):
     """A service that a child or adult in need must always reach."""
@@ -160,7 +168,7 @@ class HelpLine(Section):
 class HelpLines(Section):
     """All help lines; their addresses stay open in every profile and when the filter is failing."""
 
-    lines: tuple[HelpLine, ...]
+    lines: Annotated[tuple[HelpLine, ...], Field(min_length=1)]
 
 
 def load_categories(blocklists: Path) -> frozenset[str]:
@@ -181,7 +189,12 @@ def load_catalogue(blocklists: Path) -> Catalogue:
     problems += [
         document.problem(path, message)
         for path, source in catalogue.sources()
-        if (message := _source_problem(blocklists, source))
+        if (message := _source_problem(blocklists, source, statutory=path[0] == "floor"))
+    ]
+    problems += [
+        document.problem(path, f"{address!r}: {text}; write a host such as www.nhs.uk, or a URL")
+        for path, address in catalogue.addresses()
+        if (text := _address_problem(address))
     ]
     problems += _floor_entry_problems(document, catalogue, blocklists)
     if problems:
@@ -189,7 +202,7 @@ def load_catalogue(blocklists: Path) -> Catalogue:
     return catalogue
 
 
-def _source_problem(blocklists: Path, source: str) -> str:
+def _source_problem(blocklists: Path, source: str, *, statutory: bool) -> str:
     file = blocklists / source
     if not file.is_file():
         where = "" if Path(source).is_absolute() else f" in {blocklists.name}"
@@ -197,7 +210,17 @@ def _source_problem(blocklists: Path, source: str) -> str:
     with file.open("rb") as opened:
         if any(text and text[:1] not in b"#;!" for line in opened if (text := line.strip())):
             return ""
+    if statutory:
+        return f"{file} holds no usable entry; a statutory list is never empty: restore it"
     return f"{file} holds no entry, so that this list names nothing; restore it, or take the list out here"
+
+
+def _address_problem(address: str) -> str:
+    try:
+        parse_typed(address)
+    except UrlRefusedError as error:
+        return str(error)
+    return ""
 
 
 def _floor_entry_problems(document: Document, catalogue: Catalogue, blocklists: Path) -> list[Problem]:

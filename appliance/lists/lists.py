@@ -22,8 +22,10 @@ from appliance.lists.local import LocalFile
 from appliance.lists.locked import LockedFloor
 from appliance.lists.overlay import Overlay
 from appliance.lists.paths import Paths
+from appliance.lists.pinned import PINNED_FILE, Pinned, load_pinned
 from appliance.lists.status import FloorStatus, ListStatus, Status
 from appliance.lists.table import Table, TableError
+from appliance.model.inspect import Traits
 from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.url import Url, UrlRefusedError
 
@@ -52,6 +54,8 @@ class Lists:
         self._floor = LockedFloor(paths, floor_max_age_hours, clock)
         self._help = Overlay()
         self._help_fault = ""
+        self._pinned = Pinned()
+        self._pinned_fault = ""
         self._local = Overlay()
         self._overlay = Overlay()
         self._broken_local = 0
@@ -84,6 +88,19 @@ class Lists:
             # The error's text may hold the address; its kind is enough to begin a search with.
             return self._closed(f"the look-up failed ({type(error).__name__})", url)
 
+    def traits(self, url: Url) -> Traits:
+        """Return what else the lists say of the site of `url`. Never raises; a fault means: look into it."""
+        try:
+            # Patterns name pages of any site, so they say nothing of this one; nor does what opens.
+            self._finder.find(url)  # so that it knows the host
+            self._floor.check(url)
+            pages = self._floor.has_urls_on(url) or self._finder.has_urls_on(url)
+            pages = pages or self._local.ask(url)[1] or self._table is None
+            return Traits(pages, self._pinned.of(url.host))
+        except Exception:  # noqa: BLE001 - as in `lookup`
+            self._faults += 1
+            return Traits()
+
     def refresh(self) -> bool:
         """Take up what has changed on the disk since the last call; return whether anything had.
 
@@ -99,6 +116,9 @@ class Lists:
             changed = True
         if self._changed(self._blocklists / HELP_FILE):
             self._open_help(self._blocklists)
+            changed = True
+        if self._changed(self._blocklists / PINNED_FILE):
+            self._open_pinned()
             changed = True
         if self._changed(paths.local):
             decisions = LocalFile(paths.local).read()
@@ -123,7 +143,7 @@ class Lists:
             local_entries=len(self._local),
             local_broken=self._broken_local,
             fault=self.fault,
-            warning="; ".join(filter(None, (self._fault, self._help_fault))),
+            warning="; ".join(filter(None, (self._fault, self._help_fault, self._pinned_fault))),
             faults=self._faults,
             table_bytes=self._table.size if self._table is not None else 0,
             table_keys=len(self._table) if self._table is not None else 0,
@@ -186,6 +206,13 @@ class Lists:
         self._help = Overlay(
             (key, Match(f"help:{name}", version, shown(key), (), Use.HELP)) for name, key in keys
         )
+
+    def _open_pinned(self) -> None:
+        try:
+            self._pinned = Pinned(load_pinned(self._blocklists))
+            self._pinned_fault = ""
+        except (ProblemsError, OSError) as error:
+            self._pinned_fault = f"the list of pinned sites cannot be read: {error}"  # the old one stays
 
     def _changed(self, path: Path) -> bool:
         try:

@@ -1,6 +1,6 @@
-"""JSON Schemas of the catalogue and the help lines, so that an editor completes and checks them.
+"""JSON Schemas of catalogue, help lines and pinned sites, so that an editor completes and checks them.
 
-What lives only here: the two schema files beside them. `python -m appliance.lists.schema` writes
+What lives only here: the schema files beside them. `python -m appliance.lists.schema` writes
 them again; a test fails when they are old.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.config.schema import schema, schema_text
 from appliance.lists.catalogue import Catalogue, HelpLines, load_categories
+from appliance.lists.pinned import PinnedFile
 
 
 def schemas(blocklists: Path) -> dict[str, str]:
@@ -25,11 +26,12 @@ def schemas(blocklists: Path) -> dict[str, str]:
     return {
         "catalogue.schema.json": schema_text(catalogue),
         "help.schema.json": schema_text(schema(HelpLines)),
+        "pinned.schema.json": schema_text(schema(PinnedFile)),
     }
 
 
 def main(blocklists: Path) -> None:
-    """Write both files into the folder of the catalogue."""
+    """Write the files into the folder of the catalogue."""
     for name, text in schemas(blocklists).items():
         (blocklists / name).write_text(text, encoding="utf-8")
 

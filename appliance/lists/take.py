@@ -36,6 +36,7 @@ from appliance.lists.locked import LockedFloor
 from appliance.lists.paths import Paths, alone
 from appliance.lists.store import Meta, Store
 from appliance.lists.unpack import SourceError
+from appliance.lists.unseen import keep_unseen
 from appliance.model.category import Severity
 
 REFUSED = 2
@@ -220,7 +221,7 @@ def main(arguments: list[str]) -> int:
     job = Job.model_validate_json(arguments[0])
     most = job.memory_megabytes * _MEGABYTE
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a statutory list in the clear
+    keep_unseen()
     try:
         taken = take(job, sys.stdin.buffer.read())
     except TakeError as error:

@@ -26,6 +26,7 @@ from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths, alone
 from appliance.lists.store import Store, StoreError
 from appliance.lists.take import Job, TakeError, Taken, take_in_child
+from appliance.lists.unseen import keep_unseen
 from appliance.lists.upstream import Verdict, prove
 from appliance.lists.verify import NotGenuineError, check_minisign, check_sha256, published_sha256, sha256_of
 
@@ -68,6 +69,7 @@ class Means:
     fetcher: Fetcher = field(default_factory=Fetcher)
     take: Callable[[Job, bytes], Taken] = take_in_child
     prove: Callable[[Proof], tuple[Verdict, str]] = prove
+    unseen: Callable[[], None] = keep_unseen
 
 
 class Updater:
@@ -225,6 +227,7 @@ class Updater:
 
     def _supplied(self, feed: FloorEntry, now: float) -> tuple[bytes, Answer, float]:
         """Return a statutory list as it was supplied, held in memory alone, and its date."""
+        self._means.unseen()  # a supplier may send it as plain text within TLS
         if feed.file:
             data = _bounded(feed.file, feed.max_megabytes)
             return data, Answer(same=False), feed.file.stat().st_mtime

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from appliance.model.inspect import Inspect
+
 
 class Severity(IntEnum):
     """How much an attempt to reach this matters to the safeguarding lead."""
@@ -32,6 +34,7 @@ class Category:
     `floor` marks what the statutory lists feed (IWF, police-assessed terrorist content): no
     profile may rate it otherwise. `lifts` names broader categories that do not count for a site
     which is also in this one (an educational game is in every list of games as well).
+    `inspect` is how far its sites are looked into, unless a profile's rule says otherwise.
     `plain` and `simple` are the words a page uses: "gambling" / "betting games".
     """
 
@@ -43,3 +46,4 @@ class Category:
     simple: str
     floor: bool = False
     lifts: frozenset[str] = frozenset()
+    inspect: Inspect | None = None

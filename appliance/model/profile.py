@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from appliance.model.category import Category
+from appliance.model.inspect import Inspect, Sites
 from appliance.model.timetable import Timetable
 
 
@@ -35,7 +36,8 @@ class Rule:
     """How one category is rated in one profile, and why.
 
     `where` is `profiles/westways/ks2.yaml:14`, so that explain and the log name the line;
-    `watch` flags an allowed access for the record; `users` are the nominated persons.
+    `watch` flags an allowed access for the record; `users` are the nominated persons; `inspect` is how
+    far such sites are looked into, where this profile says so.
     """
 
     category: str
@@ -45,11 +47,15 @@ class Rule:
     timetable: Timetable | None = None
     users: frozenset[str] = frozenset()
     watch: bool = False
+    inspect: Inspect | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One group's rules. `allow_unknown` decides what no list names."""
+    """One group's rules. `allow_unknown` decides what no list names.
+
+    `inspect` is how far sites are looked into of which nothing else is said.
+    """
 
     id: str
     title: str
@@ -58,16 +64,20 @@ class Profile:
     unknown_because: str
     unknown_where: str
     rules: Mapping[str, Rule]
+    inspect: Inspect = Inspect.ADDRESSES
+    inspect_because: str = "This profile says nothing else of this site."
+    inspect_where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileSet:
-    """A school's whole policy: its profiles, and which one an unknown person gets."""
+    """A school's whole policy: its profiles, which one an unknown person gets, and rules for single sites."""
 
     id: str
     title: str
     strictest: str
     profiles: Mapping[str, Profile]
+    sites: Sites = field(default_factory=Sites)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,3 +46,5 @@ class Timetable:
     when: When
     terms: tuple[Term, ...]
     zone: ZoneInfo
+    words: str = ""
+    """When it is, for a reader of a page: `on school days, Monday to Friday 12:15 to 13:15`."""

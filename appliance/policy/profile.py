@@ -89,6 +89,9 @@ def rated(
     """Return the decision for `reason`, with the rule and the list entry that led to it."""
     rule = profile.rules.get(category)
     because, where, watched = (rule.because, rule.where, rule.watch) if rule else (BECAUSE_UNRATED, "", False)
+    if reason is Reason.OUT_OF_TIME and rule and rule.timetable and rule.timetable.words:
+        # Whoever stands before a closed page learns when to come back.
+        because = f"{because} It is open {rule.timetable.words}."
     source = (match.list, match.version, match.entry) if match else ("", "", "")
     weight = severity(category, categories)
     return _decision(reason, because, profile.id, category, where, *source, weight, watched, version)

@@ -7,12 +7,12 @@ argument. It holds no address, only that one differs from the last; what it reme
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 MOST_CLIENTS = 10_000
-"""Clients remembered in one worker; the one that was quiet longest is forgotten first."""
+"""Clients remembered; the one that was quiet longest is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,24 @@ class Limit:
     hits: int = 10
     window_seconds: float = 300.0
     pause_seconds: float = 300.0
+
+
+class Alone:
+    """Hits that a process tells to itself alone, as one that is the only worker may."""
+
+    def __init__(self) -> None:
+        self._news: list[tuple[str, Hashable, datetime]] = []
+
+    def tell(self, client: str, what: str, now: datetime) -> None:
+        """Take up one floor hit."""
+        self._news.append((client, what, now))
+
+    def news(self) -> Iterable[tuple[str, Hashable, datetime]]:
+        """Return the hits since the last time."""
+        if not self._news:
+            return ()
+        news, self._news = self._news, []
+        return news
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ def main() -> None:
             give_up(f"{source} is missing; the folder `shared` belongs beside the repository")
     with report("lists") as done:
         _real(done)
+        _rest(done)
         _generated(done)
 
 
@@ -85,6 +86,17 @@ def _real(done: Report) -> None:
     done.reach("table", table.size / len(table), 12, "bytes a name")
     _opened(done, Paths(whole).table)
     _asked(done, table, known, names)
+
+
+def _rest(done: Report) -> None:
+    """Build all other lists of the folder, of every format, as one table."""
+    rest = sorted(path for path in UT1.parents[1].rglob("*") if path.is_file() and path not in {UT1, BIG})
+    state = FOLDER / "rest"
+    taken = built(state, rest, "whole")
+    table = Table(Paths(state).table)
+    lines = sum(meta.lines for meta in Store(Paths(state)).all())
+    row = _built(f"{len(rest)} files, {lines:,} lines", taken, table.size, len(table))
+    done.table("All other lists of the folder as one table", [row])
 
 
 def _built(who: str, taken: Taken, size: int, keys: int) -> dict[str, Any]:

@@ -124,20 +124,27 @@ def _memories(done: Report) -> None:
     rows = [{"when": when} | row for when, each in (("fresh", fresh), ("used", used)) for row in each]
     done.table(f"Memory with UT1 and {states.NAMES:,} made names (MiB); used: {ASKED:,} requests", rows)
     done.table(f"CPU while nobody asks for anything, {IDLE_SECONDS:g} s", idle)
-    worst = max((row for row in rows if row["process"] != "supervisor"), key=lambda row: row["PSS"])
+    worst = max((row for row in rows if row["process"] == "worker"), key=lambda row: row["PSS"])
     done.reach("memory of a worker (PSS, worst)", worst["PSS"], MEMORY_REACH, "MiB")
-    done.reach("memory of a worker (RSS, worst)", max(row["RSS"] for row in used[1:]), MEMORY_REACH, "MiB")
+    done.reach(
+        "memory of a worker (RSS, worst)",
+        max(row["RSS"] for row in used if row["process"] == "worker"),
+        MEMORY_REACH,
+        "MiB",
+    )
     done.reach("table copied into a worker", max(row["copied"] for row in rows), 0.0, "MiB")
 
 
 def _memory(supervisor: int, state: Path) -> list[dict[str, Any]]:
     rows = []
     table = Paths(state).table
-    for at, pid in enumerate((supervisor, *workers_of(supervisor))):
+    for pid in (supervisor, *workers_of(supervisor)):
         held, mapped = memory(pid), mapping(pid, table)
+        # The worker in reserve opens the lists only when it takes another's place.
+        kind = "supervisor" if pid == supervisor else "worker" if mapped.size else "in reserve"
         rows.append(
             {
-                "process": f"worker {at}" if at else "supervisor",
+                "process": kind,
                 "RSS": held.resident,
                 "PSS": held.shared_fairly,
                 "its own": held.own,
@@ -147,8 +154,9 @@ def _memory(supervisor: int, state: Path) -> list[dict[str, Any]]:
                 "copied": mapped.copied,
             }
         )
-    if len(rows) != WORKERS + 1:
-        give_up(f"{len(rows) - 1} workers are running instead of {WORKERS}")
+    serving = [row for row in rows if row["process"] == "worker"]
+    if len(serving) != WORKERS:
+        give_up(f"{len(serving)} workers map {table} instead of {WORKERS}")
     return rows
 
 

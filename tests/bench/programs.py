@@ -140,19 +140,17 @@ def memory(pid: int) -> Memory:
 
 
 def mapping(pid: int, file: Path) -> Mapping:
-    """Return how a process maps `file`; give up where it does not."""
+    """Return how a process maps `file`, also one that has been replaced since; zeros where it does not."""
     mapped: list[str] = []
     inside = False
     for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
         head = line.split(":", 1)[0]
         if "-" in head:  # an address range begins the next mapping
-            inside = line.endswith(str(file.resolve()))
+            inside = line.removesuffix(" (deleted)").endswith(str(file.resolve()))
         elif inside:
             mapped.append(line)
-    if not mapped:
-        give_up(f"process {pid} does not map {file}")
     values = _kibibytes(mapped)
-    return Mapping(*(values[name] / _MEGABYTE for name in ("Size", "Rss", "Pss", "Private_Dirty")))
+    return Mapping(*(values.get(name, 0) / _MEGABYTE for name in ("Size", "Rss", "Pss", "Private_Dirty")))
 
 
 def _kibibytes(lines: Sequence[str]) -> dict[str, int]:

@@ -72,14 +72,15 @@ def _resident(pid: int) -> float:
 
 def _build(state: Path, how: str, sources: list[Path]) -> None:
     now, blocklists = datetime.now(UTC), ROOT / "blocklists"
-    for path in sources:
+    for number, path in enumerate(sources):
         found = survey_of(path)
         if found.folders:
             import_tree(
                 path, found, load_catalogue(blocklists), Paths(state), now=now, compile_all=lambda: None
             )
         else:
-            wanted = Wanted(list_id_of(path), path.name, ("pornography",))
+            # Several folders have a file of the same name.
+            wanted = Wanted(f"{list_id_of(path)}-{number}", path.name, ("pornography",))
             import_list(path, wanted, Paths(state), now=now, compile_all=lambda: None)
     ensure_compiled(blocklists, state, low_memory=how == "low-memory")
 

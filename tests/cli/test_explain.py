@@ -282,3 +282,22 @@ def test_lists_that_changed_since_are_said(tmp_path: Path, capsys: Output) -> No
     told = capsys.readouterr()
     assert "unacceptable" in told.out
     assert "have changed since they were compiled" in told.err
+
+
+def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys: Output) -> None:
+    """A parent who asks whether the school reads along at the bank gets an answer that is true."""
+    urls = [
+        "https://push.apple.com/",
+        "https://unlisted.example/",
+        "http://unlisted.example/",
+        "https://1.1.1.1/",
+    ]
+    push, plain, open_, number = explain(config, capsys, "--as", "staff", *urls)
+    assert push["inspect"] == "never"
+    assert "Apple push" in push["inspect_because"]
+    assert plain["inspect"] == "addresses"
+    assert plain["inspect_rule"].startswith("profiles/westways/_everyone.yaml:")
+    assert open_["inspect"] is None
+    assert "does not say" in number["inspect_because"]
+    assert run_cli(["explain", "--config", str(config), "--as", "staff", urls[0]]) == 0
+    assert "  decrypted no: " in capsys.readouterr().out

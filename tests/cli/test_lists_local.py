@@ -85,6 +85,7 @@ def test_exceptions_below_are_said(compiled: Setup) -> None:
     """A more exact entry of the other kind stays in force below the new one."""
     _add(compiled, "allow", "a.example/maths")
     assert "but not a.example/maths: allow" in _add(compiled, "block", "a.example").stderr
+    assert "but not a.example:" not in _add(compiled, "block", "a.example").stderr
 
 
 def test_it_can_be_decided_while_a_profile_is_broken(compiled: Setup) -> None:

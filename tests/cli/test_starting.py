@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,8 @@ from appliance import assembly, processes, workers
 from appliance.cli import starting as verb
 from appliance.cli.main import run_cli
 from appliance.gateway.ca import AuthorityError
-from appliance.settings import load_settings
 from appliance.supervisor import StartError
-from tests.doubles.school import ROOT, configuration, edit, load_once
+from tests.doubles.school import configuration, load_once
 
 type Output = pytest.CaptureFixture[str]
 
@@ -76,33 +76,13 @@ def test_two_gateways_do_not_share_a_state(tmp_path: Path) -> None:
         pass
 
 
-def without_proxy(path: Path) -> None:
-    edit(path, "listen: 127.0.0.1:8080", "listen: null\n  transparent: '[::1]:8443'")
-
-
-def as_shipped(_path: Path) -> None:
-    """Change nothing."""
-
-
-@pytest.mark.parametrize(
-    ("change", "there", "missing"),
-    [
-        (without_proxy, "redirected connections are taken on [::1]:8443", "curl -x"),
-        (as_shipped, "proxy address  127.0.0.1:8080", "redirected connections"),
-    ],
-)
-def test_only_what_is_there_is_offered(
-    tmp_path: Path, change: Callable[[Path], None], there: str, missing: str
+def test_root_does_not_start_the_gateway_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is told to try a proxy that does not listen."""
-    path = configuration(tmp_path)
-    change(path)
-    text = verb._what_to_try(load_settings(path).settings)
-    assert there in text
-    assert missing not in text
-
-
-def test_the_demo_offers_its_own_site() -> None:
-    """The first allowed page needs no internet."""
-    text = verb._what_to_try(load_settings(ROOT / "deploy" / "demo.yaml").settings)
-    assert "http://hello.example:8081/" in text
+    """What root writes into the state of the gateway's user would close the gate at its next start."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12_345, 12_345)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(StartError, match="belongs to the user"):
+        verb._only_one(tmp_path)
+    assert list(tmp_path.iterdir()) == []

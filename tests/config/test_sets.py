@@ -69,3 +69,20 @@ def test_always_needs_no_terms() -> None:
     """A timetable for every day of the year is good without a calendar."""
     found = hill("[{from: 12:00, to: 13:00}]", HEAD, "    when: always\n")
     assert found.timetables["lunch"].when is When.ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("windows", "when", "words"),
+    [
+        ("[{from: lunch, to: afternoon}]", "term", "on school days, Monday to Friday 12:15 to 13:15"),
+        ("[{days: [sat], from: 10:00, to: 24:00}]", "always", "Saturday 10:00 to midnight"),
+        (
+            "[{days: [every_day], from: 20:00, to: 07:00}, {days: [mon, tue], from: 9:00, to: 10:00}]",
+            "holiday",
+            "in the holidays, every day 20:00 to 07:00 of the next day and Monday, Tuesday 09:00 to 10:00",
+        ),
+    ],
+)
+def test_times_are_said_in_words(windows: str, when: str, words: str) -> None:
+    """A pupil whom a page sends away is told when to come back."""
+    assert hill(windows, more=f"    when: {when}\n").timetables["lunch"].words == words

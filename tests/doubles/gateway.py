@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.filtering import Filtering, Rules
+from appliance.filtering import Filtering, Rules, Told
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Reason
 from appliance.model.event import Access, ReviewRequest
+from appliance.model.inspect import Traits
 from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Audience, Policy, Profile, ProfileSet, Rating, Rule
@@ -84,6 +85,12 @@ class MemoryLists:
     state: FloorState = FloorState.OK
     broken: BaseException | None = None
     asked: list[str] = field(default_factory=list)
+
+    pages: set[str] = field(default_factory=lambda: {"floor.example"})
+    pinned: dict[str, str] = field(default_factory=dict)
+
+    def traits(self, url: Url) -> Traits:
+        return Traits(url.host in self.pages, self.pinned.get(url.host, ""))
 
     def lookup(self, url: Url) -> Known:
         self.asked.append(url.host)
@@ -170,7 +177,10 @@ class MemoryMetrics:
 
 
 def filtering(
-    lists: MemoryLists | None = None, identity: OnePerson | None = None, inside: Inside | None = None
+    lists: MemoryLists | None = None,
+    identity: OnePerson | None = None,
+    inside: Inside | None = None,
+    told: Told | None = None,
 ) -> Filtering:
     """Return the real journey over the small policy and these doubles."""
     return Filtering(
@@ -179,4 +189,5 @@ def filtering(
         reach=inside or Inside(),
         policy=policy(),
         rules=Rules("school", PORTS, own_name="filter.internal"),
+        told=told,
     )

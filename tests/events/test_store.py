@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -172,10 +173,14 @@ class SlowWriter(Writer):
 
 
 class SlowSpill(Spill):
-    """A spill folder on the same disk."""
+    """A spill folder on the same disk, slower still."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.go = threading.Event()
 
     def append(self, entries: Sequence[Entry]) -> None:
-        time.sleep(0.1)
+        assert self.go.wait(10)
         super().append(entries)
 
 
@@ -200,10 +205,11 @@ async def test_the_first_place_that_has_it_counts(store: EventStore, tmp_path: P
     store._limits = replace(HASTY, urgent=0.01)
     store._flagged = slow = SlowWriter(tmp_path)
     store._spill.release()
-    store._spill = SlowSpill(tmp_path / SPILL)
+    store._spill = spill = SlowSpill(tmp_path / SPILL)
     asyncio.get_running_loop().call_later(0.03, slow.go.set)
     await store.commit(flagged(1))
     assert rows(tmp_path) == 1
+    spill.go.set()
     await taken_in(store)
     assert rows(tmp_path) == 1
 

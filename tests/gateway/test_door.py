@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import socket
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +120,21 @@ def test_the_modes_are_known_to_mitmproxy(text: str, address: tuple[str, int]) -
     assert (mode.listen_host(), mode.listen_port()) == address
 
 
+class Passages:
+    """Stands where nobody comes through."""
+
+    def cut_all(self) -> None:
+        """Nothing passes."""
+
+
+async def test_no_port_is_opened_where_nobody_judges() -> None:
+    """A worker that was put together without its judge serves nobody."""
+    opened = ExplicitDoor.__new__(ExplicitDoor)
+    opened.manager = Bench().doors
+    with pytest.raises(OSError, match="nobody judges"):
+        await opened.listen("127.0.0.1", 0)
+
+
 async def test_workers_share_one_port() -> None:
     """Several workers listen on one port, so that one that dies leaves no gap (H20)."""
     host = "127.0.0.1"
@@ -130,11 +144,11 @@ async def test_workers_share_one_port() -> None:
     servers = []
     for _ in range(2):
         opened = ExplicitDoor.__new__(ExplicitDoor)
+        opened.manager = SimpleNamespace(passage=Passages())
         servers += await opened.listen(host, port)
     assert {server.sockets[0].getsockname()[1] for server in servers} == {port}
     for server in servers:
         server.close()
-    await asyncio.gather(*(server.wait_closed() for server in servers))
 
 
 def test_each_door_leads_to_its_own_layer() -> None:
@@ -165,16 +179,12 @@ def test_only_redirected_connections_are_taken(
         return wanted
 
     monkeypatch.setattr("mitmproxy.platform.original_addr", original)
-    server = SimpleNamespace(address=None)
-    handler: Any = SimpleNamespace(
-        client=SimpleNamespace(sockname=None), layer=SimpleNamespace(context=SimpleNamespace(server=server))
-    )
-    writer: Any = SimpleNamespace(
-        get_extra_info=lambda _name: SimpleNamespace(getsockname=lambda: ("10.20.0.1", 8443, 0, 0))
-    )
-    assert door._destination(handler, writer) is taken
+    came: Any = SimpleNamespace(getsockname=lambda: ("10.20.0.1", 8443, 0, 0))
     if taken:
-        assert handler.client.sockname == server.address == wanted
+        assert door.destination_of(came) == wanted
+        return
+    with pytest.raises(OSError, match="was not redirected"):
+        door.destination_of(came)
 
 
 def test_a_handler_is_found_while_its_client_is_there() -> None:

@@ -88,6 +88,21 @@ def test_an_allowed_upload_streams_to_its_site(play: Start) -> None:
     assert game.flows[0].request.raw_content in (None, b"")
 
 
+def test_what_breaks_the_rules_of_http2_is_told(play: Start) -> None:
+    """A forged Host over HTTP/2 ends the connection, and is on record as an attempt (F8)."""
+    config = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    client = h2.connection.H2Connection(config)
+    game = play(alpn=b"h2")
+    client.initiate_connection()
+    head = [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "bets.example")]
+    client.send_headers(1, [*head, ("host", "school.example")], end_stream=True)
+    game.receive(client.data_to_send())
+    assert game.closed == [game.client]
+    assert "requestheaders" not in game.called
+    (told,) = [log for log in game.logs if log.startswith(MALFORMED_MARK)]
+    assert "example" not in told
+
+
 @pytest.mark.parametrize("end", [False, True])
 def test_http2_refuses_an_upload_the_same_way(play: Start, *, end: bool) -> None:
     """Over HTTP/2 as well, a refused upload is answered at once and goes nowhere."""
@@ -286,16 +301,14 @@ def test_whatever_comes_is_read(data: bytes, chosen: type) -> None:
             assert isinstance(layer.child_layer, GatewayClientTls)
 
 
-def test_an_explicit_proxy_speaks_http_and_tls_to_itself() -> None:
-    """A browser may speak to the proxy in the clear or encrypted; both are read."""
-    with client_context() as context:
-        modes.HttpProxy(context)
-        plain = GatewayNextLayer()._next_layer(context, b"CONNECT a:443 HTTP/1.1\r\n", b"")
-        assert isinstance(plain, GatewayHttpLayer)
-        assert plain.mode is HTTPMode.regular
-    with client_context() as context:
-        modes.HttpProxy(context)
-        assert type(GatewayNextLayer()._next_layer(context, b"\x16\x03\x01\x00", b"")) is GatewayClientTls
+def test_an_explicit_proxy_speaks_http_alone() -> None:
+    """A browser that speaks TLS to the proxy's own port is refused like anything else that is no request."""
+    for first in (b"CONNECT a:443 HTTP/1.1\r\n", b"\x16\x03\x01\x00"):
+        with client_context() as context:
+            modes.HttpProxy(context)
+            layer = GatewayNextLayer()._next_layer(context, first, b"")
+            assert isinstance(layer, GatewayHttpLayer)
+            assert layer.mode is HTTPMode.regular
 
 
 def test_too_little_to_tell_is_waited_for() -> None:

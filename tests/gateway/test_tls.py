@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,17 +133,32 @@ def test_roots_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
 
 def test_two_workers_write_the_roots_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that start at the same moment do not take each other's half-written file away."""
-    target, copy = tmp_path / "roots.pem", shutil.copyfile
+    target, write = tmp_path / "roots.pem", Path.write_bytes
     workers = iter((101, 102))
 
-    def copy_while_another_worker_does_the_same(source: Path, to: Path) -> None:
-        monkeypatch.setattr("appliance.gateway.tls.shutil.copyfile", copy)
+    def write_while_another_worker_does_the_same(to: Path, data: bytes) -> int:
+        monkeypatch.setattr(Path, "write_bytes", write)
         write_roots(target, None)
-        copy(source, to)
+        return write(to, data)
 
     monkeypatch.setattr(os, "getpid", lambda: next(workers))
-    monkeypatch.setattr("appliance.gateway.tls.shutil.copyfile", copy_while_another_worker_does_the_same)
+    monkeypatch.setattr(Path, "write_bytes", write_while_another_worker_does_the_same)
     assert write_roots(target, None).read_bytes()
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_roots_that_are_there_already_need_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that starts on a full disk serves (F4); where the roots are new, it says why it cannot."""
+    target = write_roots(tmp_path / "roots.pem", None)
+
+    def full(_to: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert write_roots(target, None) == target
+    target.write_text("other")
+    with pytest.raises(OSError, match="No space left"):
+        write_roots(target, None)
     assert list(tmp_path.iterdir()) == [target]
 
 

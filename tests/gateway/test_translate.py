@@ -163,7 +163,7 @@ def test_an_address_of_64_kilobytes_is_answered() -> None:
     """A very long address is refused with a reason, and is not cut to something else that is allowed."""
     request = h1(f"GET http://site.example/{'a' * 65_536} HTTP/1.1\nHost: site.example")
     assert "longer than" in request.refused
-    assert request.url == Url("https", "site.example", 443, "/", "")
+    assert request.url == Url("http", "site.example", 80, "/", "")
 
 
 def test_a_refused_request_is_recorded_under_the_name_it_came_by() -> None:

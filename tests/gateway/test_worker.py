@@ -17,6 +17,7 @@ from appliance.gateway import door, heads
 from appliance.gateway.ca import Authority, ensure_authority
 from appliance.gateway.listen import Listen, WorkerError
 from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.passage import Passage
 from appliance.gateway.reach import Reach
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.tls import SchoolTls, write_roots
@@ -28,6 +29,10 @@ HOST = "127.0.0.1"
 LOOPBACK = Reach([ipaddress.ip_network("127.0.0.0/8")])
 ORIGIN_CA = trustme.CA()
 CERTIFICATES = {"site.example": ORIGIN_CA, "bets.example": ORIGIN_CA, "forged.example": trustme.CA()}
+
+
+async def nowhere(_host: str, _port: int) -> socket.socket:
+    raise OSError("no network")
 
 
 def free_port() -> int:
@@ -110,6 +115,9 @@ async def running(folder: Path, certificate_of: str = "", *, transparent: bool =
     extra = folder / "extra.pem"
     extra.write_bytes(ORIGIN_CA.cert_pem.bytes())
     port, bench = free_port(), Bench(transparent=transparent, reach=LOOPBACK)
+    bench.doors.passage = Passage(
+        bench.filtering, bench.recorder, bench.metrics, loop.connected, "filter.internal", 60
+    )
     async with origin_at(certificate_of) as origin:
         bench.filtering._rules = type(bench.filtering._rules)("school", frozenset({80, 443, origin.port}))
         worker = Worker(
@@ -310,6 +318,7 @@ def test_a_port_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
         async with await asyncio.start_server(lambda _r, w: w.close(), HOST, 0) as other:
             port = other.sockets[0].getsockname()[1]
             bench = Bench()
+            bench.doors.passage = Passage(bench.filtering, bench.recorder, bench.metrics, nowhere)
             ensure_authority(tmp_path, "Westways")
             worker = Worker(
                 listen=Listen((HOST, port), None),

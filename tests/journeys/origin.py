@@ -50,6 +50,7 @@ GOOD = {
     "closed-later.example": [ORIGIN],
     "www.bbc.co.uk": [ORIGIN],
     "xn--bcher-kva.example": [ORIGIN],
+    "bank.example": [ORIGIN],
     "floor-test.example": [ORIGIN],
     "childline.org.uk": [ORIGIN, ORIGIN6],
     "www.childline.org.uk": [ORIGIN],

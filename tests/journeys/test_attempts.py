@@ -161,3 +161,18 @@ def test_http2_fields_that_would_be_another_request_go_nowhere(
     assert h2_status(lab, via, GOOD, fields) in {0, 400}
     assert len(lab.origin.seen) == before
     assert h2_status(lab, via, GOOD, []) == 200
+
+
+@pytest.mark.parametrize("via", BOTH)
+def test_a_forged_name_over_http2_is_on_record(lab: Lab, via: Via) -> None:
+    """Two names in one request are refused by the rules of HTTP/2 already, and leave a row all the same."""
+    fields = [(b":authority", BAD.encode()), (b"host", GOOD.encode())]
+    (row,) = rows_of(lab, lambda: h2_status(lab, via, GOOD, fields))
+    assert (row["host"], row["reason"], row["action"]) == (GOOD, "malformed", "block")
+
+
+def test_a_tunnel_in_a_tunnel_is_told_under_its_target(lab: Lab) -> None:
+    """The name that a pupil asked for is in the row, also where the tunnel is none."""
+    inner = f"CONNECT {BAD}:443 HTTP/1.1\r\nHost: {BAD}:443\r\n\r\n".encode()
+    (row,) = rows_of(lab, lambda: connect(lab, f"{GOOD}:80", inner))
+    assert (row["host"], row["reason"]) == (BAD, "malformed")

@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PLAIN = "http://floor-supplied.example/page\nhttp://other.floor-supplied.example/\n"
 
 
-def _port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -40,7 +41,7 @@ class School:
     """A gateway on loopback with two feeds: a list, and a statutory list that is supplied."""
 
     def __init__(self, folder: Path, server: FeedServer) -> None:
-        self.proxy, self.metrics = _port(), _port()
+        self.proxy, self.metrics = free_port(), free_port()
         self.config, self.state = folder / "appliance.yaml", folder / "state"
         shutil.copytree(ROOT / "blocklists", folder / "blocklists")
         catalogue = folder / "blocklists" / "catalogue.yaml"

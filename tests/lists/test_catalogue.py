@@ -120,3 +120,27 @@ def test_help_without_an_address_is_a_problem(school: School) -> None:
     school.write("help.yaml", "lines:\n  - {id: x, name: X, addresses: []}\n")
     with pytest.raises(ProblemsError):
         load_help(school.blocklists)
+
+
+@pytest.mark.parametrize("entry", ["http://[", "www.gov uk"])
+def test_a_site_to_be_kept_open_is_an_address(school: School, entry: str) -> None:
+    """A slip in `keep_open` would leave a site without its guard, unnoticed."""
+    catalogue = school.blocklists / "catalogue.yaml"
+    catalogue.write_text(f"{catalogue.read_text('utf-8')}keep_open:\n  - '{entry}'\n", "utf-8")
+    with pytest.raises(ProblemsError, match=r"catalogue.yaml:\d+:5: .* write a host such as www.nhs.uk"):
+        load_catalogue(school.blocklists)
+
+
+@pytest.mark.parametrize("text", ["", "# moved away\n\n"])
+def test_an_emptied_list_is_told(school: School, text: str) -> None:
+    """A list that was emptied by a slip would open every site on it; the old table stays instead."""
+    school.write("bets.txt", text)
+    with pytest.raises(ProblemsError, match=r"catalogue.yaml:\d+:\d+: .*bets.txt holds no entry"):
+        load_catalogue(school.blocklists)
+
+
+def test_help_lines_cannot_be_emptied(school: School) -> None:
+    """No edit leaves children without any way to help (A10)."""
+    school.write("help.yaml", "lines: []\n")
+    with pytest.raises(ProblemsError, match="'lines' must not be empty"):
+        load_help(school.blocklists)

@@ -61,7 +61,12 @@ class Bench:
     def __init__(self, school: School, server: FeedServer) -> None:
         self.school, self.server = school, server
         self.means = Means(
-            school.blocklists, school.state, clock=lambda: self.school.now, take=take, prove=self.prove
+            school.blocklists,
+            school.state,
+            clock=lambda: self.school.now,
+            take=take,
+            prove=self.prove,
+            unseen=lambda: None,
         )
         self.verdict = (Verdict.PROVED, "all canaries are blocked")
         self.catalogue()

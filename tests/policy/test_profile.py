@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, time
 from itertools import permutations
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,7 +14,8 @@ from appliance.model.decision import Action, Decision, Reason
 from appliance.model.known import Match, Use
 from appliance.model.person import Person
 from appliance.model.profile import Audience, Profile, Rating, Rule
-from appliance.policy.profile import counting, illegal, listed, strictest_rule, unlisted
+from appliance.model.timetable import Timetable, When, Window
+from appliance.policy.profile import Listed, counting, illegal, listed, strictest_rule, unlisted
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 PUPIL = Person("ks2", "test")
@@ -125,3 +128,17 @@ def test_the_unknown_follows_the_profile(allowed: bool) -> None:
     assert decision.blocked is not allowed
     assert decision.flagged is not allowed
     assert (decision.rule, decision.because) == ("eyfs.yaml:8", "A walled garden.")
+
+
+def test_what_is_closed_now_says_when_it_opens() -> None:
+    """The reason that page, log and `explain` print names the times; open, it needs none."""
+    window = Window(frozenset({0}), time(13), time(14))
+    lunch = Timetable("lunch", (window,), When.ALWAYS, (), ZoneInfo("UTC"), "Monday 13:00 to 14:00")
+    timed = Rule("news", Rating.CERTAIN_TIMES, "News is for lunch.", "ks2.yaml:4", timetable=lunch)
+    profile = replace(PROFILE, rules={"news": timed})
+    found: list[Listed] = [("news", Match("list", "1", "a.example", ("news",)))]
+    closed = strictest_rule(found, PUPIL, NOW, profile, CATEGORIES, "")
+    assert closed.because == "News is for lunch. It is open Monday 13:00 to 14:00."
+    assert (
+        strictest_rule(found, PUPIL, NOW.replace(hour=13), profile, CATEGORIES, "").because == timed.because
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from appliance.policy.repeated import MOST_CLIENTS, Limit, Repeated
+from appliance.policy.repeated import MOST_CLIENTS, Alone, Limit, Repeated
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -49,3 +49,12 @@ def test_a_clock_set_back_ends_the_pause() -> None:
     counted = Repeated(Limit(hits=1))
     counted.hit("a", 1, NOW)
     assert not counted.paused("a", NOW - timedelta(days=365))
+
+
+def test_a_process_alone_tells_itself() -> None:
+    """With one worker every hit is heard of once."""
+    alone = Alone()
+    assert not list(alone.news())
+    alone.tell("a", "x", NOW)
+    assert list(alone.news()) == [("a", "x", NOW)]
+    assert not list(alone.news())

@@ -1,0 +1,90 @@
+"""A state folder that is full: the filter goes on, workers come back, and refusals stay on record (F4)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.network import run
+from tests.journeys.running import Gateway, running, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+PROXY = 8080
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway in a namespace of its own, whose state lies on a disk of 48 MB."""
+    place = f"d{time.monotonic_ns() % 100_000:05}"
+    home = tmp_path / "home"
+    (home / "state").mkdir(parents=True)
+    run(f"mount -t tmpfs -o size=48m tmpfs {home / 'state'}")
+    run(f"ip netns add {place}")
+    run(f"ip -n {place} link set lo up")
+    made = Gateway(place, home)
+    made.settle(
+        {
+            "school": {"name": "Hill School", "set": "westways"},
+            "gateway": {"listen": f"127.0.0.1:{PROXY}", "workers": 1},
+            "identity": {"networks": [{"network": "127.0.0.1/32", "group": "ks2", "name": "Room 1"}]},
+            "metrics": {"listen": "127.0.0.1:9464"},
+        }
+    )
+    try:
+        with running(made):
+            yield made
+    finally:
+        run(f"ip netns del {place}")
+        run(f"umount {home / 'state'}")
+
+
+def status(gateway: Gateway, url: str) -> int:
+    """Return the status with which the gateway answers, or 0 where nobody answers."""
+    command = ["ip", "netns", "exec", gateway.place, "curl", "-s", "-m", "20", "-o", "/dev/null"]
+    command += ["-w", "%{http_code}", "-x", f"http://127.0.0.1:{PROXY}", url]
+    return int(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout)
+
+
+def fill(gateway: Gateway) -> Path:
+    """Use up every byte of the disk."""
+    filler = gateway.state / "filler"
+    for size in (1 << 20, 4096, 1):
+        with filler.open("ab", buffering=0) as file:
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    return filler
+
+
+def test_a_worker_that_starts_on_a_full_disk_serves(gateway: Gateway) -> None:
+    """A full disk in the night is no morning without a filter, nor one without internet."""
+    assert status(gateway, "http://gambling.example/before") == 403
+    filler = fill(gateway)
+    for number in range(3):  # the one in reserve, too, and those that start now
+        (first, *_) = gateway.workers()
+        os.kill(first, signal.SIGKILL)
+        until(lambda first=first: first not in gateway.workers(), "the killed worker is gone")  # type: ignore[misc]  # its default
+        until(lambda: status(gateway, "http://filter.internal/") in {200, 403, 503}, "another one serves")
+        assert status(gateway, f"http://gambling.example/full{number}") == 403
+    said = gateway.said()
+    assert "signal 7" not in said
+    assert "SIGBUS" not in said
+    filler.unlink()
+    until(
+        lambda: (
+            {f"http://gambling.example/full{n}" for n in range(3)} <= {row["url"] for row in gateway.log()}
+        ),
+        "what was refused meanwhile is in the log",
+    )
+    assert status(gateway, "http://gambling.example/after") == 403
+    rows = [row["url"] for row in gateway.log()]
+    assert len([url for url in rows if url and "/full" in url]) == 3
