@@ -158,7 +158,9 @@ class GatewaySettings(Section):
         600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
     )
     http2: bool = Field(
-        default=True, description="Whether browsers are offered HTTP/2 on sites that are opened."
+        default=True,
+        strict=True,
+        description="Whether browsers are offered HTTP/2 on sites that are opened.",
     )
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")

@@ -86,10 +86,9 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     @override
     async def handle_connection(self, connection: connection.Connection) -> None:
-        if connection is self.client:
-            # mitmproxy starts this task at once and only then notes it as the one to end. The first bytes
-            # are there already, and what they ask for may end the connection.
-            await asyncio.sleep(0)
+        # The door has read the first bytes already, so this task gets far before whoever made it knows it.
+        io = self.transports[connection]
+        io.handler = io.handler or asyncio.current_task()
         await super().handle_connection(connection)
 
     @override
@@ -185,10 +184,9 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         handler.tunnel = tunnel
         if wanted is not None and tunnel is None:
             handler.client.sockname = wanted
-        top: Layer
         if wanted is not None:
             context.server.address = wanted
-            top = modes.TransparentProxy(context)
+            top: Layer = modes.TransparentProxy(context)
         else:
             top = self.make_top_layer(context)
         handler.layer = Answering(top, handler.hooks)

@@ -22,7 +22,6 @@ from mitmproxy import certs, connection, ctx, tls
 from mitmproxy.addons import tlsconfig
 from mitmproxy.net import tls as net_tls
 from mitmproxy.proxy import context, server_hooks
-from mitmproxy.proxy.layers import modes
 from OpenSSL import SSL, crypto
 
 from appliance.gateway.ca import Authority, Leaf
@@ -33,7 +32,6 @@ SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 RESUMED_SECONDS = 3600.0
 """How long a site is taken for the site that it once proved to be."""
 _KEPT = 2000
-_PROXY_LAYERS = 2  # a browser that speaks TLS to the proxy itself: the door, and this
 _BOTH_WAYS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
 
 
@@ -90,15 +88,13 @@ class SchoolTls(tlsconfig.TlsConfig):
     def tls_start_client(self, tls_start: tls.TlsData) -> None:
         """Begin a handshake with a client, under the certificate for the name that it asked for."""
         client, server = tls_start.conn, tls_start.context.server
-        found = tls_start.context.layers
-        to_the_proxy = len(found) == _PROXY_LAYERS and isinstance(found[0], modes.HttpProxy)
         ssl_conn = SSL.Connection(self._client_context())
         # pyOpenSSL's own way would turn the certificate into OpenSSL's form for each connection.
         used = SSL._lib.SSL_use_certificate(ssl_conn._ssl, self._certificate(tls_start.context)._x509)  # type: ignore[attr-defined] # noqa: SLF001 - as mitmproxy does
         SSL._openssl_assert(used == 1)  # noqa: SLF001 - as above
         ssl_conn.set_app_data(
             tlsconfig.AppData(
-                client_alpn=b"http/1.1" if to_the_proxy else client.alpn,
+                client_alpn=client.alpn,
                 server_alpn=server.alpn,
                 http2=ctx.options.http2,
             )
