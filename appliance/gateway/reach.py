@@ -6,6 +6,7 @@ every address that a name leads to, so a name that turns into 127.0.0.1 (DNS reb
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -91,3 +92,9 @@ def _can_bind(ip: Address) -> bool:
         return False
     probe.close()
     return True
+
+
+@atexit.register
+def _close_probes() -> None:
+    while _probes:
+        _probes.popitem()[1].close()
