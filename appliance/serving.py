@@ -20,6 +20,8 @@ from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority
 from appliance.gateway.door import Doors
+from appliance.gateway.lane_judge import Lane
+from appliance.gateway.lane_pool import Pool
 from appliance.gateway.pages import Pages
 from appliance.gateway.reach import GuardedLoop
 from appliance.gateway.site import OwnSite
@@ -107,14 +109,26 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
         reach=reach,
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
+        lean=settings.gateway.lean_lane,
+    )
+    roots = write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots)
+    lane = Lane(
+        addon=addon,
+        filtering=journey,
+        recorder=recorder,
+        metrics=metrics,
+        site=site,
+        doors=doors,
+        pool=Pool(reach, roots),
     )
     return Worker(
         listen=settings.listen,
         tls=SchoolTls(authority, settings.state / "ca"),
         doors=doors,
         addon=addon,
-        roots=write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots),
+        roots=roots,
         idle=settings.gateway.idle_seconds,
+        lane=lane if settings.gateway.lean_lane else None,
     )
 
 

@@ -142,6 +142,7 @@ class GatewaySettings(Section):
     extra_roots: Path | None = Field(None, description="PEM file with further roots to trust upstream.")
     deadline_seconds: float = Field(5.0, gt=0, le=60, description="A decision that takes longer blocks.")
     idle_seconds: int = Field(600, ge=10, le=86_400, description="A silent connection is closed after this.")
+    lean_lane: bool = Field(default=True, description="Carry plain HTTP/1.1 requests the short way.")
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 

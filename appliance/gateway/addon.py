@@ -20,12 +20,12 @@ from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
 from appliance.gateway.closed import closed
 from appliance.gateway.door import Doors
-from appliance.gateway.layers import INVALID
+from appliance.gateway.heads import INVALID
 from appliance.gateway.pages import Answer
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, hello_of, host_of, request_of, target_of
-from appliance.gateway.upstream import failure_of, permit
+from appliance.gateway.upstream import FAILURES, failure_of, permit
 from appliance.model.decision import Reason
 from appliance.model.event import Access
 from appliance.model.request import Request
@@ -89,6 +89,7 @@ class GatewayAddon:
         reach: Reach,
         doors: Doors,
         deadline: float,
+        lean: bool = False,
     ) -> None:
         self.deadline = deadline
         self._filtering = filtering
@@ -97,6 +98,7 @@ class GatewayAddon:
         self._site = site
         self._reach = reach
         self._doors = doors
+        self._lean = lean
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[str, Connection] = {}
 
@@ -123,18 +125,23 @@ class GatewayAddon:
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Judge the target of a tunnel. A blocked site still gets its tunnel, so that a page can be shown."""
         known = self._known(flow.client_conn)
-        self._began(flow.client_conn)
+        self.began(flow.client_conn)
         target = None if flow.metadata.get(INVALID) else target_of(flow)
         if target is None:
-            await self._refuse_tunnel(flow, known, None, "the tunnel's target is no host name")
+            await self._refuse_tunnel(flow, known, None)
             return
         known.tunnel.connect = target
         known.tunnel.port = flow.request.port
-        url = Url("https", target.host, flow.request.port, "/", "", target.ip)
-        judgement = self._judge(Request(url, method="CONNECT", client=known.tunnel.client))
-        if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
-            # No page can be shown on such a port, and none is owed to such an address.
-            await self._refuse_tunnel(flow, known, url, judgement.decision.because)
+        if not self.opens(known.tunnel.client, target, flow.request.port):
+            url = Url("https", target.host, flow.request.port, "/", "", target.ip)
+            await self._refuse_tunnel(flow, known, url)
+
+    def opens(self, client: str, target: Url, port: int) -> bool:
+        """Tell whether a tunnel to `target` is opened, be it for a page that says why no more is."""
+        url = Url("https", target.host, port, "/", "", target.ip)
+        judgement = self._judge(Request(url, method="CONNECT", client=client))
+        # No page can be shown on such a port, and none is owed to such an address.
+        return judgement.decision.reason not in (Reason.PORT, Reason.OWN_NETWORK)
 
     @closed
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
@@ -156,7 +163,8 @@ class GatewayAddon:
         data.context.server.address = address
         data.context.server.sni = request.url.host
         known.permitted.add(address)
-        data.establish_server_tls_first = True
+        # The lean lane has connections of its own; what the site speaks matters to clients of HTTP/2 only.
+        data.establish_server_tls_first = not self._lean or b"h2" in data.client_hello.alpn_protocols
 
     @closed
     async def tls_failed_client(self, data: tls.TlsData) -> None:
@@ -178,7 +186,7 @@ class GatewayAddon:
         """Judge one request by its headers, and answer it or let it go."""
         started = time.perf_counter()
         known = self._known(flow.client_conn)
-        self._began(flow.client_conn)
+        self.began(flow.client_conn)
         known.pending = None
         request = request_of(flow, known.tunnel)
         if flow.metadata.get(INVALID):
@@ -299,7 +307,12 @@ class GatewayAddon:
     def _known(self, client: connection.Client) -> Connection:
         return self._connections[client.id]
 
-    def _began(self, client: connection.Client) -> None:
+    def connection_of(self, client: connection.Client) -> Connection | None:
+        """Return what is remembered of a client connection; None when it has gone."""
+        return self._connections.get(client.id)
+
+    def began(self, client: connection.Client) -> None:
+        """Note that a request or tunnel of this connection was whole."""
         handler = self._doors.handler_of(client)
         if handler is not None:
             handler.began = True
@@ -311,7 +324,7 @@ class GatewayAddon:
         return judgement
 
     def _failure(self, reason: Reason, client: str) -> Judgement:
-        return self._filtering.judge_failure(reason, _FAILURES[reason], client)
+        return self._filtering.judge_failure(reason, FAILURES[reason], client)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
         judgement = self._judge(request)
@@ -346,10 +359,8 @@ class GatewayAddon:
         actions.answer(flow, reply)
         await self._record(failed, reply.status)
 
-    async def _refuse_tunnel(
-        self, flow: http.HTTPFlow, known: Connection, url: Url | None, because: str
-    ) -> None:
-        refused = because if url is None else ""
+    async def _refuse_tunnel(self, flow: http.HTTPFlow, known: Connection, url: Url | None) -> None:
+        refused = "the tunnel's target is no host name" if url is None else ""
         request = Request(
             url or host_of("invalid"), method="CONNECT", client=known.tunnel.client, refused=refused
         )
@@ -369,15 +380,6 @@ class GatewayAddon:
         known.pending = None
         if judgement is not None and request is not None:
             await self._record(actions.Carried(request, judgement, actions.new_reference()), 0)
-
-
-_FAILURES = {
-    Reason.FAULT: "The filter had a fault, so the page stays closed.",
-    Reason.DEADLINE: "The filter could not answer in time, so the page stays closed.",
-    Reason.OWN_NETWORK: "This name leads into a private network, not to the web.",
-    Reason.UPSTREAM_CERTIFICATE: "The site could not prove that it is the site it claims to be.",
-    Reason.UPSTREAM_UNREACHABLE: "The site did not answer.",
-}
 
 
 def _address(client: connection.Client) -> str:

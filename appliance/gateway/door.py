@@ -8,6 +8,7 @@ request is cut after a while.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any, override
@@ -20,10 +21,17 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.lane_link import Link
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
+READ_SIZE = 65_535
+"""What mitmproxy reads at once: a shorter read has left nothing behind."""
+
+CLIENT_BUFFER = 65_536
+"""Bytes that may wait for a slow client before the site that sends them is no longer read."""
+
 OPENING_SECONDS = 60.0
 """Longest time from a connection's first byte to its first whole request head."""
 
@@ -41,6 +49,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
+    link: Link | None = None
+    """The lean lane's way to the sites, where this connection is in that lane."""
     _opened: float | None = None
     _refused = False
 
@@ -65,6 +75,60 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+        if self.link is not None and isinstance(event, events.DataReceived):
+            self._hurry(self.link, event)
+
+    def _hurry(self, link: Link, event: events.DataReceived) -> None:
+        io = self.transports.get(self.client)
+        if (
+            event.connection is self.client
+            and len(event.data) < READ_SIZE
+            and io is not None
+            and isinstance(io.writer, asyncio.StreamWriter)
+            and isinstance(io.writer.transport, asyncio.Transport)
+        ):
+            link.hurry(io.writer.transport)
+
+    def active(self) -> None:
+        """Note that the connection is in use."""
+        self.timeout_watchdog.register_activity()
+
+    def failed(self) -> None:
+        """Cut the connection, whose handling has just failed with an exception."""
+        self.log("the lean lane has crashed", logging.ERROR)
+
+    @override
+    async def drain_writers(self) -> None:
+        await super().drain_writers()  # type: ignore[no-untyped-call] # mitmproxy types it not
+        if self.link is not None:
+            await self.link.ready()
+
+    def deliver(self, event: events.Event) -> None:
+        """Give the layers an event from outside mitmproxy, at once: handling one never waits."""
+        if self._server_event_lock.locked():  # another is being handled, higher up the stack
+            asyncio.get_running_loop().call_soon(self.deliver, event)
+            return
+        work = self.server_event(event)
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        work.close()
+        raise RuntimeError("handling an event had to wait")
+
+    def pressed(self) -> bool:
+        """Tell whether the client takes bytes more slowly than they come."""
+        io = self.transports.get(self.client)
+        if io is None or not isinstance(io.writer, asyncio.StreamWriter):
+            return False
+        return io.writer.transport.get_write_buffer_size() > CLIENT_BUFFER
+
+    async def relieved(self) -> None:
+        """Return once the client has taken what waits for it, or has gone."""
+        io = self.transports.get(self.client)
+        if io is not None and isinstance(io.writer, asyncio.StreamWriter):
+            with contextlib.suppress(OSError):
+                await io.writer.drain()
 
     def _refuse(self, text: str) -> None:
         if not self._refused:  # what is cut for one reason ends unfinished as well, and is one attempt

@@ -25,6 +25,9 @@ HEAD_SECONDS = 30.0
 ANSWER_HEAD_LIMIT = 262_144
 """Longest head of a site's answer in bytes, as in browsers: else a hostile site could fill the memory."""
 
+INVALID = "invalid"
+"""Key in a flow's metadata: why mitmproxy's own checks (against request smuggling) refuse it."""
+
 MALFORMED_MARK = "request head refused: "
 """How the handler recognises, in our own log commands, a request that never became a flow."""
 

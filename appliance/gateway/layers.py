@@ -23,7 +23,10 @@ from mitmproxy.proxy.layers import http, modes, tls
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from appliance.gateway.heads import GatewayHttp1Server
+from appliance.gateway.heads import INVALID, GatewayHttp1Server
+from appliance.gateway.lane import LeanLayer
+from appliance.gateway.lane_judge import Lane
+from appliance.gateway.lane_wire import shorten
 
 DISCARD_LIMIT = 1_048_576
 """Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
@@ -32,9 +35,6 @@ _REFUSED = 400  # statuses from here on open no tunnel
 _HTTP1 = ("HTTP/1.1", "HTTP/1.0")
 _TLS_HANDSHAKE = 0x16
 _TLS_START = 3  # bytes by which mitmproxy tells a TLS record from anything else
-
-INVALID = "invalid"
-"""Key in a flow's metadata: why mitmproxy's own checks (against request smuggling) refuse it."""
 
 
 class GatewayStream(http.HttpStream):
@@ -152,6 +152,14 @@ class GatewayNextLayer(next_layer.NextLayer):
 
     name = "nextlayer"
 
+    def __init__(self, lane: Lane | None = None) -> None:
+        """Begin; without a `lane` everything is carried in the full one."""
+        self._lane = lane
+
+    def lean(self, context: Context) -> bool:
+        """Tell whether a connection's requests can be carried in the lean lane."""
+        return self._lane is not None and self._lane.takes(context)
+
     @override
     def _next_layer(self, context: Context, data_client: bytes, data_server: bytes) -> layer.Layer | None:
         if not data_client:
@@ -162,6 +170,12 @@ class GatewayNextLayer(next_layer.NextLayer):
         if data_client[0] == _TLS_HANDSHAKE and len(data_client) < _TLS_START:
             raise next_layer.NeedsMoreData
         mode = http.HTTPMode.regular if explicit else http.HTTPMode.transparent
+        link = self._lane.link(context.client) if self._lane is not None and self.lean(context) else None
+        if self._lane is not None and link is not None:
+            link.shorten = shorten
+            return LeanLayer(
+                context, self._lane, link, lambda: GatewayHttpLayer(context, mode), explicit=explicit
+            )
         return GatewayHttpLayer(context, mode)
 
 

@@ -15,6 +15,15 @@ from appliance.model.decision import Reason
 _CERTIFICATE_MARKS = ("certificate", "self-signed", "hostname mismatch", "ip address mismatch")
 _INTERNAL_MARK = "internal address"
 
+FAILURES = {
+    Reason.FAULT: "The filter had a fault, so the page stays closed.",
+    Reason.DEADLINE: "The filter could not answer in time, so the page stays closed.",
+    Reason.OWN_NETWORK: "This name leads into a private network, not to the web.",
+    Reason.UPSTREAM_CERTIFICATE: "The site could not prove that it is the site it claims to be.",
+    Reason.UPSTREAM_UNREACHABLE: "The site did not answer.",
+}
+"""What failed, as a sentence for the page and the record."""
+
 
 def permit(address: tuple[str, int] | None, permitted: Container[tuple[str, int]], reach: Reach) -> str:
     """Return why the worker may not connect to `address`, or an empty text.

@@ -18,6 +18,7 @@ from mitmproxy.test import tflow
 from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
+from appliance.gateway.lane_judge import Lane
 from appliance.gateway.pages import Pages
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -60,27 +61,42 @@ class Bench:
     reach: Reach = field(default_factory=Reach)
     doors: Doors = field(default_factory=Doors)
     deadline: float = 5.0
+    lean: bool = False
 
     def __post_init__(self) -> None:
         self.filtering: Filtering = filtering(self.lists, self.identity, self.inside)
+        self.site = OwnSite(
+            pages=self.pages,
+            filtering=self.filtering,
+            reviews=self.recorder,
+            school="Westways",
+            own_name="filter.internal",
+            ca_pem=b"ca",
+            review_key=b"key",
+        )
         self.addon = GatewayAddon(
             filtering=self.filtering,
             recorder=self.recorder,
             metrics=self.metrics,
-            site=OwnSite(
-                pages=self.pages,
-                filtering=self.filtering,
-                reviews=self.recorder,
-                school="Westways",
-                own_name="filter.internal",
-                ca_pem=b"ca",
-                review_key=b"key",
-            ),
+            site=self.site,
             reach=self.reach,
             doors=self.doors,
             deadline=self.deadline,
+            lean=self.lean,
         )
         self.client = self.connect()
+
+    def lane(self, pool: Any) -> Lane:
+        """Return the lean lane beside the addon, over a pool of connections."""
+        return Lane(
+            addon=self.addon,
+            filtering=self.filtering,
+            recorder=self.recorder,
+            metrics=self.metrics,
+            site=self.site,
+            doors=self.doors,
+            pool=pool,
+        )
 
     def connect(self, address: str = "::ffff:10.20.0.5") -> Client:
         """Return a client that has just connected."""

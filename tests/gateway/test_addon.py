@@ -9,7 +9,7 @@ from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.test import tflow
 
-from appliance.gateway.layers import INVALID
+from appliance.gateway.heads import INVALID
 from appliance.model.decision import Reason
 from tests.doubles.addon import Bench, body, status
 from tests.doubles.gateway import MemoryRecorder
