@@ -194,12 +194,8 @@ class Carriage:
             return
         if body.done:
             now.body = None
-        if now.over:
-            now.discarded += len(content)
-            if now.body is None:
-                self._next(now)
-            elif now.discarded > DISCARD_LIMIT:
-                self._end()
+        if now.over and now.upstream is None:
+            self._discard(now, len(content))
             return
         now.carried.sent += len(content)
         data = chunk(content) if now.head.length is None else content
@@ -208,8 +204,18 @@ class Carriage:
         if now.upstream is None:
             now.waiting.append(data)
             now.held += len(data)
-        elif data:
-            now.upstream.write(data)
+            return
+        now.upstream.write(data)
+        if now.over and now.body is None:  # the site has answered early, and now has all
+            self._release(keep=now.fit)
+            self._next(now)
+
+    def _discard(self, now: Exchange, size: int) -> None:
+        now.discarded += size
+        if now.body is None:
+            self._next(now)
+        elif now.discarded > DISCARD_LIMIT:
+            self._end()
 
     def _alarm(self, seconds: float) -> None:
         if not self._timing:  # one at a time, however many heads come in pieces
@@ -242,6 +248,8 @@ class Carriage:
         """Take what the site sent."""
         now = self._now
         if now is None or now.over:
+            if now is not None:
+                now.fit = False  # more than its answer
             return
         if now.answer is None:
             self._answer(now, data)
@@ -251,9 +259,10 @@ class Carriage:
     def lost(self, problem: str) -> None:
         """Learn that the site's connection is no more."""
         now = self._now
+        if now is not None:
+            now.upstream = None
         if now is None or now.over:
             return
-        now.upstream = None
         if now.answer is None:
             if now.pooled and not now.early:
                 now.pooled = False  # once
@@ -322,7 +331,10 @@ class Carriage:
     def _complete(self, now: Exchange, head: AnswerHead, *, sure: bool) -> None:
         now.over = True
         self._lane.finished(now.carried, head.status)
-        self._release(keep=sure and not head.close and now.body is None)
+        now.fit = sure and not head.close
+        if now.body is not None and now.fit:
+            return
+        self._release(keep=now.fit)
         if isinstance(now.reader, UntilClose):
             self._end()
         elif now.body is None:

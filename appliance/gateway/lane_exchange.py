@@ -21,6 +21,7 @@ class Exchange:
         "carried",
         "discarded",
         "early",
+        "fit",
         "head",
         "held",
         "interim",
@@ -54,6 +55,8 @@ class Exchange:
         """What came of an answer's head."""
         self.early = False
         """Something came back: from here on the request is not sent again."""
+        self.fit = False
+        """The site's connection is fit for another request, once this one is whole."""
         self.interim = 0
         self.answer: AnswerHead | None = None
         self.reader: Body | None = None

@@ -37,6 +37,7 @@ _HOST = re.compile(_NAME + rb"(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _ANSWER = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n" + _FIELDS)
 _STATUS = re.compile(rb"HTTP/1\.([01])[ \t]+([0-9]{3})(?:[ \t]+([^\r\0]*))?")
+_LAST_LINE = re.compile(rb"\r?\n\r?\n\Z")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"{1,256}+):([^\r\n\0]*)")
 
 _BETWEEN = frozenset(
@@ -235,7 +236,7 @@ def read_answer(data: bytes, *, interim: bool = True) -> AnswerHead:
 
 def _mended(data: bytes) -> tuple[bytes, bytes, bytes, list[bytes]]:
     # Sites write line ends and folded fields as they always did; what goes on from here is tidy.
-    raw = [line.removesuffix(b"\r") for line in data.rstrip(b"\r\n").split(b"\n")]
+    raw = [line.removesuffix(b"\r") for line in _LAST_LINE.sub(b"", data).split(b"\n")]
     match = _STATUS.fullmatch(raw[0])
     if match is None:
         raise BadAnswerError("the answer is no HTTP")

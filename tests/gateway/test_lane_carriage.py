@@ -90,11 +90,22 @@ def test_a_body_waits_for_its_connection_and_is_counted() -> None:
     assert (row.bytes_sent, row.bytes_received) == (6, 5)
 
 
-def test_an_early_answer_ends_the_upload_within_bounds() -> None:
-    """A site that answers before it has read all: the rest is dropped, up to a limit, and goes nowhere."""
+def test_an_early_answer_does_not_end_an_upload_that_the_site_still_reads() -> None:
+    """A site may answer first and read later; its connection is fit again once it has all."""
+    game = Game()
+    game.carriage.feed(POST % 6 + b"abc")
+    game.carriage.received(HELLO)
+    assert game.client == HELLO
+    game.carriage.feed(b"def" + GET)
+    assert b"abcdef" in game.site.sent
+    assert game.done == ["take site.example False", "keep", "take site.example True"]
+
+
+def test_an_early_answer_and_an_end_bound_the_upload() -> None:
+    """A site that answers and leaves: the rest is dropped, up to a limit, and goes nowhere."""
     game = Game()
     game.carriage.feed(POST % (DISCARD_LIMIT * 2) + b"x")
-    game.carriage.received(HELLO)
+    game.carriage.received(HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert game.done[-1] == "drop"
     sent = game.site.sent
     game.carriage.feed(b"x" * DISCARD_LIMIT)

@@ -224,6 +224,7 @@ def test_an_answer_goes_on_without_what_is_meant_for_this_gateway() -> None:
         b"A: \0\r\n",
         b"A: b\rc\r\n",
         b"no field\r\n",
+        b"A: b\n\r\r\n",
     ],
 )
 def test_an_answer_that_ends_in_more_ways_than_one_is_not_passed_on(fields: bytes) -> None:
