@@ -67,10 +67,7 @@ def content(answer: bytes) -> bytes:
 
 
 def test_answers_made_to_evade_come_no_further_than_in_the_full_lane(tmp_path: Path) -> None:
-    """Of 399 odd answers and their harmless twins the lean lane passes on none that the other refuses.
-
-    What is valid HTTP passes alike in both.
-    """
+    """Of 399 odd answers and their twins the lean lane passes on none that the other refuses."""
     lean, full = (play(answers, tmp_path, lean=lean, encrypted=False) for lean in (True, False))
     shown = {name for name, got in lean.items() if MARKER in content(got)}
     more = [name for name in shown if MARKER not in content(full[name])]
