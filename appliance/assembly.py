@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import secrets
 import sys
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,12 @@ from appliance.config.snapshots import Snapshots
 from appliance.filtering import Filtering, Rules
 from appliance.gateway.ca import ensure_authority
 from appliance.gateway.reach import Reach
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.following import Follower
+from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks
+from appliance.identity.resolver import Lost, Resolver
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue, load_help
 from appliance.lists.compiler import ensure_compiled
 from appliance.lists.lists import Lists
@@ -109,12 +115,26 @@ def notes(loaded: Loaded) -> list[str]:
     return found
 
 
-def filtering(settings: Settings, policy: Policy, lists: Lists, set_id: str = "") -> Filtering:
+def resolver(settings: Settings, policy: Policy) -> Resolver:
+    """Return who is asking, by everything that a worker will know; until it is told, by networks alone."""
+    strictest = policy.sets[settings.school.set].strictest
+    return Resolver(Networks(settings.client_networks, strictest), strictest, time.time)
+
+
+def follower(settings: Settings, who: Resolver, cut: Callable[[Lost], None]) -> Follower:
+    """Return what keeps `who` on the database of people; `cut` ends open connections."""
+    database, trail = Database(settings.state), Trail(settings.state)
+    return Follower(database, trail, who, settings.identity.registered, cut, neighbours)
+
+
+def filtering(
+    settings: Settings, policy: Policy, lists: Lists, set_id: str = "", identity: Resolver | None = None
+) -> Filtering:
     """Return the journey of one request, as the gateway and `explain` both take it."""
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
     return Filtering(
-        identity=Networks(settings.client_networks, policy.sets[set_id].strictest),
+        identity=identity or Networks(settings.client_networks, policy.sets[set_id].strictest),
         lists=lists,
         reach=reach(settings),
         policy=policy,
@@ -164,6 +184,7 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         ensure_authority(settings.state / "ca", settings.school.name)
         _ensure_key(settings.state / "keys" / "review.key")
+        Database(settings.state).prepare()
         compile_lists(settings, child=True)
         snapshots(settings).publish()
 
@@ -291,10 +312,16 @@ def _file_needs(settings: Settings) -> list[Need]:
 
 
 def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
+    identity = settings.identity
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        *((("networks", index, "group"), one.group) for index, one in enumerate(identity.networks)),
+        *((("devices", index, "group"), one.group) for index, one in enumerate(identity.devices)),
+        *((("agreements", group), group) for group in identity.agreements),
+    ]
     return [
-        (("identity", "networks", index, "group"), unknown("group", network.group, profiles))
-        for index, network in enumerate(settings.identity.networks)
-        if network.group not in profiles
+        (("identity", *place), unknown("group", group, profiles))
+        for place, group in named
+        if group not in profiles
     ]
 
 

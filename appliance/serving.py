@@ -30,6 +30,7 @@ from appliance.gateway.reach import GuardedLoop
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.identity.resolver import Lost
 from appliance.metrics import Metrics
 from appliance.model.profile import Policy
 from appliance.recording import Recorder
@@ -79,8 +80,12 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     metrics = Metrics(settings.state / "metrics")
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
-    journey = assembly.filtering(settings, policy, lists)
-    worker = _worker(settings, journey, Recorder(events, metrics), metrics)
+    who = assembly.resolver(settings, policy)
+    journey = assembly.filtering(settings, policy, lists, identity=who)
+    doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
+    people = assembly.follower(settings, who, lambda lost: _cut(doors, lost))
+    await people.look()  # who is frozen is frozen from the first request on
+    worker = _worker(settings, journey, Recorder(events, metrics), metrics, doors)
     know(metrics, policy, lists)
 
     def use(new: Policy) -> None:
@@ -90,6 +95,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     tasks = [
         loop.create_task(go_on(lambda: assembly.watch_lists(lists))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
     ]
     _end_on_signals(worker, parent)
@@ -102,7 +108,13 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         await events.close()
 
 
-def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics) -> Worker:
+def _cut(doors: Doors, lost: Lost) -> None:
+    doors.cut(lost.addresses, lost.users)
+
+
+def _worker(
+    settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, doors: Doors
+) -> Worker:
     loop = asyncio.get_running_loop()
     reach = assembly.reach(settings)
     if isinstance(loop, GuardedLoop):
@@ -118,7 +130,6 @@ def _worker(settings: Settings, journey: Filtering, recorder: Recorder, metrics:
         ca_pem=authority.certificate_file.read_bytes(),
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
     )
-    doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
     addon = GatewayAddon(
         filtering=journey,
         recorder=recorder,

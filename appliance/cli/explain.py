@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +21,9 @@ from appliance import assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.filtering import Filtering, Judgement
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.snapshot import known_person
 from appliance.model.decision import Decision
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Policy, ProfileSet
@@ -32,9 +37,9 @@ _SCHOOL_ZONE = ZoneInfo("Europe/London")
 
 @click.command()
 @click.argument("urls", nargs=-1, metavar="URL...")
-@click.option("--as", "group", required=True, metavar="PROFILE", help="Whose profile: ks2, staff, ...")
+@click.option("--as", "group", default="", metavar="PROFILE", help="Whose profile: ks2, staff, ...")
 @click.option("--set", "set_id", default="", metavar="SET", help="Whose set (default: the configuration's).")
-@click.option("--person", default="", metavar="NAME", help="Name, for rules with nominated users.")
+@click.option("--person", default="", metavar="NAME", help="Whose account; or any name, with --as.")
 @click.option("--at", "at", default="", metavar="TIME", help="When: 2026-11-23T10:15, local time.")
 @click.option("--category", default="", metavar="ID", help="Ask the policy alone about a category.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -59,9 +64,7 @@ def explain(
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.loaded
     profiles = _profiles(loaded.policy, set_id or loaded.settings.school.set)
-    if group not in profiles.profiles:
-        raise click.UsageError(unknown("profile", group, profiles.profiles))
-    who = Person(group, "command line", Confidence.CERTAIN if person else Confidence.GROUP, person)
+    who = _who(setup, group, person, profiles)
     when = _moment(at)
     assembly.compile_lists(loaded.settings, child=False)
     lists = assembly.open_lists(loaded.settings)
@@ -79,6 +82,19 @@ def explain(
     answers = [(text, _judge(journey, address, who, when)) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
     return 0
+
+
+def _who(setup: Setup, group: str, name: str, profiles: ProfileSet) -> Person:
+    """Return whom to ask for: an account as it stands now, or whoever `--as` says."""
+    known = known_person(Database(setup.state), Trail(setup.state), name, time.time()) if name else None
+    if known is None and not group:
+        near = f"there is no account {name!a}; " if name else ""
+        raise click.UsageError(f"{near}say whose profile: --as PROFILE, or --person with an account's name")
+    if group and group not in profiles.profiles:
+        raise click.UsageError(unknown("profile", group, profiles.profiles))
+    if known is not None:
+        return replace(known, group=group or known.group)
+    return Person(group, "command line", Confidence.CERTAIN if name else Confidence.GROUP, name)
 
 
 def _profiles(policy: Policy, set_id: str) -> ProfileSet:

@@ -19,7 +19,7 @@ from mitmproxy.proxy import server_hooks
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
 from appliance.gateway.closed import closed
-from appliance.gateway.door import Doors
+from appliance.gateway.door import Doors, client_address
 from appliance.gateway.layers import INVALID
 from appliance.gateway.pages import Answer
 from appliance.gateway.reach import Reach
@@ -106,7 +106,7 @@ class GatewayAddon:
     def client_connected(self, client: connection.Client) -> None:
         """Remember who connected, and where a redirected connection was going."""
         self._metrics.connection()
-        tunnel = Tunnel(client=_address(client))
+        tunnel = Tunnel(client=client_address(client))
         if client.proxy_mode.type_name == "schooltransparent":
             tunnel.destination = host_of(client.sockname[0])
             tunnel.port = client.sockname[1]
@@ -234,7 +234,7 @@ class GatewayAddon:
     def refused_head(self, client: connection.Client, text: str) -> None:
         """Count and log a request whose head never became readable."""
         self._metrics.incomplete()
-        request = Request(host_of("invalid"), client=_address(client), refused=text)
+        request = Request(host_of("invalid"), client=client_address(client), refused=text)
         carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
         task = asyncio.get_running_loop().create_task(self._record(carried, 400))
         self._tasks.add(task)
@@ -378,11 +378,6 @@ _FAILURES = {
     Reason.UPSTREAM_CERTIFICATE: "The site could not prove that it is the site it claims to be.",
     Reason.UPSTREAM_UNREACHABLE: "The site did not answer.",
 }
-
-
-def _address(client: connection.Client) -> str:
-    peer: Any = client.peername  # None when the client has already gone
-    return str(peer[0]).removeprefix("::ffff:") if peer else ""
 
 
 def _place(error: BaseException | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from typing import Any, override
 
 from mitmproxy import ctx, platform
@@ -41,6 +42,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
+    user = ""
+    """The account whose proxy credentials this connection has shown, set by the addon."""
     _opened: float | None = None
     _refused = False
 
@@ -85,6 +88,11 @@ class Handler(mode_servers.ProxyConnectionHandler):
         for io in list(self.transports.values()):
             if io.handler is not None:
                 io.handler.cancel("closed by the gateway")
+
+
+def client_address(client: Any) -> str:
+    """Return the network address of a client, as text; empty when it has already gone."""
+    return str(client.peername[0]).removeprefix("::ffff:") if client.peername else ""
 
 
 def _current_error() -> str:
@@ -162,6 +170,18 @@ class Doors(proxyserver.Proxyserver):
     """mitmproxy's proxy server addon; its name is what mitmproxy looks for."""
 
     name = "proxyserver"
+
+    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> int:
+        """End every open connection of these client addresses, and of these users' credentials, at once."""
+        lost = [
+            handler
+            for handler in list(self.connections.values())
+            if isinstance(handler, Handler)
+            and (handler.user in users or client_address(handler.client) in addresses)
+        ]
+        for handler in lost:
+            handler.cut()
+        return len(lost)
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""

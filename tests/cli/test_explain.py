@@ -12,6 +12,7 @@ import pytest
 
 from appliance import assembly
 from appliance.cli.main import run_cli
+from tests.doubles.people import school
 from tests.doubles.school import ROOT, configuration, load_once
 
 type Output = pytest.CaptureFixture[str]
@@ -219,3 +220,19 @@ def test_a_long_list_is_explained_in_reasonable_time(config: Path, tmp_path: Pat
         done = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, check=True)
     assert done.stdout.count(b"\n") == 10_000
     assert time.monotonic() - began < 30
+
+
+def test_explain_answers_for_an_account_as_it_stands(state: Path, capsys: Output) -> None:
+    """A technician asks what a pupil sees now: by their own group, and stopped where they are."""
+    made = school(state / "state")
+    made.add("amy.smith", group="ks2")
+    config = str(state / "appliance.yaml")
+    ask = ["explain", "https://gambling.example/", "--json", "--config", config, "--person"]
+    assert run_cli([*ask, "Amy.Smith"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["profile"], told["reason"]) == ("ks2", "unacceptable")
+    made.stops.freeze("amy.smith", "x", by="head", now=time.time())
+    assert run_cli([*ask, "Amy.Smith"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "frozen"
+    assert run_cli([*ask, "nobody"]) == 2
+    assert "there is no account 'nobody'" in capsys.readouterr().err
