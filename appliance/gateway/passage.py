@@ -86,6 +86,8 @@ class Verdict:
     request: Request
     judgement: Judgement
     inspection: Inspection
+    state: tuple[int, int]
+    """When, and under which policy, lists and people, this was so."""
 
 
 @dataclass(slots=True, eq=False)
@@ -124,7 +126,7 @@ class Passage:
         return self._judge(request, named=named, ech=hello.ech)
 
     def _judge(self, request: Request, *, named: bool, ech: bool) -> Verdict:
-        started = time.perf_counter()
+        started, state = time.perf_counter(), self._state()
         looked = self.filtering.inspection(request, named=named)
         unread = looked.level is Inspect.NEVER
         hides = ech and any(_below(request.url.host, name) for name in ECH_NAMES)
@@ -136,12 +138,12 @@ class Passage:
         if judgement.decision.blocked:
             # A page can be shown only to devices whose connections are looked into at all.
             blind = judgement.profile.inspect is Inspect.NEVER and unread
-            return Verdict(What.REFUSE if blind else What.INSPECT, request, judgement, looked)
+            return Verdict(What.REFUSE if blind else What.INSPECT, request, judgement, looked, state)
         if hides:
             told = replace(judgement, decision=replace(judgement.decision, because=BECAUSE_ASKED))
-            return Verdict(What.INSPECT, request, told, looked)
+            return Verdict(What.INSPECT, request, told, looked, state)
         own = request.url.host == self.own_name
-        return Verdict(What.SPLICE if unread and not own else What.INSPECT, request, judgement, looked)
+        return Verdict(What.SPLICE if unread and not own else What.INSPECT, request, judgement, looked, state)
 
     async def refuse(self, request: Request, judgement: Judgement) -> None:
         """Record a connection that was refused."""
@@ -180,8 +182,11 @@ class Passage:
             return
         with contextlib.suppress(OSError):
             site.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._judge(request, named=True, ech=False).what is not What.SPLICE:
-            # The policy changed while the site was being looked up.
+        if (
+            self._state() != verdict.state
+            and self._judge(request, named=True, ech=False).what is not What.SPLICE
+        ):
+            # The policy, the lists or the time changed while the site was being looked up.
             client.close()
             site.close()
             return
@@ -193,7 +198,7 @@ class Passage:
         """Judge what passes again whenever something has changed, for ever; end what has gone silent."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            state = (self.filtering.epoch, int(time.time() // 60))
+            state = self._state()
             if state != self._seen:
                 await self.judge_again()
                 self._seen = state
@@ -201,6 +206,10 @@ class Passage:
             for passing in list(self._passing):
                 if passing.splice is not None and now - passing.splice.moved_at > self.idle:
                     passing.splice.cut()
+
+    def _state(self) -> tuple[int, int]:
+        # What a judgement depends on beside the request: policy, lists and people, and the minute.
+        return self.filtering.epoch, int(time.time() // 60)
 
     async def judge_again(self) -> None:
         """Cut what would no longer pass, and record why."""

@@ -238,6 +238,7 @@ async def test_a_change_while_the_site_is_looked_up_counts(stand: Stand) -> None
     """Nothing begins to pass on a decision that has ended meanwhile."""
     verdict = stand.judge()
     stand.lists.pages.add(PUSH)
+    stand.passage.filtering.changed()
     await stand.passage.splice(stand.ours, b"hello", verdict)
     assert len(stand.passage) == 0
     assert await asyncio.get_running_loop().sock_recv(stand.client, 1) == b""
