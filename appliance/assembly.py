@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,13 @@ from appliance.events.hits import HITS_FILE, Hits
 from appliance.filtering import Filtering, Rules, Told
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.following import Follower
+from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks
+from appliance.identity.resolver import Lost
+from appliance.identity.resolver import Resolver as People
 from appliance.lists.catalogue import load_catalogue, load_help
 from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
@@ -169,17 +176,34 @@ def _named_rules(chosen: ProfileSet) -> list[str]:
     return [f"rules for named users in {', '.join(named)}: {NOBODY_NAMED}"] if named else []
 
 
+def resolver(settings: Settings, policy: Policy) -> People:
+    """Return who is asking, by everything that a worker will know; until it is told, by networks alone."""
+    strictest = policy.sets[settings.school.set].strictest
+    return People(Networks(settings.client_networks, strictest), strictest, time.time)
+
+
+def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Follower:
+    """Return what keeps `who` on the database of people; `cut` ends open connections."""
+    database, trail = Database(settings.state), Trail(settings.state)
+    return Follower(database, trail, who, settings.identity.registered, cut, neighbours)
+
+
 def filtering(
-    settings: Settings, policy: Policy, lists: Lists, set_id: str = "", told: Told | None = None
+    settings: Settings,
+    policy: Policy,
+    lists: Lists,
+    set_id: str = "",
+    told: Told | None = None,
+    identity: People | None = None,
 ) -> Filtering:
     """Return the journey of one request, as the gateway and `explain` both take it.
 
-    `told` is how a worker hears of floor hits that others have counted.
+    `told` is how a worker hears of floor hits that others have counted; `identity` is how it knows people.
     """
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
     return Filtering(
-        identity=Networks(settings.client_networks, policy.sets[set_id].strictest),
+        identity=identity or Networks(settings.client_networks, policy.sets[set_id].strictest),
         lists=lists,
         reach=reach(settings),
         policy=policy,
@@ -245,6 +269,7 @@ def prepare(settings: Settings) -> None:
         if ensure_authority(settings.state / "ca", settings.school.name):
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
         _ensure_key(settings.state / "keys" / "review.key")
+        Database(settings.state).prepare()
         if not ListPaths(settings.state).table.exists():
             _say("compiling the lists for the first time, which takes some seconds ...")
         # A broken edit changes nothing: with lists and a policy in force, those are started with.

@@ -20,7 +20,7 @@ from appliance.model.person import Person
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor, inspect
+from appliance.policy import floor, inspect, standing
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.repeated import Alone, Limit, Repeated
 
@@ -44,8 +44,8 @@ class Lists(Protocol):
 class Identity(Protocol):
     """What the decision needs of identity."""
 
-    def resolve(self, address: str) -> Person:
-        """Return who stands behind a client address."""
+    def resolve(self, address: str, user: str = "") -> Person:
+        """Return who stands behind a client address; `user` has shown proxy credentials."""
 
 
 class Reach(Protocol):
@@ -151,7 +151,7 @@ class Filtering:
         policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
         live = person is None and bool(request.client)
         # Who, first: even a request that cannot be judged is answered in words that fit the age.
-        person = person or self._identity.resolve(request.client)
+        person = person or self._identity.resolve(request.client, request.user)
         profile = self.profile_of(person, policy)
         now = now or self._clock()
         # Unreadable next: what no two parties read alike has no address to look up.
@@ -196,7 +196,7 @@ class Filtering:
         All of its names count, and the one that has to be looked into furthest decides.
         """
         policy = self._policy
-        profile = self.profile_of(person or self._identity.resolve(request.client), policy)
+        profile = self.profile_of(person or self._identity.resolve(request.client, request.user), policy)
         if not named:
             return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
         sites = policy.sets[self._rules.set_id].sites
@@ -250,6 +250,11 @@ class Filtering:
                 # addresses and no port rule stands between a child and help (A10).
                 return decision, None
             found.append((decision, name))
+        # Who may not be here finds nothing but help open, whatever else would be said of the address;
+        # a floor hit is recorded as one all the same.
+        stopped = standing.stopped(person.standing, profile.id, policy.version)
+        if stopped is not None and not any(decision.floor for decision, _ in found):
+            return stopped, None
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
         for name in (None, *request.names):

@@ -219,10 +219,16 @@ def _file_needs(settings: Settings) -> list[Need]:
 
 
 def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
+    identity = settings.identity
+    named: list[tuple[Keys, str]] = [
+        *((("networks", index, "group"), one.group) for index, one in enumerate(identity.networks)),
+        *((("devices", index, "group"), one.group) for index, one in enumerate(identity.devices)),
+        *((("agreements", group), group) for group in identity.agreements),
+    ]
     return [
-        (("identity", "networks", index, "group"), unknown("group", network.group, profiles))
-        for index, network in enumerate(settings.identity.networks)
-        if network.group not in profiles
+        (("identity", *place), unknown("group", group, profiles))
+        for place, group in named
+        if group not in profiles
     ]
 
 

@@ -22,6 +22,11 @@ from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.names import IdentityError
+from appliance.identity.passwords import Passwords
+from appliance.identity.upkeep import add_people, end_what_is_over
 from appliance.lists.compiler import CompileError
 from appliance.lists.ledger import Ledger
 from appliance.lists.lists import Lists
@@ -39,6 +44,7 @@ _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
+_PEOPLE_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +106,7 @@ async def _supervise(
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
+        lambda: _keep_people(settings, loaded.policy),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -150,6 +157,22 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         if status.floor.mode:
             metrics.floor_development(synthetic=status.floor.mode == "development")
         await asyncio.sleep(_LIST_METRICS_SECONDS)
+
+
+async def _keep_people(settings: Settings, policy: Policy) -> None:
+    # Who is named by the settings' file is added; then, each second, what is over ends: sessions that
+    # nobody uses, and stops that were for a time.
+    people, idle = settings.identity.people, settings.identity.idle_minutes * 60
+    database, trail = Database(settings.state), Trail(settings.state)
+    if people is not None:
+        groups = policy.sets[settings.school.set].profiles
+        await asyncio.to_thread(add_people, database, trail, people, groups, Passwords(), time.time())
+    while True:
+        try:
+            await asyncio.to_thread(end_what_is_over, database, trail, idle, time.time())
+        except (IdentityError, OSError) as error:
+            logger.warning("sessions could not be ended this time: %s", error)
+        await asyncio.sleep(_PEOPLE_SECONDS)
 
 
 async def _refresh_floor(settings: Settings) -> None:

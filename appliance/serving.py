@@ -36,6 +36,7 @@ from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.identity.resolver import Lost
 from appliance.metrics import Metrics
 from appliance.model.profile import Policy
 from appliance.recording import Recorder
@@ -86,10 +87,20 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     metrics = Metrics(settings.state / "metrics")
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
-    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings))
+    who = assembly.resolver(settings, policy)
+    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
-    worker = _worker(settings, journey, recorder, metrics, passage)
+    doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
+    doors.passage = passage
+
+    def cut(lost: Lost) -> None:
+        doors.cut(lost.addresses, lost.users)
+        journey.changed()  # what passes spliced is judged again, and what is no help line's ends
+
+    people = assembly.follower(settings, who, cut)
+    await people.look()  # who is frozen is frozen from the first request on
+    worker = _worker(settings, journey, recorder, metrics, doors)
     know(metrics, policy, lists)
     _collect_seldom()
 
@@ -100,6 +111,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     tasks = [
         loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
         loop.create_task(go_on(passage.watch)),
     ]
@@ -135,7 +147,7 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
 
 
 def _worker(
-    settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, passage: Passage
+    settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, doors: Doors
 ) -> Worker:
     authority, reach = Authority(settings.state / "ca"), assembly.reach(settings)
     site = OwnSite(
@@ -147,8 +159,6 @@ def _worker(
         ca_pem=authority.certificate_file.read_bytes(),
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
     )
-    doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
-    doors.passage = passage
     addon = GatewayAddon(
         filtering=journey,
         recorder=recorder,

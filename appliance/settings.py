@@ -24,6 +24,7 @@ from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
 from appliance.gateway.listen import Listen
 from appliance.identity.networks import ClientNetwork, Network
+from appliance.identity.options import SignInSettings
 from appliance.model.url import UrlRefusedError, parse_host
 
 MAX_PORT = 65_535
@@ -175,9 +176,12 @@ class ClientNetworkSettings(Section):
     network: NetworkText
     group: str = Field(description="The profile that counts here.")
     name: str = Field(min_length=1, description="What staff call this network.")
+    sign_in: bool = Field(
+        default=False, description="Whether one must sign in here; help lines are open before."
+    )
 
 
-class IdentitySettings(Section):
+class IdentitySettings(SignInSettings):
     """Who is asking."""
 
     networks: tuple[ClientNetworkSettings, ...] = ()
@@ -248,7 +252,7 @@ class Settings(Section):
     @property
     def client_networks(self) -> tuple[ClientNetwork, ...]:
         """The client networks as identity takes them."""
-        return tuple(ClientNetwork(n.network, n.group, n.name) for n in self.identity.networks)
+        return tuple(ClientNetwork(n.network, n.group, n.name, n.sign_in) for n in self.identity.networks)
 
     @property
     def listen(self) -> Listen:
@@ -283,8 +287,11 @@ def load_settings(path: Path) -> Configuration:
     base = path.resolve().parent
     extra = settings.gateway.extra_roots
     gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
+    people = settings.identity.people
+    identity = settings.identity.model_copy(update={"people": _resolved(base, people) if people else None})
     paths = _located(path, settings.paths)
-    return Configuration(settings.model_copy(update={"paths": paths, "gateway": gateway}), document)
+    changes = {"paths": paths, "gateway": gateway, "identity": identity}
+    return Configuration(settings.model_copy(update=changes), document)
 
 
 def load_paths(path: Path) -> Paths | None:
@@ -349,9 +356,10 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
 def as_file(settings: Settings) -> str:
     """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
     paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
-    roots = settings.gateway.extra_roots
     values = settings.model_dump(mode="json") | {"paths": paths}
-    values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None
+    for section, key in (("gateway", "extra_roots"), ("identity", "people")):
+        file = getattr(getattr(settings, section), key)
+        values[section][key] = str(file.absolute()) if file else None
     return json.dumps(values, indent=2)  # JSON is YAML as well
 
 

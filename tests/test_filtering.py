@@ -13,7 +13,7 @@ from appliance.filtering import NUMBERED, Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
 from appliance.model.inspect import Inspect, Traits
 from appliance.model.known import FloorState, Known, Match, Use
-from appliance.model.person import Person
+from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
 from appliance.model.request import Request
 from appliance.model.url import Url, parse_host, parse_url
@@ -335,3 +335,13 @@ def test_help_lines_are_known_by_name() -> None:
     assert journey.helps("childline.example")
     assert not journey.helps("site.example")
     assert not journey.helps("a b")
+
+
+@pytest.mark.parametrize("standing", [Standing.FROZEN, Standing.REMOVED, Standing.SIGNED_OUT])
+def test_who_may_not_be_here_finds_help_and_nothing_else(standing: Standing) -> None:
+    """S-60, S-54: a stopped person reaches help lines alone, and a floor hit is recorded as one."""
+    journey = filtering(identity=OnePerson(Person("ks2", "own sign-in", standing=standing)))
+    assert ask("https://childline.example/", journey) == (ALLOW, Reason.HELP)
+    for url in ("https://school.example/", "https://bets.example/", "https://unknown.example/"):
+        assert ask(url, journey) == (BLOCK, Reason(standing.value))
+    assert ask("https://floor.example/", journey) == (BLOCK, Reason.FLOOR)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,9 @@ from appliance import asking, assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.filtering import Filtering, Judgement
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.snapshot import known_person
 from appliance.model.decision import Decision, Reason
 from appliance.model.inspect import Inspect, Inspection
 from appliance.model.person import Confidence, Person
@@ -46,9 +50,11 @@ class Answer:
 
 @click.command()
 @click.argument("urls", nargs=-1, metavar="URL...")
-@click.option("--as", "group", required=True, metavar="PROFILE", help="Whose profile: ks2, staff, ...")
+@click.option("--as", "group", default="", metavar="PROFILE", help="Whose profile: ks2, staff, ...")
 @click.option("--set", "set_id", default="", metavar="SET", help="Whose set (default: the configuration's).")
-@click.option("--person", default="", metavar="NAME", help="A name, for rules that are for named users.")
+@click.option(
+    "--person", default="", metavar="NAME", help="Whose account, as it stands now; or any name, with --as."
+)
 @click.option(
     "--at",
     "at",
@@ -89,9 +95,7 @@ def explain(
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.loaded
     profiles = _profiles(loaded.policy, set_id or loaded.settings.school.set)
-    if group not in profiles.profiles:
-        raise click.UsageError(unknown("profile", group, profiles.profiles))
-    who = Person(group, "command line", Confidence.CERTAIN if person else Confidence.GROUP, person)
+    who = _who(setup, group, person, profiles)
     when = _moment(at)
     if category and category not in loaded.policy.categories:
         raise click.UsageError(unknown("category", category, loaded.policy.categories))
@@ -109,6 +113,20 @@ def explain(
     _show(answers, profiles.id, as_json=as_json)
     _tell([*(() if category else notes), *_name_notes(answers)])  # the policy alone asks no list
     return 0
+
+
+def _who(setup: Setup, group: str, name: str, profiles: ProfileSet) -> Person:
+    """Return whom to ask for: an account as it stands now, or whoever `--as` says."""
+    database, trail = Database(setup.state, asks=True), Trail(setup.state)
+    known = known_person(database, trail, name, time.time()) if name else None
+    if known is None and not group:
+        near = f"there is no account {name!a}; " if name else ""
+        raise click.UsageError(f"{near}say whose profile: --as PROFILE, or --person with an account's name")
+    if group and group not in profiles.profiles:
+        raise click.UsageError(unknown("profile", group, profiles.profiles))
+    if known is not None:
+        return replace(known, group=group or known.group)
+    return Person(group, "command line", Confidence.CERTAIN if name else Confidence.GROUP, name)
 
 
 def _tell(notes: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ import aiosqlite
 
 from appliance.events.errors import EventsError
 from appliance.events.fields import FIELDS, Retention
+from appliance.events.holds import HELD_WHO
 from appliance.events.record import milliseconds
 from appliance.events.schema import DAY, prepare
 from appliance.events.store import DATABASE, SPILL
@@ -28,6 +29,12 @@ BATCH = 500
 
 _EMPTY = {"url": "NULL"} | dict.fromkeys(("floor", "severity", "status", "bytes_sent", "bytes_received"), "0")
 _DICTIONARIES = ("who", "verdict")
+_NOT_HELD = {
+    "who": " AND id NOT IN (SELECT id FROM temp.held_who)",
+    "access": " AND who NOT IN (SELECT id FROM temp.held_who)",
+    "verdict": " AND id NOT IN (SELECT id FROM temp.held_verdict)",
+}
+"""What belongs to somebody on legal hold stays, with everything that explains it (S-60)."""
 
 
 @dataclass(slots=True)
@@ -67,12 +74,13 @@ class _Due(NamedTuple):
     @property
     def statement(self) -> str:
         """What is done to them; every name in it comes from FIELDS."""
+        kept = _NOT_HELD.get(self.table, "")
         if self.act == "delete":
-            return f"DELETE FROM {self.table} WHERE {self.where}"  # noqa: S608 - our own names
+            return f"DELETE FROM {self.table} WHERE {self.where}{kept}"  # noqa: S608 - our own names
         empty = _EMPTY.get(self.column, "''")
         return (
             f'UPDATE {self.table} SET "{self.column}" = {empty} '  # noqa: S608 - our own names
-            f'WHERE {self.where} AND "{self.column}" IS NOT {empty}'
+            f'WHERE {self.where} AND "{self.column}" IS NOT {empty}{kept}'
         )
 
 
@@ -89,6 +97,7 @@ async def retire(state: Path, retention: Retention, now: datetime) -> Retired:
         async with aiosqlite.connect(path, timeout=10, isolation_level=None) as db:
             await db.execute("PRAGMA secure_delete = ON")
             await db.execute("PRAGMA synchronous = NORMAL")  # what a power cut undoes, the next run repeats
+            await _find_held(db)
             for due in _all_due(retention, milliseconds(now)):
                 count = await _work(db, due)
                 totals = done.deleted if due.act == "delete" else done.blanked
@@ -97,6 +106,16 @@ async def retire(state: Path, retention: Retention, now: datetime) -> Retired:
     except (OSError, sqlite3.Error) as error:
         raise EventsError(f"{path}: expired records could not be removed ({error})") from error
     return done
+
+
+async def _find_held(db: aiosqlite.Connection) -> None:
+    # Once a run: what is written meanwhile is too young to be due.
+    await db.execute("PRAGMA temp_store = MEMORY")
+    await db.execute(f"CREATE TEMP TABLE held_who AS {HELD_WHO}")
+    anybody = await _number(db, "SELECT count(*) FROM temp.held_who", ())
+    which = "WHERE who IN (SELECT id FROM temp.held_who)" if anybody else "WHERE 0"
+    found = f"SELECT DISTINCT verdict AS id FROM access {which}"  # noqa: S608 - our own names
+    await db.execute(f"CREATE TEMP TABLE held_verdict AS {found}")
 
 
 def _all_due(retention: Retention, now: int) -> Iterator[_Due]:

@@ -48,7 +48,12 @@ _V1 = (
     "CREATE TABLE retired (what TEXT PRIMARY KEY, upto INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1,)
+_V2 = (
+    # Whose records are kept whatever their retention, and since when (`holds`).
+    "CREATE TABLE held (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
 """Statements that lead from version N to N + 1; never edited once released, only added to."""
 
 VERSION = len(MIGRATIONS)

@@ -13,7 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from appliance.gateway.wording import POLICY, REFUSED
+from appliance.gateway.wording import POLICY, REFUSED, STOPPED
 from appliance.model.decision import Reason
 from appliance.model.request import Wants
 
@@ -25,6 +25,7 @@ _STATUS = {
     # 421 makes a browser that shares one connection between two names ask again on one of its own,
     # where the names agree and can be judged. It does so once only, so no loop can come of it.
     Reason.MISMATCH: 421,
+    Reason.SIGNED_OUT: 511,  # network authentication required (RFC 6585): no program takes it for the site
     Reason.UPSTREAM_CERTIFICATE: 502,
     Reason.UPSTREAM_UNREACHABLE: 502,
 }
@@ -59,7 +60,7 @@ CLOSED = Answer(
 
 def status(reason: Reason) -> int:
     """Return the HTTP status: 403 for a decision, 502 for the site's trouble, 503 for the filter's own."""
-    decided = reason in POLICY or reason in REFUSED or reason in {Reason.FLOOR, Reason.FLOOR_REPEATED}
+    decided = reason in POLICY | REFUSED | STOPPED | {Reason.FLOOR, Reason.FLOOR_REPEATED}
     return _STATUS.get(reason, 403 if decided else 503)
 
 

@@ -13,7 +13,7 @@ import functools
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any, override
 
@@ -65,6 +65,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
     """Set by the addon once a request or tunnel of this connection was judged."""
     link: Link | None = None
     """The lean lane's way to the sites, where this connection is in that lane."""
+    user = ""
+    """The account whose proxy credentials this connection has shown, set by the addon."""
     _opened: float | None = None
     _refused = False
 
@@ -339,6 +341,18 @@ class Doors(proxyserver.Proxyserver):
         They never change then, and mitmproxy would copy each one whenever a layer reads it.
         """
         return SimpleNamespace(**{name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())})
+
+    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> int:
+        """End every open connection of these client addresses, and of these users' credentials, at once."""
+        lost = [
+            handler
+            for handler in list(self.connections.values())
+            if isinstance(handler, Handler)
+            and (handler.user in users or peer_of(handler.client) in addresses)
+        ]
+        for handler in lost:
+            handler.cut()
+        return len(lost)
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""

@@ -54,7 +54,7 @@ class Context:
 
     `host` is what was blocked; `reference` is what a pupil reads out to staff ("7KQ4-M2XD").
     `review_path` is where "I think this is a mistake" posts `reference`, `token` and `message` (a
-    path of the same origin); while it is empty no form is shown.
+    path of the same origin); while it is empty no form is shown. `sign_in_url` is shown to who must sign in.
     """
 
     decision: Decision
@@ -67,6 +67,7 @@ class Context:
     profile_title: str
     review_path: str = ""
     review_token: str = ""
+    sign_in_url: str = ""
 
 
 class Pages:
@@ -165,6 +166,7 @@ class Pages:
             reference=context.reference,
             review_path=answers.own_path(context.review_path) if reviewable else "",
             review_token=context.review_token,
+            sign_in_url=context.sign_in_url if decision.reason is Reason.SIGNED_OUT else "",
         )
         return tuple(self._split.split(html))
 

@@ -6,6 +6,7 @@ every address that a name leads to, so a name that turns into 127.0.0.1 (DNS reb
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -76,12 +77,24 @@ def hidden_number(name: str) -> bool:
     return False
 
 
+_probes: dict[socket.AddressFamily, socket.socket] = {}
+"""A socket for each family that was never bound; to make one for each question is what takes long."""
+
+
 def _can_bind(ip: Address) -> bool:
     # The kernel lets us bind only to addresses that are ours: the one list that is never out of date.
     family = socket.AF_INET if isinstance(ip, ipaddress.IPv4Address) else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(ip), 0))
-        except OSError:
-            return False
+    probe = _probes.pop(family, None) or socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        probe.bind((str(ip), 0))
+    except OSError:
+        _probes[family] = probe  # still unbound: it can be asked again
+        return False
+    probe.close()
     return True
+
+
+@atexit.register
+def _close_probes() -> None:
+    while _probes:
+        _probes.popitem()[1].close()

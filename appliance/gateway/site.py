@@ -72,6 +72,7 @@ class OwnSite:
             profile_title=judgement.profile.title,
             review_path=REVIEW_PATH if reference else "",
             review_token=self._token(reference) if reference else "",
+            sign_in_url=f"https://{self._own_name}/sign-in",
         )
         return self._pages.blocked(context)
 

@@ -140,10 +140,10 @@ class SchoolTls(tlsconfig.TlsConfig):
                 max_version=net_tls.Version[ctx.options.tls_version_client_max],
                 cipher_list=tlsconfig._default_ciphers(minimum),  # noqa: SLF001 - mitmproxy's own choice
                 ecdh_curve=None,
-                chain_file=None,  # devices have the CA's certificate; a chain would be built for each of them
+                chain_file=None,  # a file would make OpenSSL build and check the same chain for each client
                 request_client_cert=False,
                 alpn_select_callback=tlsconfig.alpn_select_callback,
-                extra_chain_certs=(),
+                extra_chain_certs=(certs.Cert(self._authority.certificate),),
                 dhparams=self.certstore.dhparams,
             )
             self._context.use_privatekey(self._authority.leaf_key)

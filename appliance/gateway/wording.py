@@ -26,6 +26,9 @@ REFUSED = frozenset({Reason.MALFORMED, Reason.MISMATCH, Reason.PORT, Reason.OWN_
 UPSTREAM = frozenset({Reason.UPSTREAM_CERTIFICATE, Reason.UPSTREAM_UNREACHABLE})
 """Reasons that mean the site is allowed, but could not be reached safely."""
 
+STOPPED = frozenset({Reason.FROZEN, Reason.REMOVED, Reason.SIGNED_OUT})
+"""Reasons that lie in who asks, and not in what was asked for."""
+
 POLICY = frozenset(
     {
         Reason.ILLEGAL,
@@ -139,7 +142,12 @@ def is_floor(decision: Decision, category: Category | None) -> bool:
 
 def group(reason: Reason) -> str:
     """Return the family of a reason. One that allows has no page of its own: asking for it is a fault."""
-    for name, members in (("policy", POLICY), ("refused", REFUSED), ("upstream", UPSTREAM)):
+    for name, members in (
+        ("policy", POLICY),
+        ("refused", REFUSED),
+        ("stopped", STOPPED),
+        ("upstream", UPSTREAM),
+    ):
         if reason in members:
             return name
     return "fault"

@@ -1,7 +1,7 @@
 """Who is asking.
 
-For: turning an address, later credentials and devices, into a Person, and saying how sure we are.
-In -> out: a client address -> model.person.Person.
-May touch: nothing yet; directories and RADIUS come with sign-in.
-Must not know: lists, policy, mitmproxy.
+For: turning an address, a sign-in or a device into a Person, saying how sure we are, and who may be here.
+In -> out: a client address -> model.person.Person; names, passwords and pictures -> accounts and sessions.
+May touch: its own database and audit trail in the state folder; the kernel's table of neighbours.
+Must not know: lists, policy, events, mitmproxy, web pages.
 """

@@ -1,4 +1,4 @@
-"""Client networks: the first and weakest way to know who is asking.
+"""Client networks: the last and weakest way to know who is asking.
 
 What lives only here: which network an address belongs to. The narrowest network wins; an address
 in no network is an unknown person, and gets the set's strictest profile (P14, S-01).
@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.model.person import Confidence, Person
+from appliance.model.person import Confidence, Person, Standing
 from appliance.model.url import embedded_ipv4
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -20,11 +20,15 @@ _CACHE_LIMIT = 8192
 
 @dataclass(frozen=True, slots=True)
 class ClientNetwork:
-    """One network of clients: its addresses, the group they count as, and a name staff recognise."""
+    """One network of clients: its addresses, the group they count as, and a name staff recognise.
+
+    `sign_in`: whoever has not signed in here finds help lines open, and the way to the sign-in.
+    """
 
     network: Network
     group: str
     name: str
+    sign_in: bool = False
 
 
 class Networks:
@@ -35,8 +39,9 @@ class Networks:
         self._unknown_group = unknown_group
         self._cache: dict[str, Person] = {}
 
-    def resolve(self, address: str) -> Person:
+    def resolve(self, address: str, user: str = "") -> Person:
         """Return who stands behind `address` (text, IPv4 or IPv6, a zone such as `%eth0` allowed)."""
+        del user  # a network knows nobody by name
         person = self._cache.get(address)
         if person is None:
             if len(self._cache) >= _CACHE_LIMIT:
@@ -51,7 +56,8 @@ class Networks:
             return self._unknown()
         for known in self._networks:
             if ip.version == known.network.version and ip in known.network:
-                return Person(known.group, f"network {known.name}")
+                standing = Standing.SIGNED_OUT if known.sign_in else Standing.OPEN
+                return Person(known.group, f"network {known.name}", standing=standing)
         return self._unknown()
 
     def _unknown(self) -> Person:

@@ -36,6 +36,10 @@ class Reason(StrEnum):
     LOCAL_BLOCK = "local_block"  # the school closed it
     UNLISTED_BLOCKED = "unlisted_blocked"  # no list names it, and the profile blocks that
     UNRATED = "unrated"  # a category without a rule: a blank blocks
+    # blocked because of who asks, whatever it is
+    FROZEN = "frozen"  # access was stopped at once
+    REMOVED = "removed"  # access was taken away for a time
+    SIGNED_OUT = "signed_out"  # nobody has signed in where one must
     # blocked because it cannot be judged, or must not be reached
     MALFORMED = "malformed"
     MISMATCH = "mismatch"  # SNI, Host and destination name different sites

@@ -26,6 +26,7 @@ class Request:
     `names` are the other addresses under which it presents itself (the SNI, the CONNECT target);
     all are judged, and any blocked means blocked. `destination` is the network address that the
     client chose, where it chose one: it counts if a list names it.
+    `user` is the account whose proxy credentials this connection has shown.
     `refused` says why it cannot be judged at all (two Hosts, a malformed URL); it then blocks.
     """
 
@@ -36,3 +37,4 @@ class Request:
     destination: Url | None = None
     wants: Wants = Wants.PAGE
     refused: str = ""
+    user: str = ""

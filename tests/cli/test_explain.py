@@ -12,6 +12,7 @@ import pytest
 
 from appliance import assembly
 from appliance.cli.main import run_cli
+from tests.doubles.people import school
 from tests.doubles.school import ROOT, configuration, edit, load_once
 
 _load = assembly.load
@@ -230,8 +231,11 @@ def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
 
 def test_asking_changes_nothing(config: Path, capsys: Output) -> None:
     """A look with sudo leaves no file that the gateway could not read, and locks no list anew."""
+    school(config.parent / "state").add("pip")
     before = everything(config.parent)
     explain(config, capsys, "--as", "ks2", "https://gambling.example/")
+    explain(config, capsys, "--person", "pip", "https://gambling.example/")
+    explain(config, capsys, "--person", "nobody", "--as", "ks2", "https://gambling.example/")
     assert everything(config.parent) == before
 
 
@@ -301,3 +305,19 @@ def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys:
     assert "does not say" in number["inspect_because"]
     assert run_cli(["explain", "--config", str(config), "--as", "staff", urls[0]]) == 0
     assert "  decrypted no: " in capsys.readouterr().out
+
+
+def test_explain_answers_for_an_account_as_it_stands(state: Path, capsys: Output) -> None:
+    """A technician asks what a pupil sees now: by their own group, and stopped where they are."""
+    made = school(state / "state")
+    made.add("amy.smith", group="ks2")
+    config = str(state / "appliance.yaml")
+    ask = ["explain", "https://gambling.example/", "--json", "--config", config, "--person"]
+    assert run_cli([*ask, "Amy.Smith"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["profile"], told["reason"]) == ("ks2", "unacceptable")
+    made.stops.freeze("amy.smith", "x", by="head", now=time.time())
+    assert run_cli([*ask, "Amy.Smith"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "frozen"
+    assert run_cli([*ask, "nobody"]) == 2
+    assert "there is no account 'nobody'" in capsys.readouterr().err

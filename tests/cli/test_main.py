@@ -60,7 +60,8 @@ def test_the_configuration_may_stand_anywhere(place: int, tmp_path: Path, capsys
     ("arguments", "said"),
     [
         (["nonsense"], "No such command 'nonsense'"),
-        (["explain"], "Missing option '--as'"),
+        (["explain"], "give URLs"),
+        (["explain", "a.example"], "say whose profile"),
         (["log", "--since", "yesterday"], "'yesterday'"),
         (["check", "--nonsense"], "No such option"),
     ],

@@ -108,8 +108,8 @@ class OnePerson:
     person: Person = Person("ks2", "network Classrooms")  # noqa: RUF009 - frozen, so it may be shared
     broken: BaseException | None = None
 
-    def resolve(self, address: str) -> Person:
-        del address
+    def resolve(self, address: str, user: str = "") -> Person:
+        del address, user
         if self.broken is not None:
             raise self.broken
         return self.person

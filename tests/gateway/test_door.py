@@ -195,3 +195,22 @@ def test_a_handler_is_found_while_its_client_is_there() -> None:
     with doors.register_connection("1", handler):
         assert doors.handler_of(client) is handler
     assert doors.handler_of(client) is None
+
+
+def test_the_connections_of_whoever_lost_access_are_cut() -> None:
+    """S-60: every open connection of an address or of somebody's credentials ends, and no other."""
+    doors = Bench().doors
+    cut: list[list[str]] = []
+    for number, (address, user) in enumerate(
+        (("10.20.0.5", ""), ("::ffff:10.20.0.5", ""), ("10.20.0.6", "amy"), ("10.20.0.7", ""))
+    ):
+        handler, cuts = handler_with(None)
+        handler.client = SimpleNamespace(id=str(number), peername=(address, 1))  # type: ignore[assignment]  # enough
+        handler.user = user
+        doors.connections[str(number)] = handler
+        cut.append(cuts)
+    gone, _ = handler_with(None)
+    gone.client = SimpleNamespace(id="9", peername=None)  # type: ignore[assignment]  # enough
+    doors.connections["9"] = gone
+    assert doors.cut({"10.20.0.5"}, {"amy"}) == 3
+    assert [bool(cuts) for cuts in cut] == [True, True, True, False]

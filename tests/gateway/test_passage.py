@@ -15,7 +15,8 @@ from appliance.gateway.translate import Tunnel, host_of
 from appliance.model.decision import Action, Reason
 from appliance.model.inspect import Inspect
 from appliance.model.known import Match
-from tests.doubles.gateway import MemoryLists, MemoryMetrics, MemoryRecorder, filtering, policy
+from appliance.model.person import Person, Standing
+from tests.doubles.gateway import MemoryLists, MemoryMetrics, MemoryRecorder, OnePerson, filtering, policy
 
 PUSH = "push.example"
 
@@ -31,7 +32,8 @@ class Stand:
     error: OSError | None = None
 
     def __post_init__(self) -> None:
-        self.filtering: Filtering = filtering(self.lists)
+        self.identity = OnePerson()
+        self.filtering: Filtering = filtering(self.lists, self.identity)
         self.passage = Passage(self.filtering, self.recorder, self.metrics, self.connect, "filter.internal")
         self.client, self.ours = socket.socketpair()
         self.theirs, self.site = socket.socketpair()
@@ -196,6 +198,20 @@ async def test_what_would_no_longer_pass_is_cut(stand: Stand, monkeypatch: pytes
         Reason.UNACCEPTABLE,
         Reason.UNLISTED,
     }
+
+
+@pytest.mark.parametrize(("name", "left"), [(PUSH, 0), ("childline.example", 1)])
+async def test_a_freeze_ends_what_passes_unread_but_help(stand: Stand, name: str, left: int) -> None:
+    """S-60: nobody goes on behind an encryption that we do not open; a call to a help line goes on."""
+    stand.lists.pinned[name] = "Its app pins."
+    await stand.passage.splice(stand.ours, b"hello", stand.judge(name))
+    stand.identity.person = Person("ks2", "own sign-in", standing=Standing.FROZEN)
+    await stand.passage.judge_again()
+    assert len(stand.passage) == left
+    await stand.settle()
+    assert (Reason.FROZEN in {access.decision.reason for access in stand.recorder.kept}) is (left == 0)
+    stand.passage.cut_all()
+    await stand.settle()
 
 
 async def test_what_has_to_be_read_from_now_on_is_cut_as_well(stand: Stand) -> None:

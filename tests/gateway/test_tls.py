@@ -286,6 +286,8 @@ def test_a_client_is_shown_its_site_and_offered_what_the_school_chose(
             names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             assert names.get_values_for_type(x509.DNSName) == [name]
             assert browser.get_alpn_proto_negotiated() == spoken
+            shown_by = [one.to_cryptography() for one in browser.get_peer_cert_chain() or ()]
+            assert shown_by == [shown, made._authority.certificate]
 
 
 def test_only_the_newest_few_are_kept() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.identity.networks import ClientNetwork, Networks
-from appliance.model.person import Confidence
+from appliance.model.person import Confidence, Standing
 
 
 def networks(*pairs: tuple[str, str]) -> Networks:
@@ -57,3 +57,9 @@ def test_memory_stays_bounded() -> None:
     for number in range(9000):
         known.resolve(str(ipaddress.ip_address(number)))
     assert len(known._cache) <= 8192
+
+
+def test_where_one_must_sign_in_the_network_alone_opens_nothing() -> None:
+    """S-07: on such a network whoever has not signed in is signed out, not an anonymous pupil."""
+    network = ClientNetwork(ipaddress.ip_network("10.20.0.0/16"), "ks2", "Classrooms", sign_in=True)
+    assert Networks([network], "ks1").resolve("10.20.0.5").standing is Standing.SIGNED_OUT

@@ -1,0 +1,112 @@
+"""The database of people, sessions and stops: its tables, and how it is read and written.
+
+What lives only here: every CREATE statement, and the transaction. Whoever writes is short: a command, the
+sign-in, the housekeeping. Workers only read, and see by `PRAGMA data_version` and the number `generation`
+that something changed for them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from appliance.identity.names import IdentityError
+
+FOLDER = "identity"
+DATABASE = "people.db"
+VERSION = 1
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes."""
+
+_TABLES = """
+CREATE TABLE account (key TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, "group" TEXT NOT NULL,
+    password TEXT NOT NULL, pictures INTEGER NOT NULL, must_change INTEGER NOT NULL, changed REAL NOT NULL,
+    expires REAL, disabled INTEGER NOT NULL, created REAL NOT NULL, sponsor TEXT NOT NULL,
+    purpose TEXT NOT NULL, devices INTEGER NOT NULL, starts REAL) STRICT, WITHOUT ROWID;
+CREATE TABLE agreement (key TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL, address TEXT NOT NULL,
+    PRIMARY KEY (key, version)) STRICT, WITHOUT ROWID;
+CREATE TABLE session (id TEXT PRIMARY KEY, key TEXT NOT NULL, address TEXT NOT NULL, mac TEXT NOT NULL,
+    began REAL NOT NULL, seen REAL NOT NULL, ends REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX session_address ON session (address);
+CREATE TABLE stop (id INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, what TEXT NOT NULL,
+    reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, until REAL, lifted REAL) STRICT;
+CREATE TABLE failure (subject TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE INDEX failure_subject ON failure (subject, at);
+CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO generation VALUES (1, 1);
+"""
+
+
+class Database:
+    """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
+
+    `asks` is for a verb that only asks: nothing appears beside the file, where nobody has it open.
+    """
+
+    def __init__(self, state: Path, *, asks: bool = False) -> None:
+        self.path = state / FOLDER / DATABASE
+        self._asks = asks
+
+    def prepare(self) -> None:
+        """Make the file where there is none; OSError or IdentityError where it cannot be."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with self.writing() as db:
+            if (found := _version(db)) == 0:
+                for statement in _TABLES.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            elif found > VERSION:
+                raise IdentityError(f"{self.path}: written by a newer release; start that one")
+
+    @contextmanager
+    def writing(self, *, changes: bool = False) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, on the disk when the block ends; nothing is written if it raises.
+
+        `changes` says that workers must look again. IdentityError when the file is missing or broken.
+        """
+        with self._opened("rw") as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                if changes:
+                    db.execute("UPDATE generation SET number = number + 1")
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read for as long as the block lasts; IdentityError when there is nothing to be read."""
+        with self._opened("ro") as db:
+            yield db
+
+    def watching(self) -> sqlite3.Connection:
+        """Return a connection that stays open, to be asked whether something changed; sqlite3.Error."""
+        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+        return sqlite3.connect(uri, uri=True, timeout=0.2, isolation_level=None, check_same_thread=False)
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        if self._asks and not self.path.with_name(f"{DATABASE}-wal").exists():
+            uri += "&immutable=1"  # SQLite would make its -wal and -shm files even to read, and leave them
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+                yield db
+        except sqlite3.Error as error:
+            hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"
+            raise IdentityError(f"{self.path}: cannot be used ({error}){hint}") from error
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

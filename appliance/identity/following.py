@@ -1,0 +1,108 @@
+"""Keeps one worker's Resolver on what the database says, several times a second.
+
+What lives only here: the order of one look (what has expired, what has changed, whose hardware is where),
+and that a database which cannot be read is told to the Resolver. Nothing of it stands in the way of a
+request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.names import IdentityError
+from appliance.identity.resolver import Lost, Registered, Resolver, believe
+from appliance.identity.sessions import Sessions
+from appliance.identity.snapshot import Snapshot, Watch, read
+
+LOOK_SECONDS = 0.1
+"""How often a worker looks: a freeze is in force well within a second."""
+
+NEIGHBOUR_SECONDS = 1.0
+USED_SECONDS = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Follows the database for one Resolver; `cut` is told whose open connections must end."""
+
+    def __init__(
+        self,
+        database: Database,
+        trail: Trail,
+        resolver: Resolver,
+        devices: Mapping[str, Registered],
+        cut: Callable[[Lost], None],
+        neighbours: Callable[[], dict[str, str]],
+    ) -> None:
+        self._database = database
+        self._trail = trail
+        self._resolver = resolver
+        self._devices = devices
+        self._cut = cut
+        self._neighbours = neighbours
+        self._watch = Watch(database)
+        self._known = Snapshot()
+        self._macs: dict[str, str] = {}
+        self._asked = self._told = 0.0
+        self._failing = False
+
+    async def follow(self) -> None:
+        """Look for ever."""
+        try:
+            while True:
+                await self.look()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the database; the next look opens it again."""
+        self._watch.close()
+
+    async def look(self) -> None:
+        """Look once, and put in force what has changed."""
+        lost = self._resolver.expired()
+        try:
+            moved = self._ask_neighbours()
+            changed = self._watch.changed()
+            if changed:
+                self._known = await asyncio.to_thread(read, self._database, self._trail, time.time())
+            if changed or moved:
+                table = believe(self._known, self._macs, self._devices)
+                lost = lost | self._resolver.use(self._known, table)
+            await self._tell_used()
+            self._failing = False
+        except (sqlite3.Error, IdentityError) as error:
+            self._watch.again()
+            self._resolver.unreadable()
+            if not self._failing:
+                _log.error("who is signed in cannot be read; soon nobody is believed: %s", error)
+            self._failing = True
+        if lost:
+            self._cut(lost)
+
+    def _ask_neighbours(self) -> bool:
+        now = time.monotonic()
+        if now - self._asked < NEIGHBOUR_SECONDS:
+            return False
+        self._asked = now
+        try:
+            found = self._neighbours()
+        except OSError:
+            return False  # what was known of the hardware a moment ago still holds
+        moved, self._macs = found != self._macs, found
+        return moved
+
+    async def _tell_used(self) -> None:
+        now = time.monotonic()
+        if now - self._told >= USED_SECONDS:
+            self._told = now
+            if used := self._resolver.used():
+                await asyncio.to_thread(Sessions(self._database).used, used, time.time())

@@ -1,0 +1,84 @@
+"""The part of the configuration that says how people sign in.
+
+What lives only here: the keys of `identity:` in deploy/appliance.yaml but for the networks, which the
+gateway's other settings share, and what they become for the room.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from appliance.config.typed import Section
+from appliance.identity.neighbours import plain_mac
+from appliance.identity.passwords import Rules
+from appliance.identity.resolver import Registered
+from appliance.identity.signing_in import SignInRules
+from appliance.identity.tries import Limits
+
+type Mac = Annotated[str, AfterValidator(plain_mac)]
+
+
+class DeviceSettings(Section):
+    """One device that the school knows."""
+
+    mac: Mac = Field(description="The hardware address.")
+    group: str = Field(description="The profile that counts on it while nobody is signed in.")
+    name: str = Field(min_length=1, description="What staff call it, and where it stands.")
+
+
+class TrySettings(Section):
+    """How many wrong passwords there may be, for one account and from one address."""
+
+    tries: int = Field(10, ge=1, le=10, description="So many within the window lock (CY-2: at most 10).")
+    window_seconds: float = Field(300.0, ge=300, le=86_400, description="Wrong ones within this time count.")
+    pause_seconds: float = Field(300.0, ge=10, le=86_400, description="First lock; each further one doubles.")
+
+
+class PasswordSettings(Section):
+    """What a new password must be."""
+
+    pupil_length: int = Field(8, ge=4, le=64, description="Fewest characters for pupils and guests.")
+    staff_length: int = Field(12, ge=8, le=64, description="Fewest characters for staff.")
+    kinds: int = Field(2, ge=1, le=4, description="Of how many kinds: small, capital, number, sign.")
+
+
+class AgreementSettings(Section):
+    """The acceptable-use agreement of one group."""
+
+    version: str = Field(min_length=1, description="A new version is asked for anew.")
+    text: tuple[str, ...] = Field(min_length=1, description="What is agreed to, one sentence a line.")
+
+
+class SignInSettings(Section):
+    """How people sign in."""
+
+    devices: tuple[DeviceSettings, ...] = Field((), description="Devices that the school knows.")
+    people: Path | None = Field(None, description="A file of people to add at the start; null for none.")
+    day_ends: time = Field(time(18, 0), description="When the school day ends, and sessions with it.")
+    idle_minutes: float = Field(60.0, ge=1, le=1440, description="A session not used for so long ends.")
+    tries: TrySettings = TrySettings()
+    passwords: PasswordSettings = PasswordSettings()
+    staff_change_month: int = Field(9, ge=0, le=12, description="Staff choose anew in this month; 0 never.")
+    agreements: dict[str, AgreementSettings] = Field({}, description="Agreement by group; none is not asked.")
+
+    @property
+    def rules(self) -> SignInRules:
+        """The rules as the sign-in takes them."""
+        tries, words = self.tries, self.passwords
+        return SignInRules(
+            self.day_ends,
+            self.idle_minutes * 60,
+            Limits(tries.tries, tries.window_seconds, tries.pause_seconds),
+            Rules(words.pupil_length, words.staff_length, words.kinds),
+            {group: each.version for group, each in self.agreements.items()},
+            self.staff_change_month,
+        )
+
+    @property
+    def registered(self) -> dict[str, Registered]:
+        """The registered devices by hardware address."""
+        return {each.mac: Registered(each.mac, each.group, each.name) for each in self.devices}

@@ -1,0 +1,188 @@
+"""Who stands behind an address: every source of belief, in one visible order.
+
+What lives only here: that order. `believe` makes a table of it whenever something changed; a request costs
+one look into that table, in memory alone. What the table does not hold is the network's, or nobody's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.identity.accounts import Account
+from appliance.identity.names import key
+from appliance.identity.snapshot import Snapshot, person_of
+from appliance.model.person import Confidence, Person, Standing
+
+PATIENCE = 10.0
+"""Seconds for which what was last known still counts when the database cannot be read any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Whose open connections must end: by network address, and by the name of proxy credentials."""
+
+    addresses: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.users)
+
+    def __or__(self, other: Lost) -> Lost:
+        return Lost(self.addresses | other.addresses, self.users | other.users)
+
+
+class Otherwise(Protocol):
+    """What is believed of an address that nobody signed in on: `networks.Networks`."""
+
+    def resolve(self, address: str) -> Person:
+        """Return whom the network of `address` stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Who stands behind an address, until when (seconds since 1970), and where their session began."""
+
+    person: Person
+    until: float = math.inf
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A device that the school registered: by its hardware address, for a group, with a name for staff."""
+
+    mac: str
+    group: str
+    name: str
+
+
+def believe(known: Snapshot, macs: Mapping[str, str], devices: Mapping[str, Registered]) -> dict[str, Belief]:
+    """Return what is believed of each address, by everything that is known now.
+
+    `macs` are hardware addresses by network address; `devices` the registered ones by hardware address.
+    """
+    table: dict[str, Belief] = {}
+    sessions = dict(_sessions(known, devices))
+    by_mac = {mac: belief for (_, mac), belief in sessions.items() if mac}
+    by_address = {address: (mac, belief) for (address, mac), belief in sessions.items()}
+    # 1 A session. Why first: somebody said who they are, here. All addresses of one device, IPv4 and
+    #   IPv6, are one session; an address that another device has now is not that session's any more.
+    for address, (mac, belief) in by_address.items():
+        if not mac or macs.get(address, mac) == mac:
+            table[address] = belief
+    for address, mac in macs.items():
+        if mac in by_mac:
+            table[address] = by_mac[mac]
+        # 2 A registered device. Why here: it says whose device this is, and not who holds it.
+        elif mac in devices and address not in table:
+            table[address] = Belief(_registered(devices[mac]))
+    return table
+
+
+def _sessions(known: Snapshot, devices: Mapping[str, Registered]) -> Iterator[tuple[tuple[str, str], Belief]]:
+    for session in known.sessions:
+        account = known.accounts.get(session.key)
+        if account is None:
+            continue
+        # 0 A stop. Why before all: it is put over whatever is believed, so that nobody signs out of it.
+        stop = known.stops.get(session.key)
+        mac = session.device.mac
+        device = devices[mac].name if mac in devices else mac
+        person = person_of(account, "portal", stop, device)
+        yield (session.device.address, mac), Belief(person, session.ends, session.device.address)
+
+
+def _registered(device: Registered) -> Person:
+    return Person(device.group, "registered device", Confidence.LIKELY, device=device.name)
+
+
+class Resolver:
+    """Resolves a client address to a Person, in memory, without I/O; `use` takes what has changed."""
+
+    def __init__(
+        self, otherwise: Otherwise, strictest: str, clock: Callable[[], float], *, patience: float = PATIENCE
+    ) -> None:
+        self._otherwise = otherwise
+        self._unreadable = Person(strictest, "the sign-ins cannot be read", Confidence.UNKNOWN)
+        self._clock = clock
+        self._patience = patience
+        self._table: dict[str, Belief] = {}
+        self._known = Snapshot()
+        self._closes = math.inf
+        self._used: set[str] = set()
+        self._users: set[str] = set()
+
+    def resolve(self, address: str, user: str = "") -> Person:
+        """Return who stands behind `address`; `user` has shown proxy credentials on this connection."""
+        now = self._clock()
+        if now >= self._closes:
+            # Who was frozen meanwhile cannot be known: nobody is believed (fail closed).
+            return self._unreadable
+        belief = self._table.get(address)
+        if belief is not None and belief.until > now:
+            if belief.session:
+                self._used.add(belief.session)
+            # A session on the device outweighs credentials only where it is stopped.
+            if not user or belief.person.standing is not Standing.OPEN:
+                return belief.person
+        if user:
+            self._users.add(user)
+            return self._by_credentials(user, now) or self._otherwise.resolve(address)
+        return self._otherwise.resolve(address)
+
+    def account(self, user: str) -> Account | None:
+        """Return the account of a name as it was last read, or None."""
+        return self._known.accounts.get(key(user))
+
+    def use(self, known: Snapshot, table: dict[str, Belief]) -> Lost:
+        """Put a new table in force; return whose open connections must end.
+
+        Those are the addresses that somebody has lost: signed out, stopped, or another's now.
+        """
+        before, self._table, self._known = self._table, table, known
+        self._closes = math.inf
+        gone = frozenset(address for address, old in before.items() if _lost(old, table.get(address)))
+        return Lost(gone, self._lost_users())
+
+    def expired(self) -> Lost:
+        """Forget what is over by now; return whose open connections must end."""
+        now = self._clock()
+        over = frozenset(address for address, belief in self._table.items() if belief.until <= now)
+        if over:
+            self._table = {address: b for address, b in self._table.items() if address not in over}
+        return Lost(over, self._lost_users())
+
+    def unreadable(self) -> None:
+        """Take note that the database cannot be read: what is known counts for a short while only."""
+        self._closes = min(self._closes, self._clock() + self._patience)
+
+    def used(self) -> set[str]:
+        """Return the addresses of the sessions that were used since the last time."""
+        used, self._used = self._used, set()
+        return used
+
+    def _lost_users(self) -> frozenset[str]:
+        now = self._clock()
+        people = {user: self._by_credentials(user, now) for user in self._users}
+        lost = frozenset(
+            user for user, person in people.items() if person is None or person.standing is not Standing.OPEN
+        )
+        self._users -= lost
+        return lost
+
+    def _by_credentials(self, user: str, now: float) -> Person | None:
+        account = self._known.accounts.get(key(user))
+        if account is None or not account.usable(now):
+            return None
+        stop = self._known.stops.get(account.key)
+        return person_of(account, "proxy credentials", stop)
+
+
+def _lost(old: Belief, new: Belief | None) -> bool:
+    if new is None:
+        return bool(old.session)
+    stopped = new.person.standing is not Standing.OPEN and old.person.standing is Standing.OPEN
+    return stopped or (bool(old.session) and new.person.name != old.person.name)

@@ -1,0 +1,133 @@
+"""Signing in: whether this is the person, may be here, and what they must do first.
+
+What lives only here: the order of those questions, the same for the sign-in page and for a browser's proxy
+credentials. Whoever may not enter is told no more than they need: a wrong name and a wrong password
+look alike, and take equally long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+
+from appliance.identity.accounts import Account, Accounts
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.names import IdentityError, key
+from appliance.identity.passwords import Passwords, Rules, check
+from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
+from appliance.identity.stops import Stops
+from appliance.identity.tries import Limits, Tries
+from appliance.model.person import Kind, Person
+from appliance.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRules:
+    """What the school asks of a sign-in. `agreements` are versions by group; none for what is not named."""
+
+    day_ends: time = time(18, 0)
+    idle: float = 3600.0
+    limits: Limits = field(default_factory=Limits)
+    passwords: Rules = field(default_factory=Rules)
+    agreements: Mapping[str, str] = field(default_factory=dict)
+    staff_change_month: int = 9
+    """Staff choose a new password after the first of this month (W:341-343); 0 for never."""
+
+
+class RefusedError(IdentityError):
+    """Nobody enters with this; the text is for whoever tried."""
+
+
+class WaitError(RefusedError):
+    """Too many tries; `seconds` until the next one counts."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        minutes = max(1, round(seconds / 60 + 0.49))
+        super().__init__(
+            f"Too many tries. Wait {minutes} minute{'s' if minutes > 1 else ''}, then try again."
+        )
+
+
+class SignIn:
+    """Lets people in, or not. Every method may wait for the disk and the hash: call it in a thread."""
+
+    def __init__(self, database: Database, trail: Trail, rules: SignInRules, passwords: Passwords) -> None:
+        self.accounts = Accounts(database)
+        self.sessions = Sessions(database)
+        self.stops = Stops(database, trail)
+        self.rules = rules
+        self._trail = trail
+        self._tries = Tries(database, rules.limits)
+        self._passwords = passwords
+
+    def known(self, name: str, password: Secret, address: str, now: float) -> Account:
+        """Return the account that name and password belong to; RefusedError where they do not fit.
+
+        A failure counts for the account and for the address, whether the account exists or not.
+        """
+        subjects = (f"account:{key(name)}", f"address:{address}")
+        if (wait := self._tries.wait(subjects, now)) > 0:
+            raise WaitError(wait)
+        account = self.accounts.find(name)
+        if not self._passwords.fits(account.password if account else "", password) or account is None:
+            self._tries.failed(subjects, now)
+            if self._tries.wait(subjects, now) > 0:
+                self._trail.add("locked", key(name)[:64], by="the gateway", at=now, address=address)
+            raise RefusedError("The name and the password do not fit. Try again.")
+        if not account.usable(now):
+            raise RefusedError("This account is not in use now. Ask a member of staff.")
+        if any(stop.key == account.key for stop in self.stops.in_force(now)):
+            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        self._tries.forget(subjects[0])
+        if self._passwords.outdated(account.password) and not account.must_change:
+            self.accounts.own_password(account, self._passwords.make(password), account.changed)
+        return account
+
+    def must_change(self, account: Account, now: float) -> bool:
+        """Return whether a new password is due before anything else (S-10)."""
+        if account.must_change:
+            return True
+        month = self.rules.staff_change_month
+        if account.kind is not Kind.STAFF or not month:
+            return False
+        today = datetime.fromtimestamp(now, SCHOOL_ZONE)
+        due = today.replace(month=month, day=1, hour=0, minute=0, second=0, microsecond=0)
+        return account.changed < (due if due <= today else due.replace(year=due.year - 1)).timestamp()
+
+    def change(self, account: Account, password: Secret, now: float) -> Account:
+        """Keep a new password that the owner chose; IdentityError, in words for them, if it is too weak."""
+        check(password, account.name, account.kind, self.rules.passwords)
+        if self._passwords.fits(account.password, password):
+            raise IdentityError("That is the old password. Choose a new one.")
+        self.accounts.own_password(account, self._passwords.make(password), now)
+        return self.accounts.get(account.name)
+
+    def agreement(self, account: Account) -> str:
+        """Return the version of the agreement that is still to be accepted, or an empty text (S-09)."""
+        version = self.rules.agreements.get(account.group, "")
+        if version and all(agreed.version != version for agreed in self.accounts.agreed(account.name)):
+            return version
+        return ""
+
+    def enter(self, account: Account, device: Device, expected: Person, now: float) -> str:
+        """Begin a session and return its token; IdentityError while something is still to be done first.
+
+        `expected` is who the gateway took this device for until now: a staff account on a device of a
+        pupils' network is recorded, and so is one account on two devices (S-11).
+        """
+        if self.must_change(account, now) or self.agreement(account):
+            raise RefusedError("Something is still to be done before you are signed in.")
+        others = [] if account.kind.shared else self.sessions.open(now, account.key)
+        if elsewhere := [each.device.address for each in others if each.device != device]:
+            self._sharing(account, device, now, f"also signed in at {', '.join(elsewhere)}")
+        if account.kind is Kind.STAFF and expected.group != account.group:
+            self._sharing(account, device, now, f"a staff account on a device of the group {expected.group}")
+        return self.sessions.begin(account, device, now, end_of_day(now, self.rules.day_ends))
+
+    def _sharing(self, account: Account, device: Device, now: float, what: str) -> None:
+        self._trail.add(
+            "sharing", account.name, by="the gateway", at=now, address=device.address, what_was_seen=what
+        )

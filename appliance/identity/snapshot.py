@@ -1,0 +1,113 @@
+"""What a worker knows of people: read whole from the database when it has changed, and held in memory.
+
+What lives only here: noticing a change (some microseconds, ten times a second) and reading it. A database
+that cannot be read is told as such, never taken for an empty one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from appliance.identity.accounts import Account, Accounts
+from appliance.identity.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.names import IdentityError, key
+from appliance.identity.sessions import Session, Sessions
+from appliance.identity.stops import Stop, Stops
+from appliance.model.person import Confidence, Kind, Person, Standing
+
+_WORDS = {
+    Kind.INDIVIDUAL: "own sign-in",
+    Kind.CLASS: "class login",
+    Kind.GENERIC: "generic login",
+    Kind.STAFF: "staff sign-in",
+    Kind.GUEST: "guest voucher",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Accounts by key, open sessions, and stops by the key of the account."""
+
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    sessions: tuple[Session, ...] = ()
+    stops: Mapping[str, Stop] = field(default_factory=dict)
+
+
+class Watch:
+    """Looks whether the database has changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._db: sqlite3.Connection | None = None
+        self._version = -1
+        self._generation = -1
+
+    def changed(self) -> bool:
+        """Return whether something changed for workers since the last time; sqlite3.Error if unreadable."""
+        try:
+            if self._db is None:
+                self._db, self._version = self._database.watching(), -1
+            version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
+            if version == self._version:
+                return False
+            generation = int(self._db.execute("SELECT number FROM generation").fetchone()[0])
+        except sqlite3.Error:
+            self.close()
+            raise
+        self._version, before, self._generation = version, self._generation, generation
+        return generation != before
+
+    def again(self) -> None:
+        """Take the last change for unseen: it could not be read."""
+        self._generation = -1
+        self._version = -1
+
+    def close(self) -> None:
+        """Let go of the database; the next question opens it again."""
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+
+
+def read(database: Database, trail: Trail, now: float) -> Snapshot:
+    """Read everything that counts at `now`; IdentityError if it cannot be read."""
+    try:
+        stops: dict[str, Stop] = {}
+        for stop in Stops(database, trail).in_force(now):
+            # A freeze outweighs what was taken away for a time.
+            if stop.key not in stops or stop.until is None:
+                stops[stop.key] = stop
+        accounts = {account.key: account for account in Accounts(database).all()}
+        return Snapshot(accounts, tuple(Sessions(database).open(now)), stops)
+    except (ValueError, sqlite3.Error) as error:
+        raise IdentityError(f"{database.path}: cannot be read ({error})") from error
+
+
+def known_person(database: Database, trail: Trail, name: str, now: float) -> Person | None:
+    """Return the account `name` as the Person it would be if signed in now, or None; for `explain`."""
+    if not database.path.exists():
+        return None
+    known = read(database, trail, now)
+    account = known.accounts.get(key(name))
+    return person_of(account, "command line", known.stops.get(account.key)) if account else None
+
+
+def person_of(account: Account, way: str, stop: Stop | None = None, device: str = "") -> Person:
+    """Return an account as the Person that decisions and the log know; `way` is how they signed in.
+
+    A class or generic login stays exactly that: its group is known, the child is not (S-06).
+    """
+    return Person(
+        group=account.group,
+        source=f"{_WORDS[account.kind]}, {way}",
+        confidence=Confidence.GROUP if account.kind.shared else Confidence.CERTAIN,
+        name=account.name,
+        device=device,
+        kind=account.kind,
+        standing=stop.what if stop else Standing.OPEN,
+    )

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.identity.following import Follower
+from appliance.identity.networks import Networks
+from appliance.identity.resolver import Lost, Resolver
+from appliance.model.person import Confidence, Standing
+from tests.doubles.people import NOW, TABLET, School, school
+
+
+class Following:
+    """A follower of a school, with a clock and a table of neighbours of its own."""
+
+    def __init__(self, made: School, macs: dict[str, str] | OSError | None = None) -> None:
+        self.now = NOW
+        self.cut: list[Lost] = []
+        self.macs = macs or {}
+        self.resolver = Resolver(Networks([], "ks1"), "ks1", lambda: self.now)
+        self.follower = Follower(
+            made.database, made.trail, self.resolver, {}, self.cut.append, self.neighbours
+        )
+
+    def neighbours(self) -> dict[str, str]:
+        if isinstance(self.macs, OSError):
+            raise self.macs
+        return self.macs
+
+
+async def test_a_worker_knows_of_a_sign_in_and_of_a_freeze_at_its_next_look(tmp_path: Path) -> None:
+    """S-60: what the database says is in force with the next look, and open connections are cut."""
+    made = school(tmp_path)
+    at = Following(made, {"fd00::14": TABLET.mac})
+    await at.follower.look()
+    assert at.resolver.resolve(TABLET.address).name == ""
+    made.sessions.begin(made.add("amy"), TABLET, NOW, 2 * NOW)
+    await at.follower.look()
+    assert at.resolver.resolve("fd00::14").name == "amy"
+    assert at.cut == []
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    await at.follower.look()
+    assert at.cut == [Lost(frozenset({TABLET.address, "fd00::14"}))]
+    assert at.resolver.resolve(TABLET.address).standing is Standing.FROZEN
+    at.follower.close()
+
+
+async def test_use_is_told_so_that_a_session_does_not_end_meanwhile(tmp_path: Path) -> None:
+    """S-12: a device that is in use is not idle."""
+    made = school(tmp_path)
+    at = Following(made, OSError("no such table here"))
+    made.sessions.begin(made.add("amy"), TABLET, NOW, 2 * NOW)
+    await at.follower.look()
+    at.resolver.resolve(TABLET.address)
+    at.follower._told = -1000.0
+    await at.follower.look()
+    assert made.sessions.open(NOW)[0].seen != NOW
+    at.follower.close()
+
+
+async def test_a_database_that_is_gone_closes_and_comes_back(tmp_path: Path) -> None:
+    """Fail closed: nobody is believed while it cannot be read, and everybody again afterwards."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, 2 * NOW)
+    at = Following(made)
+    await at.follower.look()
+    with made.database.writing(changes=True) as db:
+        db.execute("UPDATE account SET kind = 'rubbish'")
+    await at.follower.look()
+    at.now += 60
+    assert at.resolver.resolve(TABLET.address).confidence is Confidence.UNKNOWN
+    with made.database.writing(changes=True) as db:
+        db.execute("UPDATE account SET kind = 'individual'")
+    await at.follower.look()
+    assert at.resolver.resolve(TABLET.address).name == "amy"
+    at.follower.close()

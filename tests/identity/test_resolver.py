@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from appliance.identity.networks import ClientNetwork, Network, Networks
+from appliance.identity.resolver import Lost, Registered, Resolver, believe
+from appliance.identity.sessions import Device
+from appliance.identity.snapshot import read
+from appliance.model.person import Confidence, Kind, Standing
+from tests.doubles.people import LAPTOP, NOW, TABLET, School, school
+
+ROOM: Network = ipaddress.ip_network("10.20.0.0/16")
+OTHERWISE = Networks([ClientNetwork(ROOM, "ks2", "Classrooms", sign_in=True)], "ks1")
+MACS = {TABLET.address: TABLET.mac, "fd00::14": TABLET.mac, LAPTOP.address: LAPTOP.mac}
+DEVICES = {LAPTOP.mac: Registered(LAPTOP.mac, "ks1", "Laptop 15, library")}
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def resolver(made: School, clock: Clock, macs: dict[str, str] | None = None) -> Resolver:
+    found = Resolver(OTHERWISE, "ks1", clock)
+    use(made, found, macs)
+    return found
+
+
+def use(made: School, found: Resolver, macs: dict[str, str] | None = None) -> Lost:
+    known = read(made.database, made.trail, NOW)
+    return found.use(known, believe(known, MACS if macs is None else macs, DEVICES))
+
+
+def test_the_sources_of_belief_have_one_order(tmp_path: Path) -> None:
+    """S-01, UKF-S8: a sign-in counts before the device, the device before the network."""
+    made = school(tmp_path)
+    found = resolver(made, Clock())
+    unsigned = found.resolve(TABLET.address)
+    assert (unsigned.group, unsigned.standing) == ("ks2", Standing.SIGNED_OUT)
+    device = found.resolve(LAPTOP.address)
+    assert (device.group, device.confidence, device.device) == (
+        "ks1",
+        Confidence.LIKELY,
+        "Laptop 15, library",
+    )
+    made.sessions.begin(made.add("amy", group="staff"), LAPTOP, NOW, NOW + 99)
+    use(made, found)
+    assert (found.resolve(LAPTOP.address).name, found.resolve(LAPTOP.address).device) == (
+        "amy",
+        "Laptop 15, library",
+    )
+    assert found.resolve("192.0.2.1").group == "ks1"
+
+
+def test_both_addresses_of_a_device_are_one_session(tmp_path: Path) -> None:
+    """A tablet that speaks IPv6 as well is signed in there, too, and its neighbour is not."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("Class 1B", Kind.CLASS), TABLET, NOW, NOW + 99)
+    found = resolver(made, Clock())
+    assert found.resolve("fd00::14").name == "Class 1B"
+    assert found.resolve("fd00::14").confidence is Confidence.GROUP
+    assert found.resolve(LAPTOP.address).name == ""
+
+
+def test_an_address_that_another_device_has_now_is_not_signed_in(tmp_path: Path) -> None:
+    """MAC change: whoever gets a pupil's old address by DHCP is not that pupil."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
+    found = resolver(made, Clock())
+    assert found.resolve(TABLET.address).name == "amy"
+    moved = {TABLET.address: "02:00:00:00:00:01"}
+    assert use(made, found, moved).addresses == {TABLET.address, "fd00::14"}
+    assert found.resolve(TABLET.address).name == ""
+    assert resolver(made, Clock(), {}).resolve(TABLET.address).name == "amy"
+
+
+def test_a_freeze_is_told_for_cutting_and_cannot_be_signed_out_of(tmp_path: Path) -> None:
+    """S-60: the frozen person's device stays theirs, so that it does not fall back to the class's access."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
+    found = resolver(made, Clock())
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert use(made, found).addresses == {TABLET.address, "fd00::14"}
+    assert found.resolve(TABLET.address).standing is Standing.FROZEN
+    assert found.resolve(TABLET.address, "bob").standing is Standing.FROZEN
+    assert use(made, found) == Lost()
+
+
+def test_a_session_ends_to_the_second(tmp_path: Path) -> None:
+    """S-08: at the end of its time nothing more is let through as this person, and connections end."""
+    made, clock = school(tmp_path), Clock()
+    made.sessions.begin(made.add("visitor", Kind.GUEST, "guest"), TABLET, NOW, NOW + 30)
+    found = resolver(made, clock)
+    clock.now = NOW + 29.9
+    assert found.resolve(TABLET.address).name == "visitor"
+    assert found.used() == {TABLET.address}
+    assert found.used() == set()
+    assert found.expired() == Lost()
+    clock.now = NOW + 30
+    assert found.resolve(TABLET.address).name == ""
+    assert found.expired().addresses == {TABLET.address, "fd00::14"}
+    assert found.expired() == Lost()
+
+
+def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
+    """A disabled or frozen account is nobody at once, on connections that are open as well."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.add("bob")
+    found = resolver(made, Clock())
+    person = found.resolve("10.20.0.99", "Amy")
+    assert (person.name, person.source) == ("amy", "own sign-in, proxy credentials")
+    assert found.resolve("10.20.0.99", "bob").name == "bob"
+    assert found.account("AMY") is not None
+    made.accounts.change("amy", disabled=True)
+    made.stops.freeze("bob", "x", by="head", now=NOW)
+    assert use(made, found).users == {"Amy", "bob"}
+    assert found.resolve("10.20.0.99", "amy").name == ""
+    assert found.resolve("10.20.0.99", "bob").standing is Standing.FROZEN
+
+
+def test_nobody_is_believed_when_the_database_cannot_be_read(tmp_path: Path) -> None:
+    """Fail closed: after a short patience everybody is unknown and gets the strictest profile."""
+    made, clock = school(tmp_path), Clock()
+    made.sessions.begin(made.add("amy", group="staff"), TABLET, NOW, NOW + 9_999)
+    found = resolver(made, clock)
+    found.unreadable()
+    assert found.resolve(TABLET.address).name == "amy"
+    clock.now = NOW + 60
+    found.unreadable()
+    person = found.resolve(TABLET.address)
+    assert (person.group, person.confidence, person.name) == ("ks1", Confidence.UNKNOWN, "")
+    use(made, found)
+    assert found.resolve(TABLET.address).name == "amy"
+
+
+def test_an_account_without_a_session_leaves_no_trace(tmp_path: Path) -> None:
+    """A session of an account that was removed is nobody's."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("amy"), Device("10.20.0.20"), NOW, NOW + 99)
+    known = read(made.database, made.trail, NOW)
+    assert "10.20.0.20" in believe(known, {}, {})
+    assert believe(type(known)({}, known.sessions, {}), {}, {}) == {}

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.identity.names import IdentityError
+from appliance.identity.signing_in import RefusedError, SignInRules, WaitError
+from appliance.identity.tries import Limits
+from appliance.model.person import Kind, Person
+from appliance.model.secret import Secret
+from tests.doubles.people import LAPTOP, NOW, TABLET, WORD, school
+
+ROOM = Person("ks2", "network Classrooms")
+WRONG = Secret("Wrong-kettle-42")
+
+
+def test_name_and_password_open_the_account(tmp_path: Path) -> None:
+    """S-04: the right pair signs in, on this device, to the end of the school day."""
+    made = school(tmp_path)
+    made.add("amy")
+    sign_in = made.sign_in()
+    account = sign_in.known("AMY", WORD, TABLET.address, NOW)
+    token = sign_in.enter(account, TABLET, ROOM, NOW)
+    assert made.sessions.find(token, TABLET, NOW) is not None
+
+
+def test_a_wrong_name_and_a_wrong_password_look_alike(tmp_path: Path) -> None:
+    """Nobody can find out by trying which accounts there are."""
+    made = school(tmp_path)
+    made.add("amy")
+    told = []
+    for name, word in (("amy", WRONG), ("nobody", WORD), ("*)(uid=*", WORD), ("amy", Secret(""))):
+        with pytest.raises(RefusedError) as error:
+            made.sign_in().known(name, word, TABLET.address, NOW)
+        told.append(str(error.value))
+    assert len(set(told)) == 1
+
+
+def test_guessing_locks_the_account_and_the_address(tmp_path: Path) -> None:
+    """CY-2: after ten wrong ones even the right password waits, and the lock stands in the trail."""
+    made = school(tmp_path)
+    made.add("amy")
+    sign_in = made.sign_in(SignInRules(limits=Limits(tries=3)))
+    for second in range(3):
+        with pytest.raises(RefusedError):
+            sign_in.known("amy", WRONG, TABLET.address, NOW + second)
+    for address, name in ((LAPTOP.address, "amy"), (TABLET.address, "bob")):
+        with pytest.raises(WaitError, match="Wait 5 minutes"):
+            sign_in.known(name, WORD, address, NOW + 4)
+    assert sign_in.known("amy", WORD, LAPTOP.address, NOW + 400).name == "amy"
+    assert [entry["what"] for entry in made.trail.entries()] == ["locked"]
+
+
+def test_whoever_is_stopped_or_out_of_time_does_not_enter(tmp_path: Path) -> None:
+    """S-60: the right password opens nothing for a frozen, disabled or expired account."""
+    made = school(tmp_path)
+    for name, change in (("a", {"disabled": True}), ("b", {"expires": NOW}), ("c", {})):
+        made.add(name, **change)
+    made.stops.freeze("c", "x", by="head", now=NOW)
+    for name in "abc":
+        with pytest.raises(RefusedError, match="member of staff"):
+            made.sign_in().known(name, WORD, TABLET.address, NOW)
+
+
+def test_the_first_password_is_changed_before_anything_else(tmp_path: Path) -> None:
+    """S-10: change at first log-on, to one that is good enough and new."""
+    made = school(tmp_path)
+    account = made.add("amy", must_change=True)
+    sign_in = made.sign_in()
+    with pytest.raises(RefusedError, match="still to be done"):
+        sign_in.enter(account, TABLET, ROOM, NOW)
+    for weak in ("short", WORD.reveal()):
+        with pytest.raises(IdentityError):
+            sign_in.change(account, Secret(weak), NOW)
+    changed = sign_in.change(account, Secret("Red-lantern-77"), NOW)
+    assert sign_in.enter(changed, TABLET, ROOM, NOW)
+    assert sign_in.known("amy", Secret("Red-lantern-77"), TABLET.address, NOW).name == "amy"
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "due"), [(Kind.STAFF, 0, False), (Kind.STAFF, 100, True), (Kind.INDIVIDUAL, 100, False)]
+)
+def test_staff_choose_anew_each_september(kind: Kind, days: int, due: bool, tmp_path: Path) -> None:
+    """W:341-343: a staff password from before the first of September is changed at the sign-in."""
+    made = school(tmp_path)
+    account = replace(made.add("ms.jones", kind), changed=NOW - days * 86_400)
+    assert made.sign_in().must_change(account, NOW) is due
+    assert not made.sign_in(SignInRules(staff_change_month=0)).must_change(account, NOW)
+
+
+def test_nobody_enters_before_agreeing(tmp_path: Path) -> None:
+    """S-09: the agreement of the group first; a new version is asked for anew."""
+    made = school(tmp_path)
+    account = made.add("amy")
+    sign_in = made.sign_in(SignInRules(agreements={"ks2": "2026-09"}))
+    assert sign_in.agreement(account) == "2026-09"
+    with pytest.raises(RefusedError):
+        sign_in.enter(account, TABLET, ROOM, NOW)
+    made.accounts.accept(account, "2026-09", TABLET.address, NOW)
+    assert sign_in.agreement(account) == ""
+    assert sign_in.enter(account, TABLET, ROOM, NOW)
+    assert made.sign_in(SignInRules(agreements={"ks2": "2027-01"})).agreement(account) == "2027-01"
+
+
+def test_sharing_of_an_account_is_recorded(tmp_path: Path) -> None:
+    """S-05, S-11: one person on two devices, and staff on a pupils' device, are both seen; a class is not."""
+    made = school(tmp_path)
+    sign_in = made.sign_in()
+    for account in (made.add("amy"), made.add("Class 1B", Kind.CLASS)):
+        sign_in.enter(account, TABLET, ROOM, NOW)
+        sign_in.enter(account, LAPTOP, ROOM, NOW)
+    sign_in.enter(made.add("ms.jones", Kind.STAFF, "staff"), TABLET, ROOM, NOW)
+    seen = [(entry["whom"], entry["what_was_seen"]) for entry in made.trail.entries()]
+    assert seen == [
+        ("amy", "also signed in at 10.20.0.14"),
+        ("ms.jones", "a staff account on a device of the group ks2"),
+    ]
