@@ -258,6 +258,8 @@ async def test_a_record_that_failed_counts_as_none() -> None:
     assert known.take_pending() is None
     with pytest.raises(OSError, match="disk"):
         await attempts.record(pending, 0)
+    with pytest.raises(OSError, match="disk"):
+        attempts.note(pending, 0)
     assert pending.recorded is False
     with pytest.raises(OSError, match="disk"):
         await attempts.soon("connection", pending)

@@ -141,6 +141,7 @@ for broken in (b"/twice", b"/both", b"/junk", b"/short", b"/badchunk"):
     SCRIPTS[f"a site that answers {broken[1:].decode()}"] = (SITE, of(broken))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_one_journey_two_lanes(tmp_path: Path, encrypted: bool) -> None:
     """Whatever a client says, both lanes decide, record and carry the same: the lean one is only quicker."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.gateway import lane_wire
+from appliance.model.event import Access
 from tests.gateway.lanes import HELLO, Lane, Origin, play
 
 BIG = 4 << 20
@@ -91,3 +92,48 @@ def test_a_slow_client_and_a_slow_site_cost_little_memory(tmp_path: Path, encryp
 def test_a_connection_with_other_layers_keeps_to_them() -> None:
     """Only where every layer is known to pass on what it gets is it passed by."""
     assert lane_wire._session(type("Context", (), {"layers": [object()]})()) == (False, None)
+
+
+def test_nothing_overtakes_what_waits_for_a_record(tmp_path: Path) -> None:
+    """Requests that come while an answer waits for the log are carried after it, in their order (H1)."""
+
+    async def scenario(lane: Lane) -> None:
+        record = lane.bench.recorder.record
+
+        async def slowly(access: Access) -> None:
+            await asyncio.sleep(0.1)
+            await record(access)
+
+        lane.bench.recorder.record = slowly  # type: ignore[method-assign] # a disk that takes its time
+        lane.origin.answers[b"/junk"] = b"no HTTP, and close\r\n\r\n"
+        reader, writer = await lane.dial()
+        writer.write(lane.request("/junk"))
+        await asyncio.sleep(0.05)
+        for path in ("/1", "/2", "/3"):
+            lane.origin.answers[path.encode()] = HELLO.replace(b"hello", f"hi{path} ".encode())
+            writer.write(lane.request(path))
+            await asyncio.sleep(0.01)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
+        found = await asyncio.wait_for(reader.readuntil(b"hi/3"), 5)
+        assert found.index(b"hi/1") < found.index(b"hi/2") < found.index(b"hi/3")
+        writer.transport.abort()
+
+    play(scenario, tmp_path, encrypted=False)
+
+
+def test_a_client_that_takes_no_answer_gets_no_further_one(tmp_path: Path) -> None:
+    """Many small requests, and no answer read: what waits for that client stays small (H8)."""
+
+    async def scenario(lane: Lane) -> None:
+        lane.origin.answers[b"/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + bytes(60_000)
+        _, writer = await lane.dial()
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # asyncio's own has it
+        for _ in range(600):
+            writer.write(lane.request("/x"))
+        await asyncio.sleep(0.5)
+        asked = len(lane.origin.heads)
+        await asyncio.sleep(0.2)
+        assert len(lane.origin.heads) == asked < 400
+        writer.transport.abort()
+
+    play(scenario, tmp_path, encrypted=False)
