@@ -27,9 +27,11 @@ from appliance.gateway.door import Doors
 from appliance.gateway.listen import WorkerError
 from appliance.gateway.pages import Pages
 from appliance.gateway.reach import GuardedLoop
+from appliance.gateway.relay import Relay
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.identity.database import FOLDER
 from appliance.identity.resolver import Lost
 from appliance.metrics import Metrics
 from appliance.model.profile import Policy
@@ -38,6 +40,7 @@ from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, READY, go_on
 
+_LEAVING_SECONDS = 2.0
 _DNS_THREADS = 32
 
 CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
@@ -110,6 +113,8 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
 
 def _cut(doors: Doors, lost: Lost) -> None:
     doors.cut(lost.addresses, lost.users)
+    if lost.left:
+        asyncio.get_running_loop().call_later(_LEAVING_SECONDS, doors.cut, lost.left)
 
 
 def _worker(
@@ -129,6 +134,7 @@ def _worker(
         own_name=settings.gateway.own_name,
         ca_pem=authority.certificate_file.read_bytes(),
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
+        portal=Relay(settings.state / FOLDER) if settings.identity.portal else None,
     )
     addon = GatewayAddon(
         filtering=journey,

@@ -131,6 +131,8 @@ class GatewayAddon:
         known.tunnel.connect = target
         known.tunnel.port = flow.request.port
         url = Url("https", target.host, flow.request.port, "/", "", target.ip)
+        if self._site.owns(url):
+            return  # our own pages, inside
         judgement = self._judge(Request(url, method="CONNECT", client=known.tunnel.client))
         if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
             # No page can be shown on such a port, and none is owed to such an address.
@@ -146,6 +148,8 @@ class GatewayAddon:
         tunnel.encrypted = True
         data.establish_server_tls_first = False
         request = hello_of(data.client_hello.sni, tunnel)
+        if self._site.owns(request.url) and not request.refused:
+            return  # our own pages: there is no site to contact
         judgement = self._judge(request)
         if judgement.decision.blocked:
             known.pending, known.pending_request = judgement, request

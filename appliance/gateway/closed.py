@@ -20,6 +20,11 @@ from appliance.model.decision import Reason
 MARK = "__fails_closed__"
 
 
+PATIENT = {"request": 25.0}
+"""Hooks that judge nothing and wait for somebody: `request` only answers forms of our own, and the sign-in
+behind them takes its time at the start of a lesson. In seconds."""
+
+
 class Closer(Protocol):
     """What the decorator needs of the class whose hooks it guards."""
 
@@ -52,7 +57,7 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
     async def guarded_async(self: S, data: D) -> None:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout(_limit(self, stage)):
                 await _await(hook(self, data))
         except TimeoutError as error:
             _close(self, stage, data, Reason.DEADLINE, error)
@@ -60,12 +65,16 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
             _close(self, stage, data, Reason.FAULT, error)
         else:
             # A hook that held up the loop itself was never interrupted.
-            if time.monotonic() - started > self.deadline:
+            if time.monotonic() - started > _limit(self, stage):
                 _close(self, stage, data, Reason.DEADLINE, None)
 
     chosen = guarded_async if inspect.iscoroutinefunction(hook) else guarded
     setattr(chosen, MARK, True)
     return chosen
+
+
+def _limit(self: Closer, stage: str) -> float:
+    return max(self.deadline, PATIENT.get(stage, 0.0))
 
 
 async def _await(result: Awaitable[None]) -> None:

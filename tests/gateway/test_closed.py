@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from appliance.gateway.closed import MARK, closed
+from appliance.gateway.closed import MARK, PATIENT, closed
 from appliance.model.decision import Reason
 
 
@@ -137,3 +137,8 @@ def test_the_guard_can_be_seen_from_outside() -> None:
     assert getattr(Hooks.plain, MARK) is True
     assert getattr(Hooks.waiting, MARK) is True
     assert Hooks.plain.__name__ == "plain"
+
+
+def test_only_the_hook_that_judges_nothing_may_wait_longer() -> None:
+    """The sign-in takes its time at lesson start; what judges keeps the deadline of the settings."""
+    assert set(PATIENT) == {"request"}
