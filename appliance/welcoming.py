@@ -30,8 +30,8 @@ def welcome(settings: Settings) -> None:
     serve(portal(settings, snapshots.open(snapshots.current())).app(), settings.state / FOLDER)
 
 
-def portal(settings: Settings, policy: Policy) -> Portal:
-    """Return the sign-in of a school."""
+def portal(settings: Settings, policy: Policy, passwords: Passwords | None = None) -> Portal:
+    """Return the sign-in of a school; `passwords` are at the recommended cost unless given."""
     chosen = policy.sets[settings.school.set]
     database, trail = Database(settings.state), Trail(settings.state)
     database.prepare()
@@ -41,7 +41,7 @@ def portal(settings: Settings, policy: Policy) -> Portal:
 
     identity = settings.identity
     return Portal(
-        SignIn(database, trail, identity.rules, Passwords()),
+        SignIn(database, trail, identity.rules, passwords or Passwords()),
         Pages(TEMPLATES, settings.school.name),
         expected=Networks(settings.client_networks, chosen.strictest).resolve,
         audience=audience,

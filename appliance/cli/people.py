@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from appliance.cli import people_show as show
+from appliance.cli.people_guests import voucher
 from appliance.cli.people_show import People
 from appliance.cli.people_stops import STOPPING
 from appliance.cli.setup import Setup
@@ -225,7 +226,7 @@ def cards(setup: Setup, *, file: Path, names: tuple[str, ...]) -> None:
     click.echo(f"{len(made)} cards in {file}; print it, then destroy the file", err=True)
 
 
-for _verb in STOPPING:
+for _verb in (voucher, *STOPPING):
     people.add_command(_verb)
 
 

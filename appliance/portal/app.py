@@ -119,7 +119,10 @@ class Portal:
         session = await asyncio.to_thread(self._sign_in.sessions.on, visit.device, visit.now)
         if session is not None:
             return await self._signed_in(visit, session)
-        return await self._ask(visit, way=request.query_params.get("way", ""))
+        asked = request.query_params
+        # A voucher's code fills in the form; entering is still a form of ours, sent by whoever holds it.
+        filled = {"name": asked.get("name", "")[:64], "password": asked.get("voucher", "")[:64]}
+        return await self._ask(visit, way=asked.get("way", ""), **filled)
 
     async def with_name(self, request: Request) -> Response:
         """Take a name and a password."""
@@ -280,12 +283,14 @@ class Portal:
             if each.pictures and each.group == visit.expected.group and each.usable(visit.now)
         ]
 
-    async def _ask(self, visit: Visit, *, way: str = "", problem: str = "", name: str = "") -> Response:
+    async def _ask(
+        self, visit: Visit, *, way: str = "", problem: str = "", name: str = "", password: str = ""
+    ) -> Response:
         classes = await self._classes(visit)
         young = visit.audience is Audience.EARLY
         if classes and (way == "class" or (young and way != "name")):
             return visit.show("classes.html", classes=classes, problem=problem)
-        return visit.show("sign_in.html", classes=classes, problem=problem, name=name)
+        return visit.show("sign_in.html", classes=classes, problem=problem, name=name, password=password)
 
     async def _signed_in(self, visit: Visit, session: Session) -> Response:
         account = await asyncio.to_thread(self._sign_in.accounts.find, session.key)

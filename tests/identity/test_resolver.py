@@ -153,5 +153,5 @@ def test_who_signs_out_still_gets_the_page_that_says_so(tmp_path: Path) -> None:
     found = resolver(made, Clock())
     made.sessions.end_on(TABLET)
     lost = use(made, found)
-    assert (lost.addresses, lost.left) == (frozenset(), {TABLET.address, "fd00::14"})
+    assert lost == Lost(left=frozenset({TABLET.address, "fd00::14"}))
     assert lost | Lost(users=frozenset({"bob"})) == Lost(users=frozenset({"bob"}), left=lost.left)

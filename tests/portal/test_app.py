@@ -227,3 +227,16 @@ async def test_nothing_that_is_typed_becomes_part_of_a_page(visitor: Visitor) ->
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["x-frame-options"] == "DENY"
     assert headers["cache-control"] == "no-store"
+
+
+async def test_a_vouchers_code_fills_in_the_form_and_no_more(tmp_path: Path) -> None:
+    """S-08: a guest scans and presses once; opening the address alone signs nobody in."""
+    made = school(tmp_path)
+    made.add("Ann 1a2b", Kind.GUEST, "ks2", expires=NOW + 60, devices=1)
+    visitor = Visitor(made)
+    page = await visitor.get(f"/sign-in?way=name&name=Ann+1a2b&voucher={WORD.reveal()}")
+    assert f'value="{WORD.reveal()}"' in page
+    assert visitor.signed_in() == []
+    page = await visitor.send(page, name="Ann 1a2b", password=WORD.reveal())
+    assert "Ann 1a2b" in page
+    assert made.sessions.open(NOW)[0].ends == NOW + 60
