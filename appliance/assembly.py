@@ -54,7 +54,8 @@ _HELD = {
     "supplied": "is supplied to the school and held here as keyed hashes",
     "upstream": "is enforced by an upstream provider, which canaries prove",
 }
-NOBODY_NAMED = "such rules open for nobody yet, since the gateway learns no names before sign-in comes"
+NOBODY_NAMED = "such rules open for nobody, since the gateway learns no names while identity.portal is false"
+WHO_SIGNED_IN = "such rules open for those whom they name, while they are signed in"
 """What is to be known about rules for named users."""
 
 POLL_SECONDS = 0.1
@@ -163,7 +164,9 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
-    return found + _named_rules(loaded.policy.sets[settings.school.set])
+    if not settings.identity.portal:
+        found += _named_rules(loaded.policy.sets[settings.school.set])
+    return found
 
 
 def _named_rules(chosen: ProfileSet) -> list[str]:

@@ -45,6 +45,7 @@ _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
+_PORTAL_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ async def _supervise(
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        *([lambda: _portal(running)] if settings.identity.portal else []),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -157,6 +159,21 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         if status.floor.mode:
             metrics.floor_development(synthetic=status.floor.mode == "development")
         await asyncio.sleep(_LIST_METRICS_SECONDS)
+
+
+async def _portal(config: Path) -> None:
+    # In a process of its own: comparing a password takes a tenth of a second of a processor, which no
+    # request should wait for. It ends when its standard input does, so that it never outlives us.
+    command = [sys.executable, "-m", "appliance", "run", "portal", "--config", str(config)]
+    while True:
+        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+        try:
+            status = await process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        logger.error("the sign-in ended (exit status %d); starting it again", status)
+        await asyncio.sleep(_PORTAL_SECONDS)
 
 
 async def _keep_people(settings: Settings, policy: Policy) -> None:

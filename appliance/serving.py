@@ -32,10 +32,12 @@ from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
+from appliance.gateway.relay import Relay
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.identity.database import FOLDER
 from appliance.identity.resolver import Lost
 from appliance.metrics import Metrics
 from appliance.model.profile import Policy
@@ -43,6 +45,9 @@ from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, READY, go_on
+
+_LEAVING_SECONDS = 2.0
+"""How long the connections of whoever signed out go on: the page that says so travels on one of them."""
 
 CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
 """What keeps a worker from serving, told in words a technician understands."""
@@ -96,6 +101,8 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
 
     def cut(lost: Lost) -> None:
         doors.cut(lost.addresses, lost.users)
+        if lost.left:
+            loop.call_later(_LEAVING_SECONDS, doors.cut, lost.left)
         journey.changed()  # what passes spliced is judged again, and what is no help line's ends
 
     people = assembly.follower(settings, who, cut)
@@ -158,6 +165,7 @@ def _worker(
         own_name=settings.gateway.own_name,
         ca_pem=authority.certificate_file.read_bytes(),
         review_key=(settings.state / "keys" / "review.key").read_bytes(),
+        portal=Relay(settings.state / FOLDER) if settings.identity.portal else None,
     )
     addon = GatewayAddon(
         filtering=journey,

@@ -351,6 +351,9 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
             )
             yield document.problem(("identity", "networks", index, "network"), message)
         known.setdefault(one.network, one.group)
+        if one.sign_in and not settings.identity.portal:
+            message = "nobody could sign in here: set identity.portal to true, or take this away"
+            yield document.problem(("identity", "networks", index, "sign_in"), message)
 
 
 def as_file(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import pytest
 from appliance.config.problems import ProblemsError
 from appliance.events.fields import Retention
 from appliance.gateway.listen import Listen
-from appliance.settings import STATE_VARIABLE, Settings, load_paths, load_settings
+from appliance.settings import STATE_VARIABLE, Settings, as_file, load_paths, load_settings
 from tests.doubles.school import ROOT, configuration, edit
 
 
@@ -222,3 +222,27 @@ def test_true_is_no_number(tmp_path: Path, text: str, said: str) -> None:
     edit(path, "  listen: 127.0.0.1:8080\n", f"  listen: 127.0.0.1:8080\n{text}\n")
     assert problems(path) == [said]
     assert settings(configuration(tmp_path)).gateway.deadline_seconds == 5
+
+
+def test_no_network_asks_for_a_sign_in_that_is_not_served(tmp_path: Path) -> None:
+    """Nobody could get in: that is told before the school finds out."""
+    path = configuration(tmp_path)
+    edit(path, "name: Classrooms}", "name: Classrooms, sign_in: true}")
+    assert "nobody could sign in here" in problems(path)[0]
+    edit(path, "identity:\n", "identity:\n  portal: true\n")
+    assert settings(path).client_networks[0].sign_in
+
+
+def test_what_says_how_people_sign_in_reads_back_the_same(tmp_path: Path) -> None:
+    """Workers read a copy of the settings: times, devices and the file of people come out as they went in."""
+    path = configuration(tmp_path)
+    more = 'identity:\n  people: people.yaml\n  day_ends: "16:30"\n  devices:\n'
+    edit(path, "identity:\n", more + '    - {mac: "3C-52-82-0A-1B-2C", group: ks2, name: Tablet}\n')
+    first = settings(path)
+    copy = tmp_path / "elsewhere" / "copy.yaml"
+    copy.parent.mkdir()
+    copy.write_text(as_file(first), encoding="utf-8")
+    again = settings(copy)
+    assert again.identity.rules == first.identity.rules
+    assert again.identity.registered == first.identity.registered
+    assert again.identity.people == tmp_path / "people.yaml"

@@ -111,7 +111,8 @@ def explain(
             addresses = [_read(os.fsencode(url)) for url in urls]
             answers = [_answer(journey, text, address, who, when) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
-    _tell([*(() if category else notes), *_name_notes(answers)])  # the policy alone asks no list
+    named = _name_notes(answers, sign_in=loaded.settings.identity.portal)
+    _tell([*(() if category else notes), *named])  # the policy alone asks no list
     return 0
 
 
@@ -134,17 +135,17 @@ def _tell(notes: Iterable[str]) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _name_notes(answers: Iterable[Answer]) -> list[str]:
+def _name_notes(answers: Iterable[Answer], *, sign_in: bool) -> list[str]:
     reasons = {answer.judgement.decision.reason for answer in answers}
+    if not reasons & {Reason.NOMINATED, Reason.NOT_NOMINATED}:
+        return []
+    if sign_in:
+        return [f"a rule for named users decided: {assembly.WHO_SIGNED_IN}"]
     if Reason.NOMINATED in reasons:
         return [
             f"the gateway itself would block this as {Reason.NOT_NOMINATED.value}: {assembly.NOBODY_NAMED}"
         ]
-    return (
-        [f"a rule for named users decided: {assembly.NOBODY_NAMED}"]
-        if Reason.NOT_NOMINATED in reasons
-        else []
-    )
+    return [f"a rule for named users decided: {assembly.NOBODY_NAMED}"]
 
 
 def _profiles(policy: Policy, set_id: str) -> ProfileSet:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from appliance.cli import people_show as show
+from appliance.cli.people_guests import voucher
 from appliance.cli.people_show import People
 from appliance.cli.people_stops import STOPPING
 from appliance.cli.setup import Setup
@@ -23,6 +24,7 @@ from appliance.identity.passwords import Passwords
 from appliance.identity.tries import Tries
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
+from appliance.portal.cards import sheet, write_sheet
 
 _KINDS = click.Choice([kind.value for kind in Kind])
 _stdin = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
@@ -201,7 +203,30 @@ def remove(setup: Setup, *, name: str) -> None:
     click.echo(f"{show.plain(name)}: removed", err=True)
 
 
-for _verb in STOPPING:
+@people.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_obj
+def cards(setup: Setup, *, file: Path, names: tuple[str, ...]) -> None:
+    """Give classes new pictures, and write a sheet with their cards to FILE, to be printed.
+
+    Without names, every class and generic login gets new ones. The sheet is the only place where they can be
+    read: destroy it once the cards are cut.
+    """
+    at = People(setup)
+    chosen = [at.accounts.get(name) for name in names] or [a for a in at.accounts.all() if a.kind.shared]
+    if not chosen:
+        raise IdentityError("there is no class yet: appliance people add 'Class 1B' --group ks1 --kind class")
+    made = [(account.name, passwords.pictures()) for account in chosen]
+    write_sheet(file, sheet(at.settings.school.name, made))
+    for name, pictures in made:
+        word = Passwords().make(passwords.of_pictures(pictures))
+        at.accounts.change(name, password=word, pictures=True, must_change=False, changed=at.now)
+        at.note("cards", name)
+    click.echo(f"{len(made)} cards in {file}; print it, then destroy the file", err=True)
+
+
+for _verb in (voucher, *STOPPING):
     people.add_command(_verb)
 
 

@@ -29,6 +29,16 @@ def run(context: click.Context) -> int:
 
 
 @run.command()
+@click.pass_obj
+def portal(setup: Setup) -> int:
+    """Start the sign-in alone, until standard input ends (`run` starts it where identity.portal is true)."""
+    from appliance import welcoming  # noqa: PLC0415 - no other verb should wait for what it needs
+
+    welcoming.welcome(setup.settings)
+    return 0
+
+
+@run.command()
 @click.option("--place", default=0, show_default=True, help="Which of the workers this is: 0, 1, ...")
 @click.pass_obj
 def worker(setup: Setup, *, place: int) -> int:

@@ -28,6 +28,10 @@ FAILURES = {
 }
 """What the page and the record say of each kind of failure."""
 
+PATIENT = {"request": 25.0}
+"""Hooks that open nothing and wait for somebody: `request` only takes forms that come to us, and the sign-in
+behind them takes its time at the start of a lesson. In seconds."""
+
 
 class Closer(Protocol):
     """What the decorator needs of the class whose hooks it guards."""
@@ -61,7 +65,7 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
     async def guarded_async(self: S, data: D) -> None:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout(_limit(self, stage)):
                 await _await(hook(self, data))
         except TimeoutError as error:
             await _kept(self, _close(self, stage, data, Reason.DEADLINE, error))
@@ -69,7 +73,7 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
             await _kept(self, _close(self, stage, data, Reason.FAULT, error))
         else:
             # A hook that held up the loop itself was never interrupted.
-            if time.monotonic() - started > self.deadline:
+            if time.monotonic() - started > _limit(self, stage):
                 await _kept(self, _close(self, stage, data, Reason.DEADLINE, None))
 
     chosen = guarded_async if inspect.iscoroutinefunction(hook) else guarded
@@ -86,6 +90,10 @@ def place_of(error: BaseException | None) -> str:
         return ""
     code = trace.tb_frame.f_code
     return f" at {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
+def _limit(self: Closer, stage: str) -> float:
+    return max(self.deadline, PATIENT.get(stage, 0.0))
 
 
 async def _await(result: Awaitable[None]) -> None:

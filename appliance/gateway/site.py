@@ -18,15 +18,22 @@ from mitmproxy import http
 
 from appliance.filtering import REVIEW_PATH, Filtering, Judgement
 from appliance.gateway.actions import answer
+from appliance.gateway.captive import free, is_probe, sent_to
 from appliance.gateway.pages import Answer, Context, Pages
+from appliance.gateway.relay import Relay
+from appliance.model.decision import Reason
 from appliance.model.event import ReviewRequest
-from appliance.model.request import Request
+from appliance.model.person import Standing
+from appliance.model.request import Request, Wants
+from appliance.model.url import Url
 
 CA_PATH = "/ca.pem"
 FORM_LIMIT = 8192
 MESSAGE_LIMIT = 500
 
 _OURS = "ours"
+_PORTAL = "portal"
+_SIGN_IN = ("/sign-in", "/sign-out", "/captive-portal")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -50,6 +57,7 @@ class OwnSite:
         own_name: str,
         ca_pem: bytes,
         review_key: bytes,
+        portal: Relay | None = None,
     ) -> None:
         self._pages = pages
         self._filtering = filtering
@@ -58,9 +66,14 @@ class OwnSite:
         self._own_name = own_name
         self._ca_pem = ca_pem
         self._review_key = review_key
+        self._portal = portal
+        self._sign_in = f"https://{own_name}/sign-in" if portal is not None else ""
 
     def page(self, judgement: Judgement, request: Request, reference: str) -> Answer:
         """Return the refusal that fits the decision, the person's age and what the browser wants."""
+        signed_out = judgement.decision.reason is Reason.SIGNED_OUT and self._sign_in
+        if signed_out and request.url.scheme == "http" and request.wants is Wants.PAGE:
+            return sent_to(self._sign_in)  # what a captive portal does, and devices look for
         context = Context(
             decision=judgement.decision,
             category=judgement.category,
@@ -72,28 +85,41 @@ class OwnSite:
             profile_title=judgement.profile.title,
             review_path=REVIEW_PATH if reference else "",
             review_token=self._token(reference) if reference else "",
-            sign_in_url=f"https://{self._own_name}/sign-in",
+            sign_in_url=self._sign_in,
         )
         return self._pages.blocked(context)
 
     def serves(self, request: Request) -> bool:
         """Return whether `request` is for the gateway itself, and may reach no site."""
-        return not request.refused and self._filtering.is_own(request.url)
+        return not request.refused and (self._filtering.is_own(request.url) or self._probes(request))
+
+    def owns(self, url: Url) -> bool:
+        """Return whether `url` is at the gateway's own name, which no other site can have."""
+        return url.host == self._own_name
 
     def answers(self, flow: http.HTTPFlow, request: Request) -> bool:
-        """Return whether `request` is answered without being judged: our own pages, and a page's form.
+        """Return whether `request` is answered without being judged: our own pages, probes, a page's form.
 
         Whatever else comes to the form's path is judged first, as the attempt on that site that it is.
         """
-        return self.serves(request) and (request.url.host == self._own_name or _is_form(flow, request))
+        ours = request.url.path != REVIEW_PATH or self.owns(request.url)
+        return self.serves(request) and (ours or _is_form(flow, request))
 
     def begin(self, flow: http.HTTPFlow, request: Request) -> None:
         """Answer at the headers where no body is needed."""
-        if request.url.path == REVIEW_PATH and request.method == "POST":
+        if self._is_portals(request):
+            length = flow.request.headers.get("content-length", "0")
+            if not _NUMBER.fullmatch(length) or int(length) > FORM_LIMIT:
+                answer(flow, _plain(413, "This form is too long."))
+                return
+            flow.metadata[_PORTAL] = request
+        elif request.url.path == REVIEW_PATH and request.method == "POST":
             if not _is_form(flow, request):
                 answer(flow, _plain(413, "This form is too long."))
                 return
             flow.metadata[_OURS] = request
+        elif self._probes(request):
+            answer(flow, free(request.url.host, request.url.path))
         elif request.url.host != self._own_name:
             answer(flow, _plain(405, "This address only takes the form of a blocked page."))
         elif request.url.path == CA_PATH:
@@ -107,11 +133,24 @@ class OwnSite:
             answer(flow, self._notice(request))
 
     async def finish(self, flow: http.HTTPFlow) -> bool | None:
-        """Take a review request whose body has arrived.
+        """Answer what needed its body first: what is for the sign-in, and a review request.
 
-        Returns True when it was taken, False when it is no form of a page of ours (which is answered),
-        and None where there is nothing to take.
+        Returns True when a review request was taken, False when it is no form of a page of ours (which is
+        answered), and None where there is none to take.
         """
+        asked: Request | None = flow.metadata.pop(_PORTAL, None)
+        if asked is not None and self._portal is not None:
+            query = f"?{asked.url.query}" if asked.url.query else ""
+            reply = await self._portal.ask(
+                asked.method,
+                f"{asked.url.path}{query}",
+                dict(flow.request.headers.items()),
+                flow.request.raw_content or b"",
+                client=asked.client,
+                scheme=asked.url.scheme,
+            )
+            answer(flow, reply)
+            return None
         request: Request | None = flow.metadata.pop(_OURS, None)
         if request is None:
             return None
@@ -130,6 +169,16 @@ class OwnSite:
         )
         answer(flow, self._pages.review_received(profile.audience, self._school, reference))
         return True
+
+    def _is_portals(self, request: Request) -> bool:
+        here = self._portal is not None and self.owns(request.url) and request.method in ("GET", "POST")
+        return here and request.url.path.startswith(_SIGN_IN)
+
+    def _probes(self, request: Request) -> bool:
+        url = request.url
+        if self._portal is None or url.scheme != "http" or not is_probe(url.host, url.path):
+            return False
+        return self._filtering.identify(request.client).standing is Standing.OPEN
 
     def _notice(self, request: Request) -> Answer:
         person = self._filtering.identify(request.client)

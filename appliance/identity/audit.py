@@ -16,6 +16,7 @@ from typing import Any
 
 from appliance.identity.database import FOLDER
 from appliance.identity.names import IdentityError
+from appliance.identity.owners import make_folder, open_private
 
 FILE = "audit.jsonl"
 FIRST = "0" * 64
@@ -36,8 +37,8 @@ class Trail:
 
         `what` was done to `whom` by `by`, at a moment in seconds since 1970.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        make_folder(self.path.parent)
+        handle = open_private(self.path, os.O_RDWR)
         with os.fdopen(handle, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance.identity.names import IdentityError
+from appliance.identity.owners import make_folder, open_private
 
 FOLDER = "identity"
 DATABASE = "people.db"
@@ -53,9 +54,9 @@ class Database:
 
     def prepare(self) -> None:
         """Make the file where there is none; OSError or IdentityError where it cannot be."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
         with self.writing() as db:
             if (found := _version(db)) == 0:
                 for statement in _TABLES.split(";\n"):

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 _GET, _DONE, _ERROR = 30, 3, 2  # RTM_GETNEIGH, NLMSG_DONE, NLMSG_ERROR
@@ -34,7 +35,16 @@ def neighbours() -> dict[str, str]:
         while True:
             done = read_table(asking.recv(65536), found)
             if done:
-                return found
+                return of_single_devices(found)
+
+
+def of_single_devices(found: dict[str, str]) -> dict[str, str]:
+    """Leave out hardware that answers for several IPv4 addresses: a router, behind which are many devices.
+
+    Otherwise one sign-in behind it would count for everybody there.
+    """
+    counts = Counter(mac for address, mac in found.items() if ":" not in address)
+    return {address: mac for address, mac in found.items() if counts[mac] <= 1}
 
 
 def read_table(data: bytes, found: dict[str, str]) -> bool:

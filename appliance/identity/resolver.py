@@ -22,16 +22,21 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Whose open connections must end: by network address, and by the name of proxy credentials."""
+    """Whose open connections must end: by network address, and by the name of proxy credentials.
+
+    `addresses` at once: stopped, or past their time. `left` soon: somebody signed out there, and the page
+    that says so is still on its way, on one of those very connections.
+    """
 
     addresses: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.addresses or self.users)
+        return bool(self.addresses or self.users or self.left)
 
     def __or__(self, other: Lost) -> Lost:
-        return Lost(self.addresses | other.addresses, self.users | other.users)
+        return Lost(self.addresses | other.addresses, self.users | other.users, self.left | other.left)
 
 
 class Otherwise(Protocol):
@@ -144,8 +149,9 @@ class Resolver:
         """
         before, self._table, self._known = self._table, table, known
         self._closes = math.inf
-        gone = frozenset(address for address, old in before.items() if _lost(old, table.get(address)))
-        return Lost(gone, self._lost_users())
+        stopped = frozenset(address for address, old in before.items() if _stopped(old, table.get(address)))
+        left = frozenset(address for address, old in before.items() if _left(old, table.get(address)))
+        return Lost(stopped, self._lost_users(), left - stopped)
 
     def expired(self) -> Lost:
         """Forget what is over by now; return whose open connections must end."""
@@ -181,8 +187,10 @@ class Resolver:
         return person_of(account, "proxy credentials", stop)
 
 
-def _lost(old: Belief, new: Belief | None) -> bool:
-    if new is None:
-        return bool(old.session)
-    stopped = new.person.standing is not Standing.OPEN and old.person.standing is Standing.OPEN
-    return stopped or (bool(old.session) and new.person.name != old.person.name)
+def _stopped(old: Belief, new: Belief | None) -> bool:
+    was_open = old.person.standing is Standing.OPEN
+    return new is not None and was_open and new.person.standing is not Standing.OPEN
+
+
+def _left(old: Belief, new: Belief | None) -> bool:
+    return bool(old.session) and (new is None or new.person.name != old.person.name)

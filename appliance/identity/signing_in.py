@@ -61,7 +61,7 @@ class SignIn:
         self.rules = rules
         self._trail = trail
         self._tries = Tries(database, rules.limits)
-        self._passwords = passwords
+        self._passwords = passwords.prepare()
 
     def known(self, name: str, password: Secret, address: str, now: float) -> Account:
         """Return the account that name and password belong to; RefusedError where they do not fit.

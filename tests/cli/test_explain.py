@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,10 +270,22 @@ def test_what_the_gateway_answers_itself_is_explained_so(
     assert answer["reason"] == reason
 
 
-def test_named_users_are_told_to_be_nobody_yet(config: Path, capsys: Output) -> None:
-    """Who names people in a profile learns that nobody is known by name before sign-in comes."""
-    assert run_cli(["explain", "--config", str(config), "--as", "staff", "--category", "shopping"]) == 0
-    assert "open for nobody yet" in capsys.readouterr().err
+def test_named_users_are_told_when_they_are_known(
+    config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who names people in a profile learns that the sign-in is needed, and that it is off."""
+    ask = ["explain", "--config", str(config), "--as", "staff", "--category", "shopping"]
+    assert run_cli(ask) == 0
+    assert "open for nobody, since the gateway learns no names while identity.portal is false" in (
+        capsys.readouterr().err
+    )
+    loaded = assembly.load(config)
+    identity = loaded.settings.identity.model_copy(update={"portal": True})
+    settings = loaded.settings.model_copy(update={"identity": identity})
+    served = replace(loaded, configuration=replace(loaded.configuration, settings=settings))
+    monkeypatch.setattr(assembly, "load", lambda _config: served)
+    assert run_cli(ask) == 0
+    assert "open for those whom they name, while they are signed in" in capsys.readouterr().err
 
 
 def test_lists_that_changed_since_are_said(tmp_path: Path, capsys: Output) -> None:

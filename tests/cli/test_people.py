@@ -88,3 +88,17 @@ def test_an_account_is_changed_and_ended(
     assert [entry["what"] for entry in json.loads(capsys.readouterr().out)] == [
         "add", "disable", "enable", "expire", "expire", "passwd", "remove",
     ]  # fmt: skip
+
+
+def test_class_cards_are_made_and_written_once(config: Path, tmp_path: Path, capsys: Output) -> None:
+    """S-03: each class gets new pictures with its sheet, and no file is overwritten."""
+    sheet = tmp_path / "cards.html"
+    assert run(config, "cards", str(sheet)) == 2
+    assert "there is no class yet" in capsys.readouterr().err
+    for name in ("Class 1B", "Class 2A"):
+        assert run(config, "add", name, "--group", "ks1", "--kind", "class", "--pictures") == 0
+    assert run(config, "cards", str(sheet)) == 0
+    assert sheet.read_text().count("<section") == 2
+    assert run(config, "cards", str(sheet), "Class 1B") == 2
+    assert run(config, "cards", str(tmp_path / "one.html"), "class 1b") == 0
+    assert (tmp_path / "one.html").read_text().count("<section") == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from appliance.gateway.closed import MARK, closed
+from appliance.gateway.closed import MARK, PATIENT, closed
 from appliance.model.decision import Reason
 
 
@@ -156,3 +156,8 @@ async def test_a_client_sees_the_outcome_when_the_fault_is_on_record(takes: floa
     await run(hooks, "waiting")
     assert bool(done) is kept
     record.cancel()
+
+
+def test_only_the_hook_that_judges_nothing_may_wait_longer() -> None:
+    """The sign-in takes its time at lesson start; what judges keeps the deadline of the settings."""
+    assert set(PATIENT) == {"request"}

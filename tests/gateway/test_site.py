@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import override
 from urllib.parse import urlencode
 
 import pytest
@@ -9,9 +10,12 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 from appliance.filtering import REVIEW_PATH
+from appliance.gateway.answers import Answer
 from appliance.gateway.pages import Pages
+from appliance.gateway.relay import Relay
 from appliance.gateway.site import CA_PATH, FORM_LIMIT, OwnSite
-from appliance.model.person import Person
+from appliance.model.decision import Reason
+from appliance.model.person import Person, Standing
 from appliance.model.request import Request, Wants
 from appliance.model.url import parse_url
 from tests.doubles.gateway import MemoryRecorder, OnePerson, filtering
@@ -24,10 +28,31 @@ def pages() -> Pages:
     return Pages()
 
 
-def own_site(reviews: MemoryRecorder | None = None, group: str = "ks2", key: bytes = b"key") -> OwnSite:
+class MemoryPortal(Relay):
+    """A sign-in in memory that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, bytes, str, str]] = []
+
+    @override
+    async def ask(
+        self, method: str, target: str, headers: dict[str, str], body: bytes, *, client: str, scheme: str
+    ) -> Answer:
+        self.asked.append((method, target, body, client, scheme))
+        return Answer(200, (("set-cookie", "a=b"), ("set-cookie", "c=d")), b"the sign-in")
+
+
+def own_site(
+    reviews: MemoryRecorder | None = None,
+    group: str = "ks2",
+    key: bytes = b"key",
+    portal: Relay | None = None,
+    standing: Standing = Standing.OPEN,
+) -> OwnSite:
     return OwnSite(
+        portal=portal,
         pages=pages(),
-        filtering=filtering(identity=OnePerson(Person(group, "network Classrooms"))),
+        filtering=filtering(identity=OnePerson(Person(group, "network Classrooms", standing=standing))),
         reviews=reviews or MemoryRecorder(),
         school="Westways",
         own_name=OWN,
@@ -194,3 +219,63 @@ async def test_a_review_that_cannot_be_kept_is_not_thanked_for() -> None:
     site = own_site(MemoryRecorder(broken=OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         await review(site, form(site))
+
+
+async def test_the_sign_in_is_asked_with_the_clients_own_address() -> None:
+    """S-04: forms of the sign-in go to its process with the address that we see; both cookies come back."""
+    portal = MemoryPortal()
+    site = own_site(portal=portal)
+    flow = begin(f"https://{OWN}/sign-in?way=name", site=site, x_gateway_client="forged")
+    await site.finish(flow)
+    assert portal.asked == [("GET", "/sign-in?way=name", b"content", "10.20.0.5", "https")]
+    assert body(flow) == "the sign-in"
+    assert flow.response is not None
+    assert flow.response.headers.get_all("set-cookie") == ["a=b", "c=d"]
+
+
+@pytest.mark.parametrize(
+    ("url", "method", "length", "expected"),
+    [
+        (f"https://{OWN}/sign-in", "POST", str(FORM_LIMIT + 1), 413),
+        (f"https://{OWN}/sign-in", "POST", "x", 413),
+        (f"https://{OWN}/sign-in", "DELETE", "0", 200),
+        (f"https://{OWN}/", "GET", "0", 200),
+    ],
+)
+def test_only_forms_of_a_fair_size_reach_the_sign_in(
+    url: str, method: str, length: str, expected: int
+) -> None:
+    """A flood of bytes stops at the worker, and other paths are the notice page as before."""
+    portal = MemoryPortal()
+    assert status(begin(url, method, own_site(portal=portal), content_length=length)) == expected
+    assert portal.asked == []
+
+
+def test_the_signed_out_are_led_to_the_sign_in() -> None:
+    """RFC 8910: a plain page leads there by itself, an encrypted one says where, anything else just fails."""
+    site = own_site(portal=MemoryPortal(), standing=Standing.SIGNED_OUT)
+    journey = filtering(identity=OnePerson(Person("ks2", "network Room", standing=Standing.SIGNED_OUT)))
+    plain, secret = request_for("http://site.example/"), request_for("https://site.example/")
+    judgement = journey.judge(plain)
+    assert judgement.decision.reason is Reason.SIGNED_OUT
+    answer = site.page(judgement, plain, "R")
+    assert (answer.status, dict(answer.headers)["location"]) == (302, f"https://{OWN}/sign-in")
+    answer = site.page(journey.judge(secret), secret, "R")
+    assert answer.status == 511
+    assert f'href="https://{OWN}/sign-in"'.encode() in answer.body
+    picture = Request(plain.url, client="10.20.0.5", wants=Wants.IMAGE)
+    assert site.page(judgement, picture, "R").status == 511
+    assert own_site().page(judgement, plain, "R").status == 511
+
+
+def test_a_probe_is_answered_only_for_who_needs_not_sign_in() -> None:
+    """A device that is signed in hears what its maker says; any other is judged, and led to the sign-in."""
+    probe = request_for("http://captive.apple.com/hotspot-detect.html")
+    assert own_site(portal=MemoryPortal()).serves(probe)
+    assert not own_site(portal=MemoryPortal(), standing=Standing.SIGNED_OUT).serves(probe)
+    assert not own_site().serves(probe)
+    assert not own_site(portal=MemoryPortal()).serves(
+        request_for("https://captive.apple.com/hotspot-detect.html")
+    )
+    flow = begin("http://captive.apple.com/hotspot-detect.html", site=own_site(portal=MemoryPortal()))
+    assert "Success" in body(flow)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.identity.neighbours import neighbours, plain_mac, read_table
+from appliance.identity.neighbours import neighbours, of_single_devices, plain_mac, read_table
 
 
 def row(address: str, mac: str, state: int = 2) -> bytes:
@@ -27,6 +27,13 @@ def test_both_kinds_of_address_lead_to_one_device() -> None:
     assert not read_table(row("10.20.0.14", MAC) + row("fd00::14", MAC), found)
     assert read_table(END, found)
     assert found == {"10.20.0.14": MAC, "fd00::14": MAC}
+
+
+def test_a_router_is_not_one_device() -> None:
+    """NAT and proxy ARP: one sign-in behind a router does not sign in everybody behind it."""
+    router = {"10.20.0.20": "02:00:00:00:00:01", "10.20.0.21": "02:00:00:00:00:01"}
+    tablet = {"10.20.0.14": MAC, "fd00::14": MAC, "fd00::15": MAC}
+    assert of_single_devices(tablet | router) == tablet
 
 
 def test_a_neighbour_that_does_not_answer_is_none() -> None:

@@ -72,7 +72,7 @@ def test_an_address_that_another_device_has_now_is_not_signed_in(tmp_path: Path)
     found = resolver(made, Clock())
     assert found.resolve(TABLET.address).name == "amy"
     moved = {TABLET.address: "02:00:00:00:00:01"}
-    assert use(made, found, moved).addresses == {TABLET.address, "fd00::14"}
+    assert use(made, found, moved).left == {TABLET.address, "fd00::14"}
     assert found.resolve(TABLET.address).name == ""
     assert resolver(made, Clock(), {}).resolve(TABLET.address).name == "amy"
 
@@ -144,3 +144,14 @@ def test_an_account_without_a_session_leaves_no_trace(tmp_path: Path) -> None:
     known = read(made.database, made.trail, NOW)
     assert "10.20.0.20" in believe(known, {}, {})
     assert believe(type(known)({}, known.sessions, {}), {}, {}) == {}
+
+
+def test_who_signs_out_still_gets_the_page_that_says_so(tmp_path: Path) -> None:
+    """S-12: connections of a session that was ended end a little later, those of a stopped one at once."""
+    made = school(tmp_path)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
+    found = resolver(made, Clock())
+    made.sessions.end_on(TABLET)
+    lost = use(made, found)
+    assert lost == Lost(left=frozenset({TABLET.address, "fd00::14"}))
+    assert lost | Lost(users=frozenset({"bob"})) == Lost(users=frozenset({"bob"}), left=lost.left)

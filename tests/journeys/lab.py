@@ -232,8 +232,13 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def built(folder: Path, set_id: str = "westways", **gateway: Any) -> Iterator[Lab]:
-    """Build a school with its gateway running, hand it out, and take everything away again."""
+def built(
+    folder: Path, set_id: str = "westways", *, identity: dict[str, Any] | None = None, **gateway: Any
+) -> Iterator[Lab]:
+    """Build a school with its gateway running, hand it out, and take everything away again.
+
+    `identity` adds to that section; with it, one must sign in on the pupils' and staff's networks.
+    """
     with laid_network(f"j{time.monotonic_ns() % 100_000:05}") as network:
         for place in (*PLACES.values(), 99):
             run(f"ip -n {network.client} address add 10.77.0.{place}/24 dev eth0")
@@ -244,6 +249,12 @@ def built(folder: Path, set_id: str = "westways", **gateway: Any) -> Iterator[La
             home.mkdir()
             machine = Gateway(network.gateway, home)
             wanted = settings(origin, set_id)
+            if identity is not None:
+                networks = [
+                    network | {"sign_in": network["group"] != "guest"}
+                    for network in wanted["identity"]["networks"]
+                ]
+                wanted["identity"] = identity | {"networks": networks}
             machine.settle(wanted | {"gateway": wanted["gateway"] | gateway})
             with running(machine):
                 yield Lab(network, origin, machine)

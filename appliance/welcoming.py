@@ -1,0 +1,51 @@
+"""What the sign-in's process runs, from start to end; `serving` is the worker's.
+
+What lives only here: which real things the sign-in works with. It stands apart from `serving`, because it
+needs no mitmproxy, and no worker needs what serves it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from appliance import assembly
+from appliance.gateway.pages import TEMPLATES
+from appliance.identity.audit import Trail
+from appliance.identity.database import FOLDER, Database
+from appliance.identity.neighbours import neighbours
+from appliance.identity.networks import Networks
+from appliance.identity.passwords import Passwords
+from appliance.identity.signing_in import SignIn
+from appliance.model.profile import Audience, Policy
+from appliance.portal.app import Portal
+from appliance.portal.pages import Pages
+from appliance.portal.serve import serve
+from appliance.settings import Settings
+
+
+def welcome(settings: Settings) -> None:
+    """Serve the sign-in until told to end; OSError where it cannot be served."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    snapshots = assembly.snapshots(settings)
+    serve(portal(settings, snapshots.open(snapshots.current())).app(), settings.state / FOLDER)
+
+
+def portal(settings: Settings, policy: Policy, passwords: Passwords | None = None) -> Portal:
+    """Return the sign-in of a school; `passwords` are at the recommended cost unless given."""
+    chosen = policy.sets[settings.school.set]
+    database, trail = Database(settings.state), Trail(settings.state)
+    database.prepare()
+
+    def audience(group: str) -> Audience:
+        return (chosen.profiles.get(group) or chosen.profiles[chosen.strictest]).audience
+
+    identity = settings.identity
+    return Portal(
+        SignIn(database, trail, identity.rules, passwords or Passwords()),
+        Pages(TEMPLATES, settings.school.name),
+        expected=Networks(settings.client_networks, chosen.strictest).resolve,
+        audience=audience,
+        macs=neighbours,
+        agreements={group: each.text for group, each in identity.agreements.items()},
+        own_name=settings.gateway.own_name,
+    )
