@@ -54,16 +54,24 @@ class Recorder:
         """
         # 1 Counted. Why here: first, so that the numbers also show a request whose record failed. A
         #   counter that breaks costs a number, never a record and never a lesson.
-        try:
-            self._metrics.request(access.decision)
-        except Exception:  # noqa: BLE001 - whatever broke, the record goes on
-            _log.exception("a request was not counted")
+        self._count(access.decision)
         # 2 Kept. Why here: the caller waits for this and only then answers. What is flagged is on the
         #   disk by then (S-40, DFE-F8); everything else may come a moment later and holds nobody up.
         if access.decision.flagged:
             await self._store.commit(access)
         else:
             self._store.queue(access)
+
+    def note(self, access: Access) -> None:
+        """Count and keep one access that is not flagged; as `record`, but for callers that cannot wait."""
+        self._count(access.decision)
+        self._store.queue(access)
+
+    def _count(self, decision: Decision) -> None:
+        try:
+            self._metrics.request(decision)
+        except Exception:  # noqa: BLE001 - whatever broke, the record goes on
+            _log.exception("a request was not counted")
 
     async def review(self, request: ReviewRequest) -> None:
         """Count and keep one review request; raises when it cannot be kept, so that the pupil is told."""

@@ -25,6 +25,8 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes
+from appliance.gateway.lane_judge import Lane
+from appliance.gateway.lane_pool import Pool
 from appliance.gateway.listen import WorkerError
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
@@ -154,7 +156,7 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
 def _worker(
     settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, doors: Doors
 ) -> Worker:
-    authority = Authority(settings.state / "ca")
+    authority, reach = Authority(settings.state / "ca"), assembly.reach(settings)
     site = OwnSite(
         pages=Pages(),
         filtering=journey,
@@ -170,19 +172,31 @@ def _worker(
         recorder=recorder,
         metrics=metrics,
         site=site,
-        reach=assembly.reach(settings),
+        reach=reach,
         doors=doors,
         deadline=settings.gateway.deadline_seconds,
         handshakes=Handshakes(settings.state),
+        lean=settings.gateway.lean_lane,
+        http2=settings.gateway.http2,
+    )
+    roots = write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots)
+    lane = Lane(
+        addon=addon,
+        filtering=journey,
+        metrics=metrics,
+        site=site,
+        doors=doors,
+        pool=Pool(reach, roots),
     )
     return Worker(
         listen=settings.listen,
         tls=SchoolTls(authority, settings.state / "ca"),
         doors=doors,
         addon=addon,
-        roots=write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots),
+        roots=roots,
         idle=settings.gateway.idle_seconds,
         http2=settings.gateway.http2,
+        lane=lane if settings.gateway.lean_lane else None,
     )
 
 

@@ -163,6 +163,9 @@ class GatewaySettings(Section):
         strict=True,
         description="Whether browsers are offered HTTP/2 on sites that are opened.",
     )
+    lean_lane: bool = Field(
+        default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
+    )
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 

@@ -44,6 +44,18 @@ async def test_an_ordinary_access_is_queued(
     assert counts.requests == [ALLOWED]
 
 
+def test_an_access_can_be_noted_without_waiting(
+    recorder: Recorder, events: MemoryEvents, counts: MemoryCounts
+) -> None:
+    """The lean lane records what passes as the other does, counters that break included."""
+    recorder.note(access(1))
+    assert (events.committed, events.queued) == ([], [access(1)])
+    assert counts.requests == [ALLOWED]
+    counts.broken = RuntimeError("counter")
+    recorder.note(access(2))
+    assert len(events.queued) == 2
+
+
 async def test_a_flagged_access_that_cannot_be_kept_raises(
     recorder: Recorder, events: MemoryEvents, counts: MemoryCounts
 ) -> None:

@@ -20,12 +20,12 @@ from mitmproxy.proxy import server_hooks
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
+from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.door import Doors, peer_of
 from appliance.gateway.handshakes import Handshakes
-from appliance.gateway.layers import INVALID
-from appliance.gateway.pages import Answer
+from appliance.gateway.heads import INVALID
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, hello_of, host_of, request_of, target_of
@@ -55,6 +55,8 @@ class GatewayAddon:
         doors: Doors,
         deadline: float,
         handshakes: Handshakes,
+        lean: bool = False,
+        http2: bool = True,
     ) -> None:
         self.deadline = deadline
         self._filtering = filtering
@@ -62,9 +64,10 @@ class GatewayAddon:
         self._site = site
         self._reach = reach
         self._doors = doors
-        self._attempts = Attempts(recorder, self.fault)
+        self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
-        self._connections: dict[str, Connection] = {}
+        self._lean, self._http2 = lean, http2
+        self.connections: dict[str, Connection] = {}
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -74,27 +77,27 @@ class GatewayAddon:
         handler = self._doors.handler_of(client)
         if handler is not None and handler.tunnel is not None:
             # The door opened this tunnel, judged its target, and counted it.
-            self._connections[client.id] = Connection(handler.tunnel)
+            self.connections[client.id] = Connection(handler.tunnel)
             return
         self._metrics.connection()
         tunnel = Tunnel(client=peer_of(client))
         if client.proxy_mode.type_name == "schooltransparent":
             tunnel.destination = host_of(client.sockname[0])
             tunnel.port = client.sockname[1]
-        self._connections[client.id] = Connection(tunnel)
+        self.connections[client.id] = Connection(tunnel)
 
     @closed
     async def client_disconnected(self, client: connection.Client) -> None:
         """Forget the connection; an attempt that no page could answer is still recorded."""
-        known = self._connections.pop(client.id, None)
+        known = self.connections.pop(client.id, None)
         if known is not None and (pending := known.take_pending()) is not None:
-            await self._attempts.record(pending, 0)
+            await self.attempts.record(pending, 0)
 
     @closed
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Judge the target of a tunnel. A blocked site still gets its tunnel, so that a page can be shown."""
         known = self._known(flow.client_conn)
-        self._began(flow.client_conn)
+        self.began(flow.client_conn)
         target = target_of(flow)
         if target is None or flow.metadata.get(INVALID):
             because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
@@ -125,7 +128,7 @@ class GatewayAddon:
             # Encryption within what we have opened: an attempt of its own, after one that saw no page.
             tunnel.layered = True
             if (pending := known.take_pending()) is not None:
-                _ = self._attempts.soon("tls_clienthello", pending)
+                _ = self.attempts.soon("tls_clienthello", pending)
         tunnel.encrypted = True
         request = hello_of(data.client_hello.sni, tunnel)
         judgement = self._judge(request)
@@ -142,14 +145,16 @@ class GatewayAddon:
         data.context.server.address = address
         data.context.server.sni = request.url.host
         known.permitted.add(address)
-        data.establish_server_tls_first = True
+        # The lean lane has connections of its own; what the site speaks matters to clients of HTTP/2 only.
+        contact = not self._lean or (self._http2 and b"h2" in data.client_hello.alpn_protocols)
+        data.establish_server_tls_first = contact
 
     @closed
     async def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a blocked attempt whose client would not accept our certificate, and so saw no page."""
         known = self._known(data.context.client)
         if (pending := known.take_pending()) is not None:
-            await self._attempts.record(pending, 0)
+            await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
             # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
             today = datetime.now(UTC).date()
@@ -168,7 +173,7 @@ class GatewayAddon:
         """Judge one request by its headers, and answer it or let it go."""
         started = time.perf_counter()
         known = self._known(flow.client_conn)
-        self._began(flow.client_conn)
+        self.began(flow.client_conn)
         request = request_of(flow, known.tunnel)
         if flow.metadata.get(INVALID):
             request = replace(request, refused="the request's headers contradict each other")
@@ -234,12 +239,12 @@ class GatewayAddon:
     def refused_head(self, client: connection.Client, text: str) -> None:
         """Count and log a request whose head never became readable."""
         self._metrics.incomplete()
-        known = self._connections.get(client.id)
+        known = self.connections.get(client.id)
         carried = known.take_pending() if known is not None else None
         if carried is None:
             request = (known or Connection(Tunnel(peer_of(client)))).request(text)
             carried = actions.Carried(request, self._filtering.judge(request), actions.new_reference())
-        _ = self._attempts.soon("refused_head", carried, 400)
+        _ = self.attempts.soon("refused_head", carried, 400)
 
     def crashed(self, client: connection.Client, kind: str) -> None:
         """Count and log a connection that was cut because mitmproxy failed in it."""
@@ -263,7 +268,7 @@ class GatewayAddon:
         if isinstance(data, tls.ClientHelloData):
             data.establish_server_tls_first = False
             # Without a connection that we know of, the first request on it fails closed as well.
-            if (known := self._connections.get(data.context.client.id)) is not None:
+            if (known := self.connections.get(data.context.client.id)) is not None:
                 known.faulty = reason
                 with contextlib.suppress(Exception):  # closed it is, also where nobody can say for whom
                     known.refused(known.request(), self._failure(reason, known.tunnel.client))
@@ -293,7 +298,7 @@ class GatewayAddon:
     ) -> tuple[actions.Carried | None, asyncio.Task[None] | None]:
         """Put what was closed on record, and return it with the task that does so; must not raise."""
         try:
-            known = self._connections.get(client.id) or Connection(Tunnel(peer_of(client)))
+            known = self.connections.get(client.id) or Connection(Tunnel(peer_of(client)))
             carried = flow.metadata.get(CARRIED) if flow is not None else None
             if not isinstance(carried, actions.Carried):
                 request = request_of(flow, known.tunnel) if flow and stage != "http_connect" else None
@@ -309,7 +314,7 @@ class GatewayAddon:
             )
             if flow is not None:
                 flow.metadata[CARRIED] = failed
-            return failed, self._attempts.soon("", failed, 503 if stage in _ANSWERABLE else 0)
+            return failed, self.attempts.soon("", failed, 503 if stage in _ANSWERABLE else 0)
         except Exception:  # noqa: BLE001 - the fault itself is counted and told in any case
             return None, None
 
@@ -319,15 +324,15 @@ class GatewayAddon:
                 return self._site.page(failed.judgement, failed.request, failed.reference)
         except Exception:  # noqa: BLE001, S110 - the page failed as well; a bare answer still closes
             pass
-        headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
-        return Answer(503, headers, b"The web filter could not check this page, so it stays closed.\n")
+        return CLOSED
 
     # --- parts -----------------------------------------------------------------------------------
 
     def _known(self, client: connection.Client) -> Connection:
-        return self._connections[client.id]
+        return self.connections[client.id]
 
-    def _began(self, client: connection.Client) -> None:
+    def began(self, client: connection.Client) -> None:
+        """Note that a request or tunnel of this connection was whole."""
         handler = self._doors.handler_of(client)
         if handler is not None:
             handler.began = True
@@ -354,7 +359,7 @@ class GatewayAddon:
             return
         if judgement.decision.flagged:
             # Watched: in the log before the site hears of it.
-            await self._attempts.record(carried, 0)
+            await self.attempts.record(carried, 0)
         if flow.server_conn.error and known.tunnel.encrypted:
             # The site was tried at the ClientHello, and failed; say so instead of trying again (H16).
             await self._fail(flow, carried, flow.server_conn.error)
@@ -368,7 +373,7 @@ class GatewayAddon:
         flow.metadata[CARRIED] = carried
         reply = self._site.page(judgement, request, carried.reference)
         actions.answer(flow, reply)
-        await self._attempts.record(carried, reply.status)
+        await self.attempts.record(carried, reply.status)
 
     async def _fail(self, flow: http.HTTPFlow, carried: actions.Carried, message: str) -> None:
         reason = failure_of(message)
@@ -377,12 +382,12 @@ class GatewayAddon:
         flow.metadata[CARRIED] = failed
         reply = self._site.page(judgement, carried.request, carried.reference)
         actions.answer(flow, reply)
-        await self._attempts.record(failed, reply.status)
+        await self.attempts.record(failed, reply.status)
 
     async def _finish(self, flow: http.HTTPFlow, status: int) -> None:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.recorded:
-            await self._attempts.record(carried, status)
+            await self.attempts.record(carried, status)
 
 
 _ANSWERABLE = ("requestheaders", "http_connect", "request", "error")

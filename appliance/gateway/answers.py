@@ -50,6 +50,14 @@ class Answer:
     body: bytes
 
 
+CLOSED = Answer(
+    503,
+    (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")),
+    b"The web filter could not check this page, so it stays closed.\n",
+)
+"""When all else fails."""
+
+
 def status(reason: Reason) -> int:
     """Return the HTTP status: 403 for a decision, 502 for the site's trouble, 503 for the filter's own."""
     decided = reason in POLICY | REFUSED | STOPPED | {Reason.FLOOR, Reason.FLOOR_REPEATED}

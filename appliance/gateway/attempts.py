@@ -46,6 +46,9 @@ class Recorder(Protocol):
     async def record(self, access: Access) -> None:
         """Keep one access; a flagged one is durable when this returns."""
 
+    def note(self, access: Access) -> None:
+        """Keep one access that is not flagged; never wait."""
+
 
 @dataclass(slots=True)
 class Connection:
@@ -56,6 +59,8 @@ class Connection:
     pending: Carried | None = None
     """An attempt that was refused at CONNECT or ClientHello, and that no page has answered yet."""
     faulty: Reason | None = None
+    looked: tuple[tuple[int, str, str], bool] | None = None
+    """Whether what pages say has to be read, and for which policy, profile and host that was asked."""
 
     def refused(self, request: Request, judgement: Judgement) -> None:
         """Note a refused attempt; it takes the place of one that the same attempt began with."""
@@ -95,6 +100,15 @@ class Attempts:
         carried.recorded = True
         try:
             await self._recorder.record(access_of(carried, status))
+        except Exception:
+            carried.recorded = False
+            raise
+
+    def note(self, carried: Carried, status: int) -> None:
+        """Keep one access that is not flagged, at once; raises as `record` does."""
+        carried.recorded = True
+        try:
+            self._recorder.note(access_of(carried, status))
         except Exception:
             carried.recorded = False
             raise

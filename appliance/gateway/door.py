@@ -8,6 +8,7 @@ request is cut after a while.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import socket
@@ -26,6 +27,7 @@ from mitmproxy.proxy.layers import modes
 from appliance.gateway.entrance import Entrance
 from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
+from appliance.gateway.lane_link import Link
 from appliance.gateway.passage import Passage
 from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
 from appliance.gateway.resolver import CLIENT
@@ -34,6 +36,12 @@ from appliance.gateway.translate import Tunnel
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
+READ_SIZE = 65_535
+"""What mitmproxy reads at once: a shorter read has left nothing behind."""
+
+CLIENT_BUFFER = 65_536
+"""Bytes that may wait for a slow client before the site that sends them is no longer read."""
+
 OPENING_SECONDS = 60.0
 """Longest time from a connection's first byte to its first whole request head."""
 
@@ -55,6 +63,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
     """What the door learned of the connection, where it opened the tunnel itself."""
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
+    link: Link | None = None
+    """The lean lane's way to the sites, where this connection is in that lane."""
     user = ""
     """The account whose proxy credentials this connection has shown, set by the addon."""
     _opened: float | None = None
@@ -85,6 +95,54 @@ class Handler(mode_servers.ProxyConnectionHandler):
                 self.cut()
                 return
         await super().server_event(event)
+        if self.link is not None and self.began and isinstance(event, events.DataReceived):
+            self._hurry(self.link, event)
+
+    def _hurry(self, link: Link, event: events.DataReceived) -> None:
+        io = self.transports.get(self.client)
+        if (
+            event.connection is self.client
+            and len(event.data) < READ_SIZE
+            and io is not None
+            and isinstance(io.writer, asyncio.StreamWriter)
+            and isinstance(io.writer.transport, asyncio.Transport)
+        ):
+            link.hurry(io.writer.transport)
+
+    def active(self) -> None:
+        """Note that the connection is in use."""
+        self.timeout_watchdog.register_activity()
+
+    def failed(self) -> None:
+        """Cut the connection, whose handling has just failed with an exception."""
+        self.log("the lean lane has crashed", logging.ERROR)
+
+    def deliver(self, event: events.Event) -> None:
+        """Give the layers an event from outside mitmproxy, at once: handling one never waits."""
+        if self._server_event_lock.locked():  # another is being handled, higher up the stack
+            asyncio.get_running_loop().call_soon(self.deliver, event)
+            return
+        work = self.server_event(event)
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        work.close()
+        raise RuntimeError("handling an event had to wait")
+
+    def pressed(self) -> bool:
+        """Tell whether the client takes bytes more slowly than they come."""
+        io = self.transports.get(self.client)
+        if io is None or not isinstance(io.writer, asyncio.StreamWriter):
+            return False
+        return io.writer.transport.get_write_buffer_size() > CLIENT_BUFFER
+
+    async def relieved(self) -> None:
+        """Return once the client has taken what waits for it, or has gone."""
+        io = self.transports.get(self.client)
+        if io is not None and isinstance(io.writer, asyncio.StreamWriter):
+            with contextlib.suppress(OSError):
+                await io.writer.drain()
 
     @override
     async def handle_connection(self, connection: connection.Connection) -> None:
@@ -113,6 +171,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         reading = asyncio.current_task()
         if (client := self.transports.get(self.client)) and client.handler is reading:
             self._moved.set()  # it may have opened a window
+            if self.link is not None:
+                await self.link.ready()
             while held(context) > HELD_LIMIT:  # noqa: ASYNC110 - many layers may end the waiting
                 await asyncio.sleep(RETRY_SECONDS)
             return

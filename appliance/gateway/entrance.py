@@ -17,10 +17,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from appliance.filtering import Judgement
 from appliance.gateway.hello import ALERT_CLOSE, Hello, HelloReader, NoHelloError, starts_like_tls
 from appliance.gateway.passage import Passage, What
 from appliance.gateway.translate import Tunnel, host_of
 from appliance.model.decision import Reason
+from appliance.model.inspect import Inspect
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError
 
@@ -156,6 +158,7 @@ class Visitor:
         self._entrance, self._sock, self._tunnel, self._wanted = entrance, sock, tunnel, wanted
         self._data = bytearray()
         self._hello = HelloReader()
+        self._asked: tuple[Request, Judgement] | None = None
         self._timer = entrance.loop.call_later(entrance.passage.idle, self.leave)
         self._timed = False
         entrance.visitors.add(self)
@@ -195,6 +198,10 @@ class Visitor:
     def _left(self) -> None:
         if self._data:
             self._entrance.passage.metrics.incomplete()
+        if self._asked is not None:
+            # Who hangs up before anything can be shown has asked all the same.
+            self._close_with(self._entrance.passage.refuse(*self._asked))
+            return
         self.leave()
 
     def _late(self) -> None:
@@ -255,8 +262,15 @@ class Visitor:
     def _refused_as_tunnel(self, target: Url) -> bool:
         url = Url("https", target.host, int(self._tunnel.port or 0), "/", "", target.ip)
         request = Request(url, method="CONNECT", client=self._tunnel.client)
-        decision = self._entrance.passage.filtering.judge(request).decision
-        return decision.blocked and decision.reason in (Reason.PORT, Reason.OWN_NETWORK)
+        judgement = self._entrance.passage.filtering.judge(request)
+        if not judgement.decision.blocked:
+            return False
+        if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
+            return True
+        if judgement.profile.inspect is Inspect.NEVER:
+            self._asked = request, judgement  # no page can be shown; what follows is refused here
+            return False
+        return True
 
     def _look_at_hello(self) -> None:
         try:
@@ -270,6 +284,7 @@ class Visitor:
     def _decide(self, hello: Hello) -> None:
         passage = self._entrance.passage
         verdict = passage.judge(self._tunnel, hello)
+        self._asked = None
         if verdict.what is What.INSPECT:
             passage.later(passage.note(verdict))
             self._inspect()
@@ -279,7 +294,7 @@ class Visitor:
             self._let_go()
             self._entrance.run(passage.splice(self._sock, bytes(self._data), verdict), self._sock)
         else:
-            self._close_with(passage.refuse(verdict))
+            self._close_with(passage.refuse(verdict.request, verdict.judgement))
 
     def _inspect(self) -> None:
         self._let_go()

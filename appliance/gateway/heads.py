@@ -29,10 +29,14 @@ ANSWER_HEAD_LIMIT = 262_144
 MOST_INTERIM = 32
 """Interim answers (1xx) that a site may send before its real one; a page has one or two."""
 
+INVALID = "invalid"
+"""Key in a flow's metadata: why mitmproxy's own checks (against request smuggling) refuse it."""
+
 MALFORMED_MARK = "request head refused: "
 """How the handler recognises, in our own log commands, a request that never became a flow."""
 
-_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+INTERIM_HEAD = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+"""How an interim answer begins. 101 is none: it ends HTTP on its connection."""
 
 
 class TrailerDroppingReader(h11._readers.ChunkedReader):  # noqa: SLF001 - h11 has no public name for it
@@ -151,7 +155,7 @@ class GatewayHttp1Client(_http1.Http1Client):
         # mitmproxy takes 100, 102 or 103 (Early Hints) for the answer itself, and the answer for junk.
         # They are not sent on: "100 Continue" was said already, and of hints nothing depends (RFC 8297).
         # 101 is a real answer: it ends HTTP on this connection.
-        while self._interim <= MOST_INTERIM and _INTERIM.match(bytes(self.buf)):
+        while self._interim <= MOST_INTERIM and INTERIM_HEAD.match(bytes(self.buf)):
             if self.buf.maybe_extract_lines() is None:
                 break  # not whole yet
             self._interim += 1

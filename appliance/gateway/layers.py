@@ -24,7 +24,10 @@ from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server
+from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
+from appliance.gateway.lane import LeanLayer
+from appliance.gateway.lane_judge import Lane
+from appliance.gateway.lane_wire import shorten
 from appliance.gateway.pressure import GatewayHttp2Server
 from appliance.gateway.records import GatewayClientTls, GatewayServerTls
 
@@ -35,9 +38,6 @@ _REFUSED = 400  # statuses from here on open no tunnel
 _HTTP1 = ("HTTP/1.1", "HTTP/1.0")
 _TLS_HANDSHAKE = 0x16
 _TLS_START = 3  # bytes by which mitmproxy tells a TLS record from anything else
-
-INVALID = "invalid"
-"""Key in a flow's metadata: why mitmproxy's own checks (against request smuggling) refuse it."""
 
 
 class GatewayStream(http.HttpStream):
@@ -168,6 +168,10 @@ class GatewayNextLayer(next_layer.NextLayer):
 
     name = "nextlayer"
 
+    def __init__(self, lane: Lane | None = None) -> None:
+        """Begin; without a `lane` everything is carried in the full one."""
+        self._lane = lane
+
     @override
     def _next_layer(self, context: Context, data_client: bytes, data_server: bytes) -> layer.Layer | None:
         if not data_client:
@@ -175,12 +179,20 @@ class GatewayNextLayer(next_layer.NextLayer):
         explicit = len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy)
         if explicit:
             # TLS spoken to the proxy's own port as well: it is no request, and is told so (HTTP/1 reader).
-            return GatewayHttpLayer(context, http.HTTPMode.regular)
+            return self._plain(context, http.HTTPMode.regular)
         if starts_like_tls_record(data_client):
             return _tls_stack(context)
         if data_client[0] == _TLS_HANDSHAKE and len(data_client) < _TLS_START:
             raise next_layer.NeedsMoreData
-        return GatewayHttpLayer(context, http.HTTPMode.transparent)
+        return self._plain(context, http.HTTPMode.transparent)
+
+    def _plain(self, context: Context, mode: http.HTTPMode) -> layer.Layer:
+        lane = self._lane
+        link = lane.link(context.client) if lane is not None and lane.takes(context) else None
+        if lane is None or link is None:
+            return GatewayHttpLayer(context, mode)
+        link.shorten = shorten
+        return LeanLayer(context, lane, link, lambda: GatewayHttpLayer(context, mode))
 
 
 def _tls_stack(context: Context) -> layer.Layer:

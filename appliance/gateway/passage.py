@@ -143,9 +143,9 @@ class Passage:
         own = request.url.host == self.own_name
         return Verdict(What.SPLICE if unread and not own else What.INSPECT, request, judgement, looked)
 
-    async def refuse(self, verdict: Verdict) -> None:
+    async def refuse(self, request: Request, judgement: Judgement) -> None:
         """Record a connection that was refused."""
-        await self._record(actions.Carried(verdict.request, verdict.judgement, actions.new_reference()))
+        await self._record(actions.Carried(request, judgement, actions.new_reference()))
 
     async def refuse_unread(self, tunnel: Tunnel, because: str) -> None:
         """Record a connection that speaks nothing that could be judged."""
@@ -158,7 +158,7 @@ class Passage:
     async def note(self, verdict: Verdict) -> None:
         """Record what is remarkable of a connection that is inspected: one that hid its name."""
         if verdict.judgement.decision.because == BECAUSE_ASKED:
-            await self.refuse(verdict)
+            await self.refuse(verdict.request, verdict.judgement)
 
     async def splice(self, client: socket.socket, first: bytes, verdict: Verdict) -> None:
         """Let a connection pass as it is, `first` being what the client has sent; returns once it passes.
@@ -216,7 +216,7 @@ class Passage:
                 if passing.splice is not None:
                     passing.splice.cut()
                 if verdict is not None and verdict.judgement.decision.blocked:
-                    self.later(self.refuse(verdict))
+                    self.later(self.refuse(verdict.request, verdict.judgement))
 
     def cut_all(self) -> None:
         """End everything that passes."""

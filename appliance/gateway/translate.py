@@ -8,6 +8,7 @@ read them differently (H24, H25, H32).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mitmproxy import http
@@ -79,7 +80,7 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
             url,
             method=_text(flow.request.method),
             client=tunnel.client,
-            wants=_wants(flow),
+            wants=wants_of(lambda name: flow.request.headers.get(name, "")),
             refused=str(error),
         )
     names = tuple(
@@ -93,8 +94,25 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
         method=_text(flow.request.method),
         client=tunnel.client,
         destination=tunnel.destination,
-        wants=_wants(flow),
+        wants=wants_of(lambda name: flow.request.headers.get(name, "")),
     )
+
+
+def wants_of(field: Callable[[str], str]) -> Wants:
+    """Return what the browser will do with the answer; `field` gives a header's value, or an empty text."""
+    if "websocket" in field("upgrade").lower():
+        return Wants.SOCKET
+    told = _DESTINATIONS.get(field("sec-fetch-dest"))
+    if told is not None:
+        return told
+    accept = field("accept")
+    if "text/html" in accept or accept in ("", "*/*"):
+        return Wants.PAGE
+    if accept.startswith("image/"):
+        return Wants.IMAGE
+    if accept.startswith("text/css"):
+        return Wants.STYLE
+    return Wants.DATA
 
 
 def hello_of(name: str | None, tunnel: Tunnel) -> Request:
@@ -226,23 +244,6 @@ def _best_guess(request: http.Request, tunnel: Tunnel) -> Url:
         return found if tunnel.encrypted else replace(found, scheme="http", port=DEFAULT_PORTS["http"])
     except UrlRefusedError:
         return _NOWHERE
-
-
-def _wants(flow: http.HTTPFlow) -> Wants:
-    headers = flow.request.headers
-    if "websocket" in headers.get("upgrade", "").lower():
-        return Wants.SOCKET
-    told = _DESTINATIONS.get(headers.get("sec-fetch-dest", ""))
-    if told is not None:
-        return told
-    accept = headers.get("accept", "")
-    if "text/html" in accept or accept in ("", "*/*"):
-        return Wants.PAGE
-    if accept.startswith("image/"):
-        return Wants.IMAGE
-    if accept.startswith("text/css"):
-        return Wants.STYLE
-    return Wants.DATA
 
 
 def _text(text: str) -> str:

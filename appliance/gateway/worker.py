@@ -15,6 +15,7 @@ from mitmproxy import master, options
 
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
+from appliance.gateway.lane_judge import Lane
 from appliance.gateway.layers import GatewayNextLayer
 from appliance.gateway.listen import Listen, WorkerError
 from appliance.gateway.tls import SchoolTls
@@ -36,16 +37,18 @@ class Worker:
         roots: Path,
         idle: int,
         http2: bool = True,
+        lane: Lane | None = None,
     ) -> None:
         """Put the parts together.
 
         `idle` is the longest silence of a connection, in seconds; `http2` says whether it is offered.
+        Without a `lane` everything is carried in the full one.
         """
         # options.Options() reads no file, and confdir is never used: our TLS part makes no CA there.
         self._master = master.Master(options.Options())
         addons = self._master.addons
         # Our addon comes last: what it sets is what holds (H15).
-        addons.add(doors, GatewayNextLayer(), tls, addon)
+        addons.add(doors, GatewayNextLayer(lane), tls, *([lane] if lane is not None else []), addon)
         self._master.options.update(
             mode=_modes(listen),
             connection_strategy="lazy",

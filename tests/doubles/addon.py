@@ -19,6 +19,7 @@ from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes
+from appliance.gateway.lane_judge import Lane
 from appliance.gateway.pages import Pages
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -62,28 +63,44 @@ class Bench:
     doors: Doors = field(default_factory=Doors)
     deadline: float = 5.0
     handshakes: Handshakes = field(default_factory=lambda: Handshakes(None))
+    lean: bool = False
+    http2: bool = True
 
     def __post_init__(self) -> None:
         self.filtering: Filtering = filtering(self.lists, self.identity, self.inside)
+        self.site = OwnSite(
+            pages=self.pages,
+            filtering=self.filtering,
+            reviews=self.recorder,
+            school="Westways",
+            own_name="filter.internal",
+            ca_pem=b"ca",
+            review_key=b"key",
+        )
         self.addon = GatewayAddon(
             filtering=self.filtering,
             recorder=self.recorder,
             metrics=self.metrics,
-            site=OwnSite(
-                pages=self.pages,
-                filtering=self.filtering,
-                reviews=self.recorder,
-                school="Westways",
-                own_name="filter.internal",
-                ca_pem=b"ca",
-                review_key=b"key",
-            ),
+            site=self.site,
             reach=self.reach,
             doors=self.doors,
             deadline=self.deadline,
             handshakes=self.handshakes,
+            lean=self.lean,
+            http2=self.http2,
         )
         self.client = self.connect()
+
+    def lane(self, pool: Any) -> Lane:
+        """Return the lean lane beside the addon, over a pool of connections."""
+        return Lane(
+            addon=self.addon,
+            filtering=self.filtering,
+            metrics=self.metrics,
+            site=self.site,
+            doors=self.doors,
+            pool=pool,
+        )
 
     def connect(self, address: str = "::ffff:10.20.0.5") -> Client:
         """Return a client that has just connected."""
@@ -113,11 +130,14 @@ class Bench:
         flow.request.data.host, flow.request.data.port = host, port
         return flow
 
-    def hello(self, sni: str | None, address: tuple[str, int] | None = DESTINATION) -> tls.ClientHelloData:
+    def hello(
+        self, sni: str | None, address: tuple[str, int] | None = DESTINATION, *offers: bytes
+    ) -> tls.ClientHelloData:
         """Return the ClientHello of the client."""
         context = Context(self.client, Options())
         context.server = Server(address=address)
-        return tls.ClientHelloData(context, SimpleNamespace(sni=sni))  # type: ignore[arg-type]  # no more is read
+        told: Any = SimpleNamespace(sni=sni, alpn_protocols=offers)  # no more is read
+        return tls.ClientHelloData(context, told)
 
     def tls_data(self) -> tls.TlsData:
         """Return what mitmproxy tells of a handshake that the client broke off."""

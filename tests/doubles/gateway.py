@@ -141,6 +141,12 @@ class MemoryRecorder:
             raise self.broken
         self.kept.append(access)
 
+    def note(self, access: Access) -> None:
+        if self.broken is not None:
+            raise self.broken
+        assert not access.decision.flagged, "a flagged access is recorded, not noted"
+        self.kept.append(access)
+
     async def review(self, request: ReviewRequest) -> None:
         if self.broken is not None:
             raise self.broken

@@ -21,7 +21,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons
 
 from appliance.gateway import actions
-from appliance.gateway.layers import INVALID
+from appliance.gateway.heads import INVALID
 from appliance.gateway.pages import Answer
 
 type Hook = Callable[[Any], None]

@@ -9,7 +9,7 @@ from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.test import tflow
 
-from appliance.gateway.layers import INVALID
+from appliance.gateway.heads import INVALID
 from appliance.model.decision import Reason
 from tests.doubles.addon import Bench, body, status
 from tests.doubles.gateway import MemoryRecorder
@@ -256,7 +256,7 @@ async def test_what_ended_well_is_not_recorded_twice(bench: Bench) -> None:
 )
 def test_nothing_unjudged_and_nothing_inside_is_contacted(bench: Bench, address: tuple[str, int]) -> None:
     """The worker is no way to itself, whatever mitmproxy would like to connect to (H27)."""
-    bench.addon._connections[bench.client.id].permitted.add(("127.0.0.1", 443))
+    bench.addon.connections[bench.client.id].permitted.add(("127.0.0.1", 443))
     towards = bench.towards(*address)
     bench.addon.server_connect(towards)
     assert towards.server.error

@@ -38,7 +38,7 @@ async def broken_connect(bench: Bench) -> None:
 
 
 async def broken_hello(bench: Bench) -> None:
-    bench.addon._connections[bench.client.id].tunnel.port = 443
+    bench.addon.connections[bench.client.id].tunnel.port = 443
     hello = bench.hello("school.example")
     hello.establish_server_tls_first = True
     bench.addon.tls_clienthello(hello)
@@ -71,7 +71,7 @@ async def test_a_client_that_cannot_be_remembered_is_turned_away() -> None:
 def test_a_connection_that_cannot_be_judged_is_not_opened(bench: Bench) -> None:
     """A fault in the last check before connecting leaves the site uncontacted."""
     towards = bench.towards("site.example", 443)
-    bench.addon._connections.clear()
+    bench.addon.connections.clear()
     bench.addon.server_connect(towards)
     assert towards.server.error == "closed: fault"
 
@@ -151,7 +151,7 @@ async def test_faults_keep_their_reason_on_later_requests(bench: Bench) -> None:
 
 async def test_a_hello_of_an_unknown_connection_closes_without_failing(bench: Bench) -> None:
     """Closing itself never fails for want of a connection; the next request then closes as well."""
-    bench.addon._connections.clear()
+    bench.addon.connections.clear()
     hello = bench.hello("school.example")
     bench.addon.tls_clienthello(hello)
     assert hello.establish_server_tls_first is False

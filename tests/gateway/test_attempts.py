@@ -196,7 +196,7 @@ async def faulty_hello_then_request(bench: Bench) -> None:
 async def test_what_a_fault_closed_is_one_row(attempt: Attempt) -> None:
     """A closed page is on record as one, with its reason: a teacher can look it up (DFE-F8)."""
     bench = Bench(lists=MemoryLists(broken=RuntimeError("lists")))
-    bench.addon._connections[bench.client.id].tunnel.connect = parse_host("school.example")
+    bench.addon.connections[bench.client.id].tunnel.connect = parse_host("school.example")
     await attempt(bench)
     await ends(bench)
     assert bench.reasons == ["fault"]

@@ -10,10 +10,9 @@ from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
 from appliance.gateway import actions
-from appliance.gateway.heads import MALFORMED_MARK, GatewayHttp1Server, TrailerDroppingReader
+from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server, TrailerDroppingReader
 from appliance.gateway.layers import (
     DISCARD_LIMIT,
-    INVALID,
     GatewayHttpLayer,
     GatewayNextLayer,
 )

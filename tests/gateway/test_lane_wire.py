@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from appliance.gateway import lane_wire
+from tests.gateway.lanes import HELLO, Lane, Origin, play
+
+BIG = 4 << 20
+
+
+async def wires(lane: Lane) -> list[bool]:
+    """Return for each client connection whether it is on the short way."""
+    handlers = [lane.bench.doors.handler_of(each.client) for each in lane.bench.doors.connections.values()]
+    return [bool(each and each.link and each.link.wire) for each in handlers]
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_connection_takes_the_short_way_and_comes_back_from_it(tmp_path: Path, encrypted: bool) -> None:
+    """Plain requests pass mitmproxy's layers by; the first that is not plain goes through them."""
+
+    async def scenario(lane: Lane) -> None:
+        reader, writer = await lane.dial()
+        for _ in range(2):
+            writer.write(lane.request())
+            assert (await reader.readuntil(b"hello")).endswith(HELLO)
+        assert await wires(lane) == [True]
+        writer.write(lane.request(more="Host: bets.example\r\n"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        assert await wires(lane) == [False]
+        writer.transport.abort()
+        assert [row.status for row in lane.bench.recorder.kept] == [200, 200, 400]
+
+    play(scenario, tmp_path, encrypted=encrypted)
+
+
+def test_an_upgrade_is_the_full_lane_s(tmp_path: Path) -> None:
+    """A WebSocket leaves the short way with its first byte, and is judged and tunnelled as ever."""
+
+    async def upgrade(origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"upgrade" not in (head := await reader.readuntil(b"\r\n\r\n")).lower():
+            writer.write(HELLO)
+        origin.heads.append(head)
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi"
+        )
+        await reader.read(1)
+
+    async def scenario(lane: Lane) -> None:
+        lane.origin.act = upgrade
+        reader, writer = await lane.dial()
+        writer.write(lane.request())
+        await reader.readuntil(b"hello")
+        more = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(lane.request(more=more + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        assert await reader.readexactly(4) == b"\x81\x02hi"
+        writer.transport.abort()
+
+    play(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_slow_client_and_a_slow_site_cost_little_memory(tmp_path: Path, encrypted: bool) -> None:
+    """Back-pressure both ways: what the one side does not take is not read from the other (H8)."""
+
+    async def scenario(lane: Lane) -> None:
+        size = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BIG
+        lane.origin.answers[b"/big"] = size + bytes(BIG)
+        reader, writer = await lane.dial()
+        writer.write(lane.request())
+        await reader.readuntil(b"hello")
+        writer.write(lane.request("/big"))
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert (await asyncio.wait_for(reader.readexactly(BIG), 20)) == bytes(BIG)
+        writer.write(lane.request("/up", f"Content-Length: {BIG}\r\n", method="POST"))
+        writer.write(bytes(BIG))
+        assert (await asyncio.wait_for(reader.readuntil(b"hello"), 20)).endswith(HELLO)
+        assert lane.origin.bodies[-1] == bytes(BIG)
+        rows = lane.bench.recorder.kept
+        assert [(row.bytes_sent, row.bytes_received) for row in rows] == [(0, 5), (0, BIG), (BIG, 5)]
+        writer.transport.abort()
+
+    play(scenario, tmp_path, encrypted=encrypted)
+
+
+def test_a_connection_with_other_layers_keeps_to_them() -> None:
+    """Only where every layer is known to pass on what it gets is it passed by."""
+    assert lane_wire._session(type("Context", (), {"layers": [object()]})()) == (False, None)
