@@ -19,14 +19,16 @@ run: install ## start the demo gateway (CONFIG=deploy/demo.yaml); Ctrl-C ends it
 test: lint ## everything: lint, types, import contracts, quick suite, journeys
 	@deploy/bin/system-packages
 	$(BIN)/pytest -m "not slow" -n auto --hypothesis-profile=thorough
-	$(BIN)/pytest -m slow --hypothesis-profile=thorough
+	$(BIN)/pytest -m slow --ignore=tests/journeys -n auto --hypothesis-profile=thorough
+	$(BIN)/pytest -m slow tests/journeys --hypothesis-profile=thorough
 
 quick: install ## the reflex: the quick suite alone
 	$(BIN)/pytest -m "not slow" -n auto
 
 journeys: install ## the slow tests alone: real processes, real browsers
 	@deploy/bin/system-packages
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --ignore=tests/journeys -n auto
+	$(BIN)/pytest -m slow tests/journeys
 
 lint: install ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

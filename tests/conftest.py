@@ -15,6 +15,11 @@ settings.register_profile("thorough", deadline=None, derandomize=bool(os.environ
 settings.load_profile("reflex")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the journeys where no slow test is asked for: all are slow, and loading them takes long."""
+    return True if config.option.markexpr == "not slow" and collection_path.name == "journeys" else None
+
+
 @pytest.fixture(autouse=True)
 def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may touch the state of a gateway that runs beside it, nor be changed by it."""

@@ -39,6 +39,7 @@ def problems(path: Path) -> list[str]:
     return [str(problem).replace(f"{path.parent}/", "") for problem in raised.value.problems]
 
 
+@pytest.mark.slow
 def test_the_shipped_files_can_be_loaded(tmp_path: Path) -> None:
     """What ships starts; noted is what is openly not compliant (DFE-F3), and what cannot open yet."""
     loaded = load(configuration(tmp_path))
@@ -48,6 +49,7 @@ def test_the_shipped_files_can_be_loaded(tmp_path: Path) -> None:
     assert named.startswith("rules for named users in staff (")
 
 
+@pytest.mark.slow
 def test_what_a_governor_should_know_is_noted(tmp_path: Path) -> None:
     """A gateway that recognises nobody is no error, but it is said."""
     path = configuration(tmp_path)
@@ -55,6 +57,7 @@ def test_what_a_governor_should_know_is_noted(tmp_path: Path) -> None:
     assert any("everybody is unknown and gets the profile 'eyfs'" in note for note in notes(load(path)))
 
 
+@pytest.mark.slow
 def test_everything_that_is_wrong_anywhere_is_said_at_once(tmp_path: Path) -> None:
     """Configuration, profiles, catalogue and help lines are repaired in one round, each at its line."""
     path = configuration(tmp_path, own_files=True, changes={"listen": "nonsense"})
@@ -68,6 +71,7 @@ def test_everything_that_is_wrong_anywhere_is_said_at_once(tmp_path: Path) -> No
         assert any(line.startswith(file) for line in found), file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile_too", [False, True])
 def test_an_unknown_group_is_found_also_beside_a_broken_profile(tmp_path: Path, *, profile_too: bool) -> None:
     """A group without a profile would fall to the strictest one unnoticed; the nearest name is suggested."""
@@ -82,6 +86,7 @@ def test_an_unknown_group_is_found_also_beside_a_broken_profile(tmp_path: Path, 
     assert len(found) == 1 + profile_too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile_too", [False, True])
 def test_an_unknown_set_is_found(tmp_path: Path, *, profile_too: bool) -> None:
     """A school whose set does not exist does not start without rules."""
@@ -92,6 +97,7 @@ def test_an_unknown_set_is_found(tmp_path: Path, *, profile_too: bool) -> None:
     assert said in problems(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
     [(None, "cannot be read: No such file or directory"), ("junk", "holds no certificate in PEM form")],
@@ -126,6 +132,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> assembly.Loaded:
     return loaded
 
 
+@pytest.mark.slow
 def test_the_first_start_makes_what_is_missing(prepared: assembly.Loaded) -> None:
     """One command is enough on a fresh machine: CA, keys, lists and policy are made."""
     state = prepared.settings.state
@@ -138,6 +145,7 @@ def test_the_first_start_makes_what_is_missing(prepared: assembly.Loaded) -> Non
     assert assembly.open_lists(prepared.settings).status().floor.state is FloorState.OK
 
 
+@pytest.mark.slow
 def test_the_second_start_keeps_it(prepared: assembly.Loaded) -> None:
     """A restart gives no device a new CA to trust, and makes no form that is open invalid."""
     state = prepared.settings.state
@@ -173,6 +181,7 @@ def test_a_half_written_key_is_never_used(tmp_path: Path) -> None:
     assert [path.name for path in key.parent.iterdir()] == ["review.key"]
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong path is named before anything is half made."""
     (tmp_path / "file").write_text("x", encoding="utf-8")
@@ -186,6 +195,7 @@ def test_a_state_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch:
     assert found.endswith("file is a file; the state needs a folder (made if missing)")
 
 
+@pytest.mark.slow
 def test_the_journey_is_joined_from_the_settings(prepared: assembly.Loaded) -> None:
     """Who asks, what is known and what lies inside come from the one configuration."""
     lists = assembly.open_lists(prepared.settings)
@@ -200,6 +210,7 @@ def test_the_journey_is_joined_from_the_settings(prepared: assembly.Loaded) -> N
     assert west.judge(Request(parse_url("https://a.example/")), Person("ks5", "x")).profile.id == "ks5"
 
 
+@pytest.mark.slow
 def test_names_given_by_hand_are_reachable(tmp_path: Path) -> None:
     """An intranet name that ends in .local works once a technician gave it an address."""
     path = configuration(tmp_path)
@@ -211,6 +222,7 @@ def test_names_given_by_hand_are_reachable(tmp_path: Path) -> None:
     assert reach.refuses(parse_host("10.0.5.20"))
 
 
+@pytest.mark.slow
 def test_a_missing_table_closes_and_does_not_raise(tmp_path: Path) -> None:
     """A worker without compiled lists serves the closed page, and does not die in a loop."""
     lists = assembly.open_lists(load(configuration(tmp_path)).settings)
@@ -268,6 +280,7 @@ def change(profile: Path) -> None:
     profile.write_text(profile.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 async def test_a_published_policy_is_put_in_force(watched: Watched) -> None:
     """An edit reaches every worker within a second."""
     store, profile = watched
@@ -291,6 +304,7 @@ async def test_a_policy_published_while_the_worker_started_is_not_missed(watched
     await watching(watch_policy(store, "the version from before", used.append), lambda: until(lambda: used))
 
 
+@pytest.mark.slow
 async def test_a_copy_that_cannot_be_read_leaves_the_policy_in_force(watched: Watched) -> None:
     """A damaged copy changes nothing, and the next good one is taken."""
     store, profile = watched
@@ -309,6 +323,7 @@ async def test_a_copy_that_cannot_be_read_leaves_the_policy_in_force(watched: Wa
     await watching(watch_policy(store, store.current(), used.append), scenario)
 
 
+@pytest.mark.slow
 async def test_edits_are_published_or_told(watched: Watched) -> None:
     """A good edit is in force by itself; a broken one changes nothing and is told once."""
     store, profile = watched
@@ -367,6 +382,7 @@ def test_what_is_wrong_with_an_edit_is_said_in_full(capsys: pytest.CaptureFixtur
     assert "a.yaml:1:2: wrong\nb.yaml:3:4: also wrong\n" in said
 
 
+@pytest.mark.slow
 def test_a_statutory_list_cannot_be_left_out(tmp_path: Path) -> None:
     """No setting turns the floor off, so neither does deleting its entry from the catalogue (DFE-F2)."""
     path = configuration(tmp_path, own_files=True)
@@ -374,6 +390,7 @@ def test_a_statutory_list_cannot_be_left_out(tmp_path: Path) -> None:
     assert any("feeds 'terrorism' (DFE-F2)" in line for line in problems(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["co.uk", "chi ldline"])
 def test_a_careless_help_line_is_found_before_the_start(tmp_path: Path, address: str) -> None:
     """Help is open to everybody: an address that is none, or covers a country, is told by its place."""

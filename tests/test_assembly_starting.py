@@ -24,6 +24,7 @@ def problems(path: Path) -> list[str]:
     return [str(problem).replace(f"{path.parent}/", "") for problem in raised.value.problems]
 
 
+@pytest.mark.slow
 def test_a_broken_edit_changes_nothing_over_a_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_broken_edit_changes_nothing_over_a_restart(
         load_to_run(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
@@ -68,6 +70,7 @@ def test_a_statutory_category_is_not_mapped_away(
     assert any(said in line for line in found), found
 
 
+@pytest.mark.slow
 def test_without_a_statutory_category_nothing_is_published(tmp_path: Path) -> None:
     """An edit under a running gateway that renames a statutory category stays out of force."""
     policy = load(configuration(tmp_path)).policy
@@ -79,6 +82,7 @@ def test_without_a_statutory_category_nothing_is_published(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_terms_that_are_over_and_a_ca_that_ends_are_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,7 @@ def known_of(journey: Filtering, url: Url) -> Known:
     return journey._lists.lookup(url)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(journeys, requests)
 def test_the_laws_hold_for_any_lists_and_any_policy(journey: Filtering, request: Request) -> None:
@@ -304,6 +305,7 @@ def test_the_laws_hold_for_any_lists_and_any_policy(journey: Filtering, request:
             assert decision.blocked
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(journeys, requests)
 def test_more_names_never_open_what_fewer_closed(journey: Filtering, request: Request) -> None:

@@ -102,6 +102,7 @@ def test_the_top_level_holds_only_what_the_plan_names() -> None:
     complain(sorted(entries - TOP_LEVEL - TOP_LEVEL_MADE), "the top level holds nothing else")
 
 
+@pytest.mark.slow
 def test_every_module_has_its_twin() -> None:
     """Whoever opens a module finds its tests without searching; only a list of values needs none."""
     findings = []
@@ -160,6 +161,7 @@ def test_files_and_functions_stay_readable() -> None:
 ONE_SENTENCE = r"(?:(?![.!?] [A-Z]).|(?<=e\.g)\.|(?<=i\.e)\.)+[.!?]"
 
 
+@pytest.mark.slow
 def test_every_test_says_in_one_sentence_what_it_protects() -> None:
     """When a test fails, the sentence says what is in danger."""
     findings = []
@@ -206,11 +208,13 @@ def places_where(pattern: re.Pattern[str], suffixes: set[str]) -> list[str]:
     return findings
 
 
+@pytest.mark.slow
 def test_nothing_is_half_done_or_skipped() -> None:
     """A stub or a skipped test looks like safety and is none."""
     complain(places_where(UNFINISHED, {".py"}), "nothing half done, nothing skipped, nothing patched")
 
 
+@pytest.mark.slow
 def test_no_machine_of_ours_is_named() -> None:
     """The repository works on any machine, so it names none: no path of ours, no registry, no index."""
     complain(
@@ -218,6 +222,7 @@ def test_no_machine_of_ours_is_named() -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_exception_to_a_rule_has_its_reason() -> None:
     """Whoever meets a silenced warning can judge whether the reason still holds."""
     silenced = re.compile(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\])\s*$")

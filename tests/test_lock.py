@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -34,6 +35,7 @@ def locked() -> dict[str, list[str]]:
     return entries
 
 
+@pytest.mark.slow
 def test_the_lock_holds_a_hash_for_everything_and_names_no_source() -> None:
     """What is installed is what was looked at, wherever it is fetched from."""
     hashed = re.compile(r"--hash=sha256:[0-9a-f]{64}( \\)?")

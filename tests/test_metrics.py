@@ -119,6 +119,7 @@ def test_names_follow_the_conventions(metrics: Metrics) -> None:
         assert kinds[name] != "histogram" or name.endswith("_seconds")
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(ANYTHING)
 def test_no_text_from_outside_reaches_a_label(text: str) -> None:
@@ -189,6 +190,7 @@ def test_a_refused_edit_shows_until_a_good_one(metrics: Metrics) -> None:
     assert value(text, "gateway_config_last_reload_success_timestamp_seconds") > 1.7e9
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=20))
 def test_the_quick_histogram_counts_as_the_library_does(seconds: list[float]) -> None:

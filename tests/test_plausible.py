@@ -102,6 +102,7 @@ def test_one_mistake_is_told_once(tmp_path: Path, days: str, said: str) -> None:
     assert [problem.message for problem in raised.value.problems] == [said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["profiles", "blocklists"])
 def test_a_folder_that_is_not_there_is_told_where_it_is_named(tmp_path: Path, key: str) -> None:
     """A wrong path is one problem at its line, and not one for each file that is missing in it."""

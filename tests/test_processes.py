@@ -285,6 +285,7 @@ def test_a_damaged_log_stops_the_start_in_words(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_broken_catalogue_is_a_sentence_once_a_minute(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

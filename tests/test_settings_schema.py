@@ -9,6 +9,7 @@ from appliance.settings_schema import NAME, main, text
 from tests.doubles.school import ROOT
 
 
+@pytest.mark.slow
 def test_the_checked_in_schema_is_current(tmp_path: Path) -> None:
     """What an editor checks against is what the loader takes (python -m appliance.settings_schema)."""
     main(tmp_path)

@@ -142,6 +142,7 @@ def keep(
     return counters
 
 
+@pytest.mark.slow
 def test_all_workers_serve_before_it_is_said() -> None:
     """`appliance run` prints what to try only when trying it works."""
     ready: list[bool] = []
@@ -163,6 +164,7 @@ def test_all_workers_serve_before_it_is_said() -> None:
     assert len(counters.gone) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_comes_back() -> None:
     """A crash of one worker is over within two seconds, and counted."""
 
@@ -191,6 +193,7 @@ def test_a_worker_that_keeps_dying_is_kept_starting() -> None:
     assert supervisor._RESTART_SECONDS[0] == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_ends_the_start() -> None:
     """A taken port or a broken CA ends `appliance run` with a message instead of a loop."""
 
@@ -201,6 +204,7 @@ def test_a_worker_that_cannot_start_ends_the_start() -> None:
         keep(python(f"sys.exit({CANNOT_START})"), scenario)
 
 
+@pytest.mark.slow
 def test_a_worker_that_served_before_is_not_given_up() -> None:
     """What cannot start later, amid a broken edit, is tried again while the others serve."""
 
@@ -243,6 +247,7 @@ def test_a_machine_without_memory_is_tried_again(caplog: pytest.LogCaptureFixtur
     assert "it is tried again" in caplog.text
 
 
+@pytest.mark.slow
 def test_counters_that_fail_do_not_stop_the_watch() -> None:
     """A full disk under the metrics does not leave a dead worker unnoticed."""
 
@@ -279,6 +284,7 @@ def test_what_runs_alongside_is_started_again(
     assert calls.count(0) == 1
 
 
+@pytest.mark.slow
 def test_workers_serve_only_when_all_is_prepared() -> None:
     """No worker starts before the lists are compiled: none opens a port before it can judge."""
     events: list[str] = []
@@ -315,6 +321,7 @@ def test_a_preparation_that_fails_ends_everything() -> None:
     assert not any(alive(pid) for pid in pids(asyncio.run(run())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything(number: signal.Signals) -> None:
     """Ctrl-C and systemd's stop end all workers, and leave no process behind."""

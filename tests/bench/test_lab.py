@@ -49,6 +49,7 @@ def test_a_model_page_is_what_the_figures_say() -> None:
     assert len(unread) * 3 == len(PAGE_SITES)
 
 
+@pytest.mark.slow
 def test_a_contender_is_its_whole_family() -> None:
     """A program that leaves its work to children would look cheap otherwise."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:

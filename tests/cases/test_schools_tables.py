@@ -66,6 +66,7 @@ def rule(key: str, group: str, category: str) -> Rule:
     return POLICY.sets[SETS[key]].profiles[group].rules[category]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "category", "rating", "line"), ROWS)
 def test_staff_are_rated_as_in_the_table(key: str, category: str, rating: Rating, line: int) -> None:
     """Every row of both User Actions tables, and the reason names the row."""
@@ -74,6 +75,7 @@ def test_staff_are_rated_as_in_the_table(key: str, category: str, rating: Rating
     assert f"{key}:{line}" in found.because
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "category", "rating", "line"), ROWS)
 def test_pupils_are_rated_as_in_the_table(key: str, category: str, rating: Rating, line: int) -> None:
     """The same for every pupil's profile: no key stage is looser than the school's own table."""
@@ -113,6 +115,7 @@ def test_the_tables_are_read_whole(key: str) -> None:
     assert set(ids) <= set(POLICY.categories)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "category", "rating", "line"), ROWS)
 def test_the_rating_is_what_is_decided(key: str, category: str, rating: Rating, line: int) -> None:
     """A rating in a file is only a word; this is what becomes of a request, in a lesson and at lunch."""

@@ -16,6 +16,7 @@ def check(path: Path, *more: str) -> int:
     return run_cli(["check", "--config", str(path), *more])
 
 
+@pytest.mark.slow
 def test_what_would_start_is_in_order(tmp_path: Path, capsys: Output) -> None:
     """Nothing on stdout and status 0: a script may go on; that the floor is made up is said (DFE-F3)."""
     assert check(configuration(tmp_path)) == 0
@@ -25,6 +26,7 @@ def test_what_would_start_is_in_order(tmp_path: Path, capsys: Output) -> None:
     assert told.err.endswith("everything is in order\n")
 
 
+@pytest.mark.slow
 def test_every_problem_is_printed_at_its_line(tmp_path: Path, capsys: Output) -> None:
     """An editor jumps to each problem, and the status says that there are some."""
     path = configuration(tmp_path, own_files=True, changes={"listen": "x"})
@@ -37,12 +39,14 @@ def test_every_problem_is_printed_at_its_line(tmp_path: Path, capsys: Output) ->
     assert f"{len(lines)} problems found; nothing was changed" in told.err
 
 
+@pytest.mark.slow
 def test_one_problem_is_one(tmp_path: Path, capsys: Output) -> None:
     """A person reads a sentence and not a template."""
     assert check(configuration(tmp_path, changes={"set": "westway"})) == 1
     assert "1 problem found" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_program_reads_the_same(tmp_path: Path, capsys: Output) -> None:
     """One JSON object says whether it would start, every problem with its place, and the notes."""
     path = configuration(tmp_path, changes={"set": "westway"})
@@ -65,6 +69,7 @@ def test_a_configuration_that_is_none_cannot_be_checked(tmp_path: Path, capsys: 
     assert "there is no such file; name one with --config" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_expired_ca_is_a_problem(tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     """`check` says what `run` would refuse, the certificate included."""
     path = configuration(tmp_path)

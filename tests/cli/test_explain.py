@@ -58,6 +58,7 @@ def stream(config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, raw: b
     return explain(config, capsys, "--as", "ks2", "-")
 
 
+@pytest.mark.slow
 def test_a_decision_comes_with_its_whole_reason(config: Path, capsys: Output) -> None:
     """A governor who asks why gets the rule, the list and the sentence."""
     (answer,) = explain(config, capsys, "--as", "ks2", "https://gambling.example/")
@@ -69,6 +70,7 @@ def test_a_decision_comes_with_its_whole_reason(config: Path, capsys: Output) ->
     assert answer["because"]
 
 
+@pytest.mark.slow
 def test_the_same_in_words(config: Path, capsys: Output) -> None:
     """A person reads one block a site, with what there is and nothing else."""
     sites = ["gambling.example", "https://nobody.example/\x1b[31m"]
@@ -80,6 +82,7 @@ def test_the_same_in_words(config: Path, capsys: Output) -> None:
     assert "  flagged   yes" in told
 
 
+@pytest.mark.slow
 def test_an_address_of_the_floor_is_not_repeated(
     config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +100,7 @@ def test_an_address_of_the_floor_is_not_repeated(
     assert host not in json.dumps(streamed)
 
 
+@pytest.mark.slow
 def test_the_policy_alone_can_be_asked(config: Path, capsys: Output) -> None:
     """What a category means for a group needs no site."""
     (answer,) = explain(config, capsys, "--as", "ks2", "--category", "gambling")
@@ -108,6 +112,7 @@ def test_the_policy_alone_can_be_asked(config: Path, capsys: Output) -> None:
     )
 
 
+@pytest.mark.slow
 def test_set_person_and_time_change_the_answer(config: Path, capsys: Output) -> None:
     """Every part of a rule can be tried: another set, a nominated person, another hour."""
     (west,) = explain(config, capsys, "--as", "ks5", "--set", "west", "https://gambling.example/")
@@ -124,6 +129,7 @@ def test_set_person_and_time_change_the_answer(config: Path, capsys: Output) -> 
     assert explain(config, capsys, *shopping)[0]["reason"] == "not_nominated"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -153,6 +159,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     assert told.out == ""
 
 
+@pytest.mark.slow
 def test_every_line_gets_its_answer_in_order(
     config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +195,7 @@ def test_every_line_gets_its_answer_in_order(
     json.dumps(answers, ensure_ascii=False).encode()  # no half characters for a strict reader to trip over
 
 
+@pytest.mark.slow
 def test_nothing_to_explain_is_no_error(
     config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +238,7 @@ def everything(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_asking_changes_nothing(config: Path, capsys: Output) -> None:
     """A look with sudo leaves no file that the gateway could not read, and locks no list anew."""
     school(config.parent / "state").add("pip")
@@ -240,6 +249,7 @@ def test_asking_changes_nothing(config: Path, capsys: Output) -> None:
     assert everything(config.parent) == before
 
 
+@pytest.mark.slow
 def test_before_the_first_start_the_answer_is_what_it_would_be(
     config: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +263,7 @@ def test_before_the_first_start_the_answer_is_what_it_would_be(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -288,6 +299,7 @@ def test_named_users_are_told_when_they_are_known(
     assert "open for those whom they name, while they are signed in" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_lists_that_changed_since_are_said(tmp_path: Path, capsys: Output) -> None:
     """The answer is the running gateway's; that the files say something newer by now is a note."""
     own = configuration(tmp_path, own_files=True)  # the state is the one of all tests here
@@ -301,6 +313,7 @@ def test_lists_that_changed_since_are_said(tmp_path: Path, capsys: Output) -> No
     assert "have changed since they were compiled" in told.err
 
 
+@pytest.mark.slow
 def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys: Output) -> None:
     """A parent who asks whether the school reads along at the bank gets an answer that is true."""
     urls = [
@@ -320,6 +333,7 @@ def test_it_says_whether_a_site_would_be_decrypted_and_why(config: Path, capsys:
     assert "  decrypted no: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_explain_answers_for_an_account_as_it_stands(state: Path, capsys: Output) -> None:
     """A technician asks what a pupil sees now: by their own group, and stopped where they are."""
     made = school(state / "state")

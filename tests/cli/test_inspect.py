@@ -12,6 +12,7 @@ from appliance.gateway.handshakes import Handshakes
 from tests.doubles.school import configuration, load_once
 
 
+@pytest.mark.slow
 def test_a_technician_hears_what_fails_and_what_to_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

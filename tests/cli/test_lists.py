@@ -16,6 +16,7 @@ def _run(where: Setup, *arguments: str) -> Result:
     return CliRunner().invoke(lists, arguments, obj=where)
 
 
+@pytest.mark.slow
 def test_status_of_nothing_says_so(where: Setup) -> None:
     """Before the first compile, status finds something (1) and says what."""
     done = _run(where, "status")
@@ -25,6 +26,7 @@ def test_status_of_nothing_says_so(where: Setup) -> None:
     assert "the floor has not been compiled" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://[", "http://"])
 def test_what_is_no_address_is_2(compiled: Setup, address: str) -> None:
     """A mistake is told on stderr and is no answer."""
@@ -33,6 +35,7 @@ def test_what_is_no_address_is_2(compiled: Setup, address: str) -> None:
     assert "not an address" in done.stderr
 
 
+@pytest.mark.slow
 def test_before_the_first_compile_there_is_no_answer(where: Setup) -> None:
     """That no list names it would be believed; that nothing is compiled yet is what must be read."""
     done = _run(where, "lookup", "gambling.example")
@@ -41,6 +44,7 @@ def test_before_the_first_compile_there_is_no_answer(where: Setup) -> None:
     assert not where.state.exists()
 
 
+@pytest.mark.slow
 def test_status_shows_the_use_of_each_list(compiled: Setup) -> None:
     """Whether a list is rated by the profiles, or blocks or allows by itself, is seen at once."""
     shown = _run(compiled, "status").stdout.splitlines()
@@ -68,6 +72,7 @@ def test_a_list_from_import_to_look_up(where: Setup, tmp_path: Path) -> None:
     assert "already current" in _run(where, "compile").stdout
 
 
+@pytest.mark.slow
 def test_a_floor_hit_shows_nothing(compiled: Setup) -> None:
     """Look-up says that a statutory list names an address, without entry or address."""
     for arguments in (
@@ -90,6 +95,7 @@ def test_a_broken_catalogue_is_2(where: Setup) -> None:
     assert "Traceback" not in done.output
 
 
+@pytest.mark.slow
 def test_status_shows_what_a_list_does_not_use(where: Setup, tmp_path: Path) -> None:
     """Each unused line with file, line and why; an unknown list is an error that names the known ones."""
     source = tmp_path / "table.csv"

@@ -34,6 +34,7 @@ def test_a_dropped_list_is_out_of_force_and_can_come_back(compiled: Setup, tmp_p
     assert _listed(compiled, "a-bet.example")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [

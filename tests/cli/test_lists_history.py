@@ -16,6 +16,7 @@ def _run(where: Setup, *arguments: str) -> Result:
     return CliRunner().invoke(lists, arguments, obj=where)
 
 
+@pytest.mark.slow
 def test_of_a_statutory_list_only_numbers_are_shown(compiled: Setup) -> None:
     """`diff` of the floor counts, and names nothing (IWF-8)."""
     shown, done = (_run(compiled, "diff", "iwf-development", *more) for more in ((), ("--json",)))
@@ -25,6 +26,7 @@ def test_of_a_statutory_list_only_numbers_are_shown(compiled: Setup) -> None:
     assert json.loads(done.stdout)["added"] > 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_2(
     compiled: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,6 +38,7 @@ def test_what_cannot_be_compared_is_2(
     assert _run(other, "overlap").exit_code == 2
 
 
+@pytest.mark.slow
 def test_overlap_as_json(compiled: Setup) -> None:
     """A program gets the pairs with their numbers."""
     done = _run(compiled, "overlap", "--json", "--most", "3")

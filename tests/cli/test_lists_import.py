@@ -24,6 +24,7 @@ def bets(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -80,6 +81,7 @@ def test_a_list_in_a_statutory_category_says_what_that_means(compiled: Setup, be
     assert "floor:" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [b"", b"7z\xbc\xaf\x27\x1c", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_text_is_refused(compiled: Setup, tmp_path: Path, head: bytes) -> None:
     """A picture or an unknown archive gives no list of stray bytes, but a sentence."""

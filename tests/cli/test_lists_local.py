@@ -21,6 +21,7 @@ def _add(where: Setup, use: str, address: str) -> Result:
     return _run(where, "add", use, address, "--because", "a lesson", "--who", "it")
 
 
+@pytest.mark.slow
 def test_add_and_remove_are_told(compiled: Setup) -> None:
     """A local decision is taken and taken back by the same address."""
     done = _add(compiled, "block", "HTTP://A.example/x/")
@@ -31,6 +32,7 @@ def test_add_and_remove_are_told(compiled: Setup) -> None:
     assert json.loads(_run(compiled, "lookup", "a.example/x", "--json").stdout)["listed"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("use", "address", "said"),
     [
@@ -53,12 +55,14 @@ def test_what_cannot_be_decided_is_2_with_a_reason(
     assert not Paths(compiled.state).local.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["*.a.example", ".a.example", "http://*.a.example/"])
 def test_a_star_means_the_name_and_all_below(compiled: Setup, address: str) -> None:
     """`*.a.example` is how people write it, and is never taken for a name with a star in it."""
     assert _add(compiled, "block", address).stderr == "a.example: block from now on\n"
 
 
+@pytest.mark.slow
 def test_an_older_entry_that_wins_is_said(compiled: Setup) -> None:
     """Of two entries for one address the block wins: who allows it learns so, with what to do."""
     _add(compiled, "block", "a.example")
@@ -81,6 +85,7 @@ def test_what_illegal_material_is_about_is_not_opened(
     assert "block (illegal)" in told
 
 
+@pytest.mark.slow
 def test_exceptions_below_are_said(compiled: Setup) -> None:
     """A more exact entry of the other kind stays in force below the new one."""
     _add(compiled, "allow", "a.example/maths")
@@ -88,6 +93,7 @@ def test_exceptions_below_are_said(compiled: Setup) -> None:
     assert "but not a.example:" not in _add(compiled, "block", "a.example").stderr
 
 
+@pytest.mark.slow
 def test_it_can_be_decided_while_a_profile_is_broken(compiled: Setup) -> None:
     """A site is closed in an emergency whatever else is being edited."""
     edit(compiled.config.parent / "profiles/westways/ks2.yaml", "audience: ks2", "audience: ks22")
@@ -97,11 +103,13 @@ def test_it_can_be_decided_while_a_profile_is_broken(compiled: Setup) -> None:
     assert "appliance check" in told.stderr
 
 
+@pytest.mark.slow
 def test_before_the_first_start_it_is_said_so(where: Setup) -> None:
     """Nothing can be promised before there are lists; the decision is kept."""
     assert "first start" in _add(where, "block", "a.example").stderr
 
 
+@pytest.mark.slow
 def test_what_was_never_decided_cannot_be_taken_back(compiled: Setup) -> None:
     """Removing what is not there is a mistake, and is told."""
     done = _run(compiled, "remove", "a.example")

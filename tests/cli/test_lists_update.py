@@ -38,12 +38,14 @@ def _run(where: Setup, *arguments: str) -> Result:
     return CliRunner().invoke(lists, arguments, obj=where)
 
 
+@pytest.mark.slow
 def test_nothing_chosen_is_told(mine: Setup) -> None:
     """Without a choice nothing is fetched, and a person is told why; the timer is not."""
     assert "lists.updates is empty" in _run(mine, "update").stderr
     assert _run(mine, "update", "--due").output == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

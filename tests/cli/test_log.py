@@ -56,6 +56,7 @@ def recent(minutes: float) -> datetime:
     return datetime.now(UTC) - timedelta(minutes=minutes)
 
 
+@pytest.mark.slow
 def test_programs_get_a_json_object_a_line(tmp_path: Path) -> None:
     """A script reads who, when, what, why and by which rule, with real booleans and a time in UTC."""
     write(tmp_path, access(1), access(2, BLOCKED))
@@ -66,6 +67,7 @@ def test_programs_get_a_json_object_a_line(tmp_path: Path) -> None:
     assert (second["name"], second["rule"]) == ("Ada Example", "profiles/westways/ks2.yaml:14")
 
 
+@pytest.mark.slow
 def test_people_get_a_table(tmp_path: Path) -> None:
     """A technician sees at a glance who was refused what, and why."""
     write(tmp_path, access(2, BLOCKED))
@@ -80,6 +82,7 @@ def test_people_get_a_table(tmp_path: Path) -> None:
         assert words in shown
 
 
+@pytest.mark.slow
 def test_an_endless_address_does_not_push_the_rest_away(tmp_path: Path) -> None:
     """One access of 4,000 characters leaves the table readable, and is whole for a program."""
     write(tmp_path, replace(access(1), url="https://x.example/" + "a" * 4_000))
@@ -87,6 +90,7 @@ def test_an_endless_address_does_not_push_the_rest_away(tmp_path: Path) -> None:
     assert "a" * 4_000 in run(tmp_path, "--json").stdout
 
 
+@pytest.mark.slow
 def test_a_floor_hit_shows_no_address(tmp_path: Path) -> None:
     """What must not be seen cannot be printed."""
     write(tmp_path, access(2, FLOOR))
@@ -94,6 +98,7 @@ def test_a_floor_hit_shows_no_address(tmp_path: Path) -> None:
     assert "(not kept: statutory list)" in run(tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_the_options_narrow_it_down(tmp_path: Path) -> None:
     """The last hour's blocks are one command away."""
     write(
@@ -114,6 +119,7 @@ def test_the_options_narrow_it_down(tmp_path: Path) -> None:
     assert seen("--since", "25m", "--flagged", "--limit", "1") == ["4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [[], ["--json"]])
 def test_a_hostile_address_cannot_move_the_cursor(tmp_path: Path, option: list[str]) -> None:
     """A pupil's URL with escape sequences, bidi marks or a line end does nothing to a terminal."""
@@ -127,6 +133,7 @@ def test_a_hostile_address_cannot_move_the_cursor(tmp_path: Path, option: list[s
     assert "[red]" in shown
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(ANYTHING)
 def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
@@ -137,6 +144,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
         assert shown == text
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(ANYTHING)
 def test_every_line_of_json_is_plain_ascii_and_complete(text: str) -> None:
@@ -167,12 +175,14 @@ def test_a_span_that_is_none_is_explained(text: str) -> None:
     assert "\x1b" not in caught.value.message
 
 
+@pytest.mark.slow
 def test_the_longest_span_is_no_error(tmp_path: Path) -> None:
     """Asking for everything of the last centuries is answered, not a traceback."""
     write(tmp_path, access(1, at=recent(5)))
     assert run(tmp_path, "--since", "999999w").exit_code == 0
 
 
+@pytest.mark.slow
 def test_an_empty_answer_is_good(tmp_path: Path) -> None:
     """A quiet day is no error; the note about it does not go into a program's input."""
     prepare(tmp_path / DATABASE)

@@ -40,6 +40,7 @@ def test_help_and_version_need_no_files(
     assert "Exit status: 0 good, 1 found something" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [*leaves(cli), ("run",), ("lists",), ()])
 def test_every_verb_takes_a_configuration(verb: tuple[str, ...], capsys: Output) -> None:
     """A script gives --config wherever it likes, and every verb's help names the option."""
@@ -56,6 +57,7 @@ def test_the_configuration_may_stand_anywhere(place: int, tmp_path: Path, capsys
     assert f"{tmp_path}/none.yaml:1:1: cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -75,6 +77,7 @@ def test_a_slip_is_answered_in_words(arguments: list[str], said: str, capsys: Ou
     assert "Traceback" not in told.err
 
 
+@pytest.mark.slow
 def test_every_problem_of_the_files_is_told(tmp_path: Path, capsys: Output) -> None:
     """A verb that cannot read its configuration says everything that is wrong with it, at its line."""
     path = configuration(tmp_path, changes={"listen": "x", "set": "westway"})
@@ -82,6 +85,7 @@ def test_every_problem_of_the_files_is_told(tmp_path: Path, capsys: Output) -> N
     assert f"{path}:9:11: must be an address and a port" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", [["explain", "--as", "ks2", "a.example"], ["run"], ["run", "worker"], ["log"]]
 )

@@ -30,6 +30,7 @@ def listed(config: Path, output: Output) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_an_account_is_added_with_a_password_to_be_changed(config: Path, capsys: Output) -> None:
     """S-10: the first password is printed once, for the letter home, and no hash ever is."""
     assert run(config, "add", "amy.smith", "--group", "ks2") == 0
@@ -48,6 +49,7 @@ def test_an_account_is_added_with_a_password_to_be_changed(config: Path, capsys:
     assert "argon2" not in json.dumps(rows)
 
 
+@pytest.mark.slow
 def test_an_import_says_what_it_did_and_what_is_wrong(config: Path, tmp_path: Path, capsys: Output) -> None:
     """A term's list comes in with one command, and a wrong one changes nothing."""
     file = tmp_path / "export.csv"
@@ -66,6 +68,7 @@ def test_an_import_says_what_it_did_and_what_is_wrong(config: Path, tmp_path: Pa
     assert len(listed(config, capsys)) == 2
 
 
+@pytest.mark.slow
 def test_an_account_is_changed_and_ended(
     config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ async def _write(state: Path) -> None:
     await writer.close()
 
 
+@pytest.mark.slow
 def test_a_freeze_stops_holds_and_seals(made: School, capsys: Output) -> None:
     """S-60: one command stops the person, holds the log, and leaves a sealed copy whose hash is told."""
     asyncio.run(_write(made.state))
@@ -60,6 +61,7 @@ def test_a_freeze_stops_holds_and_seals(made: School, capsys: Output) -> None:
     assert [entry["what"] for entry in made.trail.entries()] == ["freeze", "bundle", "unfreeze"]
 
 
+@pytest.mark.slow
 def test_a_freeze_holds_even_where_there_is_no_log(made: School, capsys: Output) -> None:
     """S-60: that evidence could not be kept is told, and stops nobody from being stopped."""
     assert run(made, "freeze", "amy", "--reason", "x") in (0, 1)
@@ -70,6 +72,7 @@ def test_a_freeze_holds_even_where_there_is_no_log(made: School, capsys: Output)
     assert run(made, "freeze", "nobody", "--reason", "x") == 2
 
 
+@pytest.mark.slow
 def test_access_is_removed_for_a_time_and_given_back(made: School, capsys: Output) -> None:
     """S-62: with an end that is told, and back before it where somebody decides so."""
     assert run(made, "remove-access", "amy", "--until", "2020-01-01", "--reason", "x") == 2
@@ -79,6 +82,7 @@ def test_access_is_removed_for_a_time_and_given_back(made: School, capsys: Outpu
     assert run(made, "restore", "amy") == 0
 
 
+@pytest.mark.slow
 def test_who_is_signed_in_is_shown_and_ended(made: School, capsys: Output) -> None:
     """S-12: a technician sees who is on which device, and can end it."""
     assert run(made, "signed-in", "--json") == 0
@@ -94,6 +98,7 @@ def test_who_is_signed_in_is_shown_and_ended(made: School, capsys: Output) -> No
     assert "amy" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_trail_that_was_changed_is_told(made: School, capsys: Output) -> None:
     """Evidence: `audit` does not show what somebody has altered as if it were whole."""
     assert run(made, "sign-out", "amy") == 0

@@ -22,6 +22,7 @@ def config(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     return configuration(tmp_path)
 
 
+@pytest.mark.slow
 def test_workers_load_while_the_files_are_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes longest begins first, so that the first page comes within three seconds."""
     done: list[str] = []

@@ -23,6 +23,7 @@ def test_the_default_lies_in_the_folder_one_works_in(tmp_path: Path, monkeypatch
     assert Setup().config == DEFAULT_CONFIG
 
 
+@pytest.mark.slow
 def test_lists_and_log_work_while_a_profile_is_broken(tmp_path: Path) -> None:
     """A technician amid an edit still reads the log; what needs the policy says what is wrong with it."""
     setup = Setup()
@@ -35,6 +36,7 @@ def test_lists_and_log_work_while_a_profile_is_broken(tmp_path: Path) -> None:
         _ = setup.loaded
 
 
+@pytest.mark.slow
 def test_it_is_read_once(tmp_path: Path) -> None:
     """One command sees one configuration, also when it is saved meanwhile."""
     setup = Setup()

@@ -27,6 +27,7 @@ def config(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     return configuration(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_clean_run_tells_what_to_try(config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     """A new technician reads where the CA is, the proxy's address and commands to try; notes go to stderr."""
     prepared: list[object] = []
@@ -50,6 +51,7 @@ def test_a_clean_run_tells_what_to_try(config: Path, monkeypatch: pytest.MonkeyP
     assert told.err.endswith("appliance: ended\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [StartError("no port"), AuthorityError("ca.pem: restore it")])
 def test_a_start_that_fails_says_why(
     error: Exception, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output

@@ -22,6 +22,7 @@ def problem(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -80,6 +81,7 @@ def test_a_place_that_is_missing_falls_back_to_what_holds_it() -> None:
     assert str(document.problem(("x",), "missing")) == "f.yaml:1:1: missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -115,6 +117,7 @@ def test_an_alias_may_be_used() -> None:
     assert data("a: &x [1]\nb: *x") == {"a": [1], "b": [1]}
 
 
+@pytest.mark.slow
 def test_aliases_that_multiply_are_refused_at_once() -> None:
     """A kilobyte that stands for ten billion values must cost neither memory nor time (billion laughs)."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
@@ -136,6 +139,7 @@ def test_a_huge_file_is_not_parsed() -> None:
         parse(b"#" * (MAX_BYTES + 1), "f.yaml")
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"%@`#,? \n\t\\~1"), max_size=40) | st.binary(max_size=40))
 def test_nothing_but_readable_problems(text: str | bytes) -> None:

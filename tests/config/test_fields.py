@@ -27,6 +27,7 @@ def test_what_is_no_time_is_refused(text: object) -> None:
         clock(text)
 
 
+@pytest.mark.slow
 @given(st.times())
 def test_every_minute_of_the_day_is_a_time(moment: time) -> None:
     """All 1440 of them, and 24:00 as the midnight that ends a day."""

@@ -82,6 +82,7 @@ def test_an_inherited_timetable_rings_the_schools_own_bells(tmp_path: Path) -> N
     assert starts == {"trust": time(12), "hill": time(12, 30)}
 
 
+@pytest.mark.slow
 def test_abstract_profiles_are_given_to_nobody(tmp_path: Path) -> None:
     """A base is not a profile that a network could map to."""
     assert set(load(tmp_path, {}).sets["trust"].profiles) == {"ks2"}

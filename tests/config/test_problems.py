@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def test_the_nearest_name_is_suggested() -> None:
     assert nearest("GAMBLING", KNOWN) == "gambling"
 
 
+@pytest.mark.slow
 def test_a_long_list_is_cut_and_counted() -> None:
     """Six hundred time zones are no help; the nearest dozen are."""
     text = unknown("zone", "zone_77", [f"zone_{number}" for number in range(600)] + ["zone_seven"])
@@ -41,6 +43,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
     assert len(text) < 300
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 def test_no_word_can_break_the_line(word: str) -> None:
     """Whatever was typed, one problem stays one line and cannot colour a terminal."""

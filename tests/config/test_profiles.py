@@ -62,6 +62,7 @@ def told(folder: Path, files: dict[str, str | None]) -> list[str]:
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_broken_files_are_told(case: Path, tmp_path: Path) -> None:
     """Each case is a file named as its claim: what a technician wrote, and every problem that is told."""
@@ -88,6 +89,7 @@ def test_a_group_without_a_profile_is_a_problem(tmp_path: Path) -> None:
         load_policy(*write(tmp_path, {}), groups=["ks2", "ks22"])
 
 
+@pytest.mark.slow
 def test_the_version_names_exactly_these_files(tmp_path: Path) -> None:
     """Any byte of any file changes it, and nothing else: not the folder, not what editors leave behind."""
     one = load_policy(*write(tmp_path / "one", {})).version
@@ -103,6 +105,7 @@ def test_the_version_names_exactly_these_files(tmp_path: Path) -> None:
         assert changed.version != one
 
 
+@pytest.mark.slow
 def test_the_shipped_profiles_are_whole() -> None:
     """Every category has a rule in every shipped profile: nothing is blocked by a blank."""
     policy = load_policy(*SHIPPED, groups=["eyfs", "ks1", "ks2", "ks3", "ks4", "ks5", "staff", "guest"])
@@ -116,6 +119,7 @@ def test_a_blank_is_told_but_is_no_error(tmp_path: Path) -> None:
     assert "hill/ks2 has no rule for 'shopping': what is in no other category is blocked" in found
 
 
+@pytest.mark.slow
 def test_nothing_there_is_told(tmp_path: Path) -> None:
     """No folder, and a folder without sets."""
     with pytest.raises(ProblemsError, match="profiles:1:1: cannot be read: No such file"):
@@ -124,6 +128,7 @@ def test_nothing_there_is_told(tmp_path: Path) -> None:
         load_policy(tmp_path, SHIPPED[1])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(GOOD)), st.data())
 def test_no_slip_of_the_finger_raises_anything_else(tmp_path: Path, name: str, data: st.DataObject) -> None:

@@ -32,6 +32,7 @@ def test_the_checked_in_schema_is_current(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
     """Opened in an editor, a shipped file shows no error."""
@@ -44,6 +45,7 @@ def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "profile",
     [
@@ -75,6 +77,7 @@ def test_every_key_is_explained() -> None:
                 assert field.get("description"), f"{name}: {key}"
 
 
+@pytest.mark.slow
 def test_the_command_writes_them(tmp_path: Path) -> None:
     """`python -m appliance.config.schema` makes the files that the test above compares."""
     for folder in ("profiles", "blocklists"):

@@ -80,6 +80,7 @@ def test_publishing_twice_changes_nothing(files: Path, snapshots: Snapshots) -> 
     assert len(folders(files)) == 1
 
 
+@pytest.mark.slow
 def test_a_good_edit_is_a_new_version_beside_the_old(files: Path, snapshots: Snapshots) -> None:
     """The old policy can still be opened after an edit, for the decisions that were taken by it."""
     old = snapshots.publish()
@@ -102,6 +103,7 @@ def test_a_broken_edit_changes_nothing(files: Path, snapshots: Snapshots) -> Non
     assert old.sets["school"].profiles["ks2"].rules["games"].rating is Rating.UNACCEPTABLE
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_changed_is_not_trusted_and_made_anew(files: Path, snapshots: Snapshots) -> None:
     """Nobody loosens the policy in force by editing the gateway's own copy."""
     policy = snapshots.publish()
@@ -114,6 +116,7 @@ def test_a_copy_that_was_changed_is_not_trusted_and_made_anew(files: Path, snaps
     assert snapshots.open(policy.version) == policy
 
 
+@pytest.mark.slow
 def test_a_copy_that_lost_a_file_is_made_anew(files: Path, snapshots: Snapshots) -> None:
     """A damaged disk is repaired at the next start from the technician's own files."""
     policy = snapshots.publish()
@@ -123,6 +126,7 @@ def test_a_copy_that_lost_a_file_is_made_anew(files: Path, snapshots: Snapshots)
     assert snapshots.open(policy.version) == policy
 
 
+@pytest.mark.slow
 def test_a_file_saved_while_it_is_copied_is_read_again(
     files: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +195,7 @@ def test_a_missing_folder_has_a_signature_too(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("junk", [b"\xff\xfe", b"sha256:gone\n", b"../../etc", b""])
 def test_a_damaged_pointer_is_put_right(files: Path, snapshots: Snapshots, junk: bytes) -> None:
     """A pointer that a crash or a disk spoiled is an error to a worker, and is mended by the next start."""

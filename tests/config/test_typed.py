@@ -55,6 +55,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert (found.on, found.proxy) == (True, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

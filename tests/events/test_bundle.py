@@ -14,6 +14,7 @@ from appliance.events.writer import Writer
 from tests.doubles.events import BLOCKED, FLOOR, access
 
 
+@pytest.mark.slow
 async def test_a_bundle_holds_what_the_log_knows_and_shows_any_change(tmp_path: Path) -> None:
     """S-60, S-61: metadata alone, no address of a statutory hit, and hashes from the records to the top."""
     writer = Writer(tmp_path / DATABASE, durable=False, patience=1)
@@ -31,6 +32,7 @@ async def test_a_bundle_holds_what_the_log_knows_and_shows_any_change(tmp_path: 
     assert (bundle.folder / RECORDS).stat().st_mode & 0o277 == 0
 
 
+@pytest.mark.slow
 async def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     """A hostile name of an account writes nowhere else."""
     writer = Writer(tmp_path / DATABASE, durable=False, patience=1)

@@ -55,6 +55,7 @@ def test_no_address_is_kept(path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_the_ring_is_bounded(path: Path) -> None:
     """A flood of hits neither fills the disk nor hides the last ones."""
     worker, late = Hits(path), Hits(path)
@@ -82,6 +83,7 @@ def _tell(path: Path, name: str, count: int) -> None:
         worker.tell(name, str(number), NOW)
 
 
+@pytest.mark.slow
 def test_two_processes_lose_nothing(path: Path) -> None:
     """Workers that count at the same moment do not overwrite each other."""
     spawn = multiprocessing.get_context("spawn")

@@ -27,6 +27,7 @@ async def left(state: Path) -> list[Record]:
         return await log.accesses(limit=100)
 
 
+@pytest.mark.slow
 async def test_what_is_on_hold_outlives_its_retention(tmp_path: Path) -> None:
     """S-60: a frozen person's records stay whole, everybody else's go, and theirs go after the hold."""
     records = [from_access(access(0, BLOCKED)), from_access(access(1, BLOCKED, person=OTHER))]

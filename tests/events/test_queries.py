@@ -48,6 +48,7 @@ async def numbers(state: Path, **question: object) -> list[int]:
     return [int(record.reference[-5:]) for record in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
@@ -82,6 +83,7 @@ async def test_a_record_comes_back_as_it_was_written(state: Path) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_review_requests_are_found(state: Path) -> None:
     """What pupils report as a mistake reaches somebody."""
     async with open_reader(state) as reader:
@@ -90,6 +92,7 @@ async def test_review_requests_are_found(state: Path) -> None:
     assert found == [from_review(review(1)), from_review(review(2))]
 
 
+@pytest.mark.slow
 async def test_a_reader_cannot_write(state: Path) -> None:
     """Whoever may look cannot change the record."""
     async with open_reader(state) as reader:
@@ -97,6 +100,7 @@ async def test_a_reader_cannot_write(state: Path) -> None:
             await reader._db.execute("DELETE FROM access")
 
 
+@pytest.mark.slow
 async def test_a_reader_does_not_hold_up_a_writer(state: Path) -> None:
     """A long look at the log never delays a pupil's page, nor does a writer delay the look."""
     writer = Writer(state / DATABASE, durable=True, patience=0)
@@ -111,6 +115,7 @@ async def test_a_reader_does_not_hold_up_a_writer(state: Path) -> None:
     await writer.close()
 
 
+@pytest.mark.slow
 async def test_a_person_without_a_name_is_not_everybody(state: Path) -> None:
     """An empty name asks for all, never for the nameless only."""
     writer = Writer(state / DATABASE, durable=False, patience=1)
@@ -119,6 +124,7 @@ async def test_a_person_without_a_name_is_not_everybody(state: Path) -> None:
     assert len(await numbers(state, person="", limit=100)) == 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "words"), [(VERSION + 1, "newer release"), (VERSION - 1, "older release")]
 )
@@ -143,6 +149,7 @@ async def test_a_log_that_cannot_be_read_says_so(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 async def test_a_table_that_is_damaged_later_says_so(state: Path) -> None:
     """A card that loses pages is reported as such, and not as an empty day."""
     async with open_reader(state) as reader:

@@ -27,6 +27,7 @@ from tests.doubles.events import ALLOWED, BLOCKED, FLOOR, access, review
 HOSTILE = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(HOSTILE)
 def test_any_text_becomes_storable(text: str) -> None:
@@ -37,6 +38,7 @@ def test_any_text_becomes_storable(text: str) -> None:
     assert cleaned.encode().decode() == cleaned
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40))
 def test_ordinary_text_of_any_script_is_kept_as_it_is(text: str) -> None:
@@ -97,6 +99,7 @@ def test_a_moment_without_a_zone_is_refused() -> None:
         from_access(replace(access(), at=datetime(2026, 11, 23, 10)))  # noqa: DTZ001 - the naive one is the point
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_time_is_kept_to_the_millisecond(at: datetime) -> None:
@@ -105,6 +108,7 @@ def test_time_is_kept_to_the_millisecond(at: datetime) -> None:
     assert 0 <= (at - back).total_seconds() < 0.001
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(HOSTILE, HOSTILE)
 def test_a_spilled_line_reads_back_the_same(host: str, term: str) -> None:
@@ -128,6 +132,7 @@ def _line(**changes: object) -> str:
     return json.dumps({"access": from_access(access())._asdict() | changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

@@ -51,6 +51,7 @@ async def read(state: Path) -> list[Record]:
         return await reader.accesses(limit=10_000)
 
 
+@pytest.mark.slow
 async def test_raw_fields_go_first_and_the_decision_stays(tmp_path: Path) -> None:
     """After 90 days nobody can read any more who asked for which address, only what was decided (DP-5)."""
     await write(tmp_path, event(0))
@@ -69,6 +70,7 @@ async def test_raw_fields_go_first_and_the_decision_stays(tmp_path: Path) -> Non
     }
 
 
+@pytest.mark.slow
 async def test_a_flagged_access_is_kept_whole_until_the_review(tmp_path: Path) -> None:
     """What the safeguarding lead may need is not blanked together with ordinary accesses."""
     await write(tmp_path, event(0, BLOCKED), event(0))
@@ -78,6 +80,7 @@ async def test_a_flagged_access_is_kept_whole_until_the_review(tmp_path: Path) -
     assert await read(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_behind_in_the_dictionaries(tmp_path: Path) -> None:
     """When a record is gone, no name and no reason of it waits in another table."""
     await write(tmp_path, event(0, BLOCKED), event(0))
@@ -86,6 +89,7 @@ async def test_nothing_is_left_behind_in_the_dictionaries(tmp_path: Path) -> Non
     assert b"Ada Example" not in await asyncio.to_thread((tmp_path / DATABASE).read_bytes)
 
 
+@pytest.mark.slow
 async def test_expired_names_are_overwritten_on_the_disk(tmp_path: Path) -> None:
     """Deleted means that the bytes are gone from the file, not only from the answers."""
     await write(tmp_path, event(0))
@@ -95,6 +99,7 @@ async def test_expired_names_are_overwritten_on_the_disk(tmp_path: Path) -> None
     assert b"/page/0" not in content
 
 
+@pytest.mark.slow
 async def test_a_second_run_finds_nothing_to_do(tmp_path: Path) -> None:
     """Hourly runs cost nothing when nothing has come due."""
     await write(tmp_path, event(0), event(50))
@@ -103,6 +108,7 @@ async def test_a_second_run_finds_nothing_to_do(tmp_path: Path) -> None:
     assert not any((again.blanked | again.deleted).values())
 
 
+@pytest.mark.slow
 async def test_an_event_that_arrives_late_is_blanked_all_the_same(tmp_path: Path) -> None:
     """A spill file that was found after months brings back nothing that should be forgotten."""
     await write(tmp_path, event(10))
@@ -113,6 +119,7 @@ async def test_an_event_that_arrives_late_is_blanked_all_the_same(tmp_path: Path
     assert [record.name for record in await read(tmp_path)] == ["", "", "Ada Example"]
 
 
+@pytest.mark.slow
 async def test_a_clock_that_goes_back_removes_nothing_more(tmp_path: Path) -> None:
     """A wrong clock that is set right does no further harm."""
     await write(tmp_path, event(0), event(80))
@@ -122,6 +129,7 @@ async def test_a_clock_that_goes_back_removes_nothing_more(tmp_path: Path) -> No
     assert len(await read(tmp_path)) == 2
 
 
+@pytest.mark.slow
 async def test_shorter_terms_reach_back(tmp_path: Path) -> None:
     """A school that decides to keep less forgets the old, too."""
     await write(tmp_path, event(0), event(20), event(40))
@@ -134,6 +142,7 @@ async def test_shorter_terms_reach_back(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_reviews_have_terms_of_their_own(tmp_path: Path) -> None:
     """What a pupil wrote is not kept longer than it takes to answer."""
     writer = Writer(tmp_path / DATABASE, durable=False, patience=1)
@@ -148,6 +157,7 @@ async def test_reviews_have_terms_of_their_own(tmp_path: Path) -> None:
         assert await reader.reviews() == []
 
 
+@pytest.mark.slow
 async def test_old_leftovers_go_as_well(tmp_path: Path) -> None:
     """A damaged spill file is personal data, too, and does not lie about for years."""
     store = await EventStore.open(tmp_path)

@@ -40,6 +40,7 @@ def through(db: sqlite3.Connection, record: Record) -> Record:
     return rows.read_row(db.execute(rows.SELECT).fetchone())
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(HOSTILE, HOSTILE, st.none() | HOSTILE, st.sampled_from([ALLOWED, BLOCKED, FLOOR]))
 def test_every_record_comes_out_as_it_went_in(
@@ -54,6 +55,7 @@ def test_every_record_comes_out_as_it_went_in(
     assert through(db, record) == record
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.none() | HOSTILE, HOSTILE)
 @example("https://a.example/x", "a.example")

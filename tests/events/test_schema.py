@@ -47,6 +47,7 @@ def test_preparing_again_changes_nothing(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM taken").fetchone() == (1,)
 
 
+@pytest.mark.slow
 def test_preparing_does_not_drop_the_locks_of_this_process(tmp_path: Path) -> None:
     """A worker that prepares once more keeps its log: without its locks, another would delete it."""
     path = tmp_path / "events.sqlite3"
@@ -91,6 +92,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_an_upgrade_happens_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement that fails in the middle of an upgrade leaves the log as the old release knew it."""
     path = tmp_path / "events.sqlite3"
@@ -105,6 +107,7 @@ def test_an_upgrade_happens_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'later'").fetchall()
 
 
+@pytest.mark.slow
 def test_an_upgrade_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new release finds the old release's records, and only the missing steps are done."""
     path = tmp_path / "events.sqlite3"

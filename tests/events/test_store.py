@@ -24,6 +24,8 @@ from appliance.events.writer import Writer
 from appliance.model.event import Access
 from tests.doubles.events import BLOCKED, access, review
 
+pytestmark = pytest.mark.slow
+
 HASTY = Limits(flush=0.01, patience=0.02, urgent=5, pause=0.01, tidy=0.03)
 PATIENT = Limits(flush=60, urgent=5, tidy=60)
 
@@ -377,7 +379,6 @@ async def test_a_busy_database_does_not_stop_the_start(
     await store.close()
 
 
-@pytest.mark.slow
 async def test_one_store_tidies_for_all(tmp_path: Path) -> None:
     """The write-ahead log does not grow without end while several workers write."""
     first = await EventStore.open(tmp_path, limits=HASTY)

@@ -42,6 +42,7 @@ def count(path: Path, table: str = "access") -> int:
         return int(db.execute(query).fetchone()[0])
 
 
+@pytest.mark.slow
 async def test_what_repeats_is_stored_once_a_day(writer: Writer, path: Path) -> None:
     """A school's year of records fits on an SD card, because names and reasons are not repeated."""
     await writer.write(events(*range(50)))
@@ -49,12 +50,14 @@ async def test_what_repeats_is_stored_once_a_day(writer: Writer, path: Path) -> 
     assert (count(path), count(path, "who"), count(path, "verdict")) == (51, 2, 2)
 
 
+@pytest.mark.slow
 async def test_a_flagged_access_has_dictionary_entries_of_its_own(writer: Writer, path: Path) -> None:
     """Blanking what was ordinary does not blank what the safeguarding lead still needs."""
     await writer.write([from_access(access(1, ALLOWED)), from_access(access(2, BLOCKED))])
     assert count(path, "who") == 2
 
 
+@pytest.mark.slow
 async def test_two_writers_share_their_dictionary(writer: Writer, path: Path) -> None:
     """Several processes do not each store every pupil."""
     other = Writer(path, durable=False, patience=1)
@@ -64,6 +67,7 @@ async def test_two_writers_share_their_dictionary(writer: Writer, path: Path) ->
     assert (count(path), count(path, "who"), count(path, "verdict")) == (2, 1, 1)
 
 
+@pytest.mark.slow
 async def test_a_busy_database_is_waited_for_and_then_reported(writer: Writer, path: Path) -> None:
     """A lock that does not go away ends in an error, not in a request that hangs."""
     await writer.write(events(1))
@@ -76,6 +80,7 @@ async def test_a_busy_database_is_waited_for_and_then_reported(writer: Writer, p
     assert count(path) == 2
 
 
+@pytest.mark.slow
 async def test_a_full_database_takes_nothing_and_recovers(writer: Writer, path: Path) -> None:
     """When the disk is full, a batch is refused whole, and ids of what was undone are not used later."""
     await writer.write(events(1))
@@ -89,6 +94,7 @@ async def test_a_full_database_takes_nothing_and_recovers(writer: Writer, path: 
     assert (count(path), count(path, "who")) == (3, 2)
 
 
+@pytest.mark.slow
 async def test_a_database_that_was_moved_away_is_noticed(writer: Writer, path: Path) -> None:
     """Writes into a file that no longer has a name would be lost without anybody knowing."""
     await writer.write(events(1))
@@ -98,6 +104,7 @@ async def test_a_database_that_was_moved_away_is_noticed(writer: Writer, path: P
     assert count(path) == 1
 
 
+@pytest.mark.slow
 async def test_a_spill_file_goes_in_once(writer: Writer, path: Path) -> None:
     """A process that dies between its commit and removing the spill file does not double the events."""
     await writer.write(events(1, 2), spill="1-a.jsonl")
@@ -106,6 +113,7 @@ async def test_a_spill_file_goes_in_once(writer: Writer, path: Path) -> None:
     assert count(path) == 3
 
 
+@pytest.mark.slow
 async def test_a_late_event_moves_the_retention_mark_back(writer: Writer, path: Path) -> None:
     """An event that waited in a spill file past its term is still blanked in time."""
     await writer.write(events(1))
@@ -117,6 +125,7 @@ async def test_a_late_event_moves_the_retention_mark_back(writer: Writer, path: 
         assert dict(db.execute("SELECT * FROM retired")) == {"url": late.time, "name": 7}
 
 
+@pytest.mark.slow
 async def test_reviews_and_accesses_go_together(writer: Writer, path: Path) -> None:
     """A review request is kept like a flagged event."""
     await writer.write([from_review(review(1)), *events(1), from_review(review(2))])
@@ -129,6 +138,7 @@ def _in_the_file_itself(path: Path) -> int:
         return int(db.execute("SELECT count(*) FROM access").fetchone()[0])
 
 
+@pytest.mark.slow
 async def test_the_log_is_moved_into_the_database_only_when_somebody_wrote(
     writer: Writer, path: Path
 ) -> None:
@@ -147,6 +157,7 @@ async def test_the_log_is_moved_into_the_database_only_when_somebody_wrote(
     await other.close()
 
 
+@pytest.mark.slow
 async def test_durable_means_that_the_disk_is_asked(writer: Writer) -> None:
     """A flagged event is on the disk, not in a cache that a power cut empties."""
     await writer.write(events(1))

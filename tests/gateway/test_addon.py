@@ -34,6 +34,7 @@ async def tunnel(bench: Bench, host: str = "site.example", sni: str | None = Non
 # --- requests ---
 
 
+@pytest.mark.slow
 async def test_an_allowed_request_goes_to_its_site_and_is_recorded_when_it_is_over(bench: Bench) -> None:
     """A lesson goes on undisturbed, and the record says what became of it."""
     flow = await ask(bench, bench.flow("http://site.example/a", user_agent="x"))

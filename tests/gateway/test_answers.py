@@ -53,6 +53,7 @@ def test_data_says_blocked_why_and_which_and_no_more() -> None:
     assert data == {"blocked": True, "reason": "floor", "reference": "7KQ4-M2XD"}
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(st.characters()) | st.sampled_from(["*/alert(1)/*", '","x":"', "\r\nx: y", "\ud800"]))
 def test_hostile_text_cannot_escape_a_small_answer(hostile: str) -> None:
@@ -67,6 +68,7 @@ def test_hostile_text_cannot_escape_a_small_answer(hostile: str) -> None:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(st.characters()))
 def test_a_reference_is_letters_digits_and_hyphens(text: str) -> None:

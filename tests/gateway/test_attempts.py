@@ -88,6 +88,7 @@ async def too_long_form(bench: Bench) -> None:
     assert status(await ask(bench, flow)) == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -66,6 +66,7 @@ def test_an_odd_name_still_gets_a_certificate(authority: Authority, name: str) -
     assert authority.leaf(name).certificate.issuer == authority.certificate.subject
 
 
+@pytest.mark.slow
 def test_the_chain_satisfies_openssl_to_the_letter(
     folder: Path, authority: Authority, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
@@ -242,6 +244,7 @@ def test_an_expired_ca_stops_the_start_and_says_how_to_renew(
     assert [path.read_bytes() for path in tmp_path.glob("ca-until-*.pem")] == [old]
 
 
+@pytest.mark.slow
 def test_a_renewed_ca_is_trusted_by_devices_that_have_the_old_one(tmp_path: Path) -> None:
     """Devices can be given the new certificate one by one: both verify what is signed from now on."""
     ensure_authority(tmp_path, "Westways")

@@ -72,6 +72,7 @@ async def opened(*, transparent: bool = True) -> AsyncIterator[Door]:
     stand.close()
 
 
+@pytest.mark.slow
 async def test_a_spliced_connection_passes_from_its_first_byte() -> None:
     """The site gets the hello that was judged, byte for byte, however it was split."""
     hello = hello_of(PUSH)
@@ -84,6 +85,7 @@ async def test_a_spliced_connection_passes_from_its_first_byte() -> None:
     assert door.stand.metrics.connections == 1
 
 
+@pytest.mark.slow
 async def test_an_inspected_connection_goes_on_with_all_its_bytes() -> None:
     """Mitmproxy reads the same hello, and knows where the connection was going."""
     hello = hello_of("site.example")
@@ -119,6 +121,7 @@ async def test_what_is_no_web_is_refused_and_recorded(
         assert door.served == []
 
 
+@pytest.mark.slow
 async def test_a_tunnel_is_opened_and_what_is_in_it_is_judged() -> None:
     """A client that knows the proxy gets the same splice, without mitmproxy."""
     hello = hello_of(PUSH)
@@ -133,6 +136,7 @@ async def test_a_tunnel_is_opened_and_what_is_in_it_is_judged() -> None:
     assert door.stand.metrics.connections == 1
 
 
+@pytest.mark.slow
 async def test_what_is_to_be_read_in_a_tunnel_keeps_its_target() -> None:
     """Mitmproxy knows under which name the tunnel was opened, so that both names are judged."""
     hello = hello_of("site.example")
@@ -145,6 +149,7 @@ async def test_what_is_to_be_read_in_a_tunnel_keeps_its_target() -> None:
     assert (tunnel.connect.host, tunnel.port) == ("other.example", 443)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
@@ -171,6 +176,7 @@ async def test_whatever_is_out_of_the_ordinary_goes_on_whole(head: bytes) -> Non
     assert [(first, tunnel, wanted) for first, tunnel, wanted in door.served] == [(head, None, None)]
 
 
+@pytest.mark.slow
 async def test_tls_to_the_proxys_own_port_is_refused() -> None:
     """A browser that is set to an HTTPS proxy is told at once, and the log says what to change."""
     async with opened(transparent=False) as door:
@@ -201,6 +207,7 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
 
 
+@pytest.mark.slow
 async def test_a_fault_closes() -> None:
     """Whatever fails at the door, nothing passes, and it is counted."""
     async with opened() as door:

@@ -33,6 +33,7 @@ def test_other_failures_suggest_nothing(tmp_path: Path) -> None:
     assert suggestions(tmp_path, 1) == []
 
 
+@pytest.mark.slow
 def test_the_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that tries a million times does not fill the disk, and the last failures are still known."""
     monkeypatch.setattr(module, "MOST_BYTES", 200)

@@ -160,6 +160,7 @@ def test_no_hazard_is_left_out() -> None:
     assert [hazard.split()[0] for hazard in HAZARDS] == [f"H{number}" for number in range(1, 38)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_each_hazard_has_its_test_or_its_reason(hazard: str) -> None:
     """A test that is renamed or removed does not silently leave a hazard uncovered."""

@@ -102,6 +102,7 @@ def test_an_idle_connection_between_requests_is_left_alone(
     assert game.statuses == [403, 403]
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_in_its_head_is_noticed(play: Start) -> None:
     """What was begun and never judged is counted; a connection opened in advance is nothing."""
     game = play()
@@ -146,6 +147,7 @@ def test_a_site_whose_head_never_ends_gets_our_page(play: Start) -> None:
     assert game.statuses == [502, 403]
 
 
+@pytest.mark.slow
 def test_a_site_with_long_headers_or_a_long_body_is_read(play: Start) -> None:
     """Sites that set many cookies work as they do in a browser, and the size of a page does not matter."""
     game = play()
@@ -156,6 +158,7 @@ def test_a_site_with_long_headers_or_a_long_body_is_read(play: Start) -> None:
     assert game.answer.endswith(b"b" * 400_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [1, 7, 1000])
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_an_interim_answer_is_not_taken_for_the_answer(play: Start, pieces: int, end: bytes) -> None:

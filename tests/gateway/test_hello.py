@@ -47,6 +47,7 @@ def records(message: bytes, size: int = 16384) -> bytes:
     return b"".join(b"\x16\x03\x01" + sized(part, 2) for part in parts)
 
 
+@pytest.mark.slow
 def test_a_browsers_hello_names_its_site() -> None:
     """What OpenSSL sends is read as it is meant; without a name there is none."""
     assert read_hello(REAL) == Hello("www.site.example")
@@ -62,12 +63,14 @@ def test_encrypted_client_hello_is_seen() -> None:
     assert read_hello(data) == Hello("public.example", ech=True)
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(REAL)))
 def test_any_part_of_a_hello_is_waited_for(end: int) -> None:
     """A hello in as many segments as it has bytes reads the same, and never as another one."""
     assert read_hello(REAL[:end]) == (Hello("www.site.example") if end == len(REAL) else None)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 600))
 def test_a_hello_over_many_records_reads_the_same(size: int) -> None:
     """Cutting the name in two, as tools against filters do, hides nothing."""
@@ -100,6 +103,7 @@ def test_what_two_readers_could_read_differently_is_refused(data: bytes) -> None
         read_hello(data)
 
 
+@pytest.mark.slow
 def test_a_hello_without_end_is_refused() -> None:
     """Half-open clients cannot fill the memory."""
     many = b"".join(b"\x16\x03\x01\x00\x01" + bytes([byte]) for byte in b"\x01\x00\xff\xfb" + bytes(20_000))
@@ -119,6 +123,7 @@ def test_a_hello_in_many_pieces_costs_what_it_is_long() -> None:
 MESSAGES: list[Callable[[bytes], bytes]] = [lambda data: data, records, lambda data: records(b"\x01" + data)]
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300), st.sampled_from(MESSAGES))
 def test_nothing_makes_the_reading_fail(data: bytes, made: Callable[[bytes], bytes]) -> None:
     """Whatever arrives is a hello, the beginning of one, or refused."""
@@ -129,6 +134,7 @@ def test_nothing_makes_the_reading_fail(data: bytes, made: Callable[[bytes], byt
     assert found is None or isinstance(found, Hello)
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(REAL) - 1), st.integers(0, 255))
 def test_a_damaged_hello_never_crashes(at: int, byte: int) -> None:
     """One flipped byte is read, waited for, or refused."""

@@ -127,6 +127,7 @@ async def test_a_layer_goes_on_as_soon_as_its_hook_is_answered(context: Context)
     assert len(layer.came) == 2
 
 
+@pytest.mark.slow
 async def test_a_layer_waits_for_a_hook_that_waits(context: Context) -> None:
     """What is flagged is on record before anything of it goes on (S-40)."""
     recorded = asyncio.Event()

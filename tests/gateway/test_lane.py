@@ -154,6 +154,7 @@ def test_one_journey_two_lanes(tmp_path: Path, encrypted: bool) -> None:
         assert lean[name] == full[name], name
 
 
+@pytest.mark.slow
 def test_a_site_s_announcements_come_before_its_answer(tmp_path: Path) -> None:
     """100 and 103 are passed over, as in the full lane; a flood of them is no answer."""
 
@@ -171,6 +172,7 @@ def test_a_site_s_announcements_come_before_its_answer(tmp_path: Path) -> None:
         play(scenario, tmp_path, lean=lean)
 
 
+@pytest.mark.slow
 def test_connections_to_a_site_are_kept_for_the_next_client(tmp_path: Path) -> None:
     """A new client pays for no new connection to a site that another one has just left (issue 4)."""
 
@@ -184,6 +186,7 @@ def test_connections_to_a_site_are_kept_for_the_next_client(tmp_path: Path) -> N
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "again"), [("GET", True), ("POST", False)])
 def test_a_kept_connection_that_has_ended_costs_no_page(tmp_path: Path, method: str, again: bool) -> None:
     """What may be sent twice is, once; what may not is answered with our page, and sent no second time."""
@@ -203,6 +206,7 @@ def test_a_kept_connection_that_has_ended_costs_no_page(tmp_path: Path, method: 
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_connection_that_sends_more_than_its_answer_is_not_used_again(tmp_path: Path) -> None:
     """Response smuggling: bytes after an answer must not become the answer to another pupil's request."""
 
@@ -215,6 +219,7 @@ def test_a_connection_that_sends_more_than_its_answer_is_not_used_again(tmp_path
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_request_that_cannot_be_judged_is_closed(tmp_path: Path) -> None:
     """A fault in the lists blocks in the lean lane as in the other, and is counted (H1)."""
 
@@ -229,6 +234,7 @@ def test_a_request_that_cannot_be_judged_is_closed(tmp_path: Path) -> None:
     play(scenario, tmp_path, encrypted=False)
 
 
+@pytest.mark.slow
 def test_a_crash_in_the_lane_cuts_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks on the short way, the client is cut and nothing more passes (H1, H29)."""
 
@@ -249,6 +255,7 @@ def test_a_crash_in_the_lane_cuts_the_connection(tmp_path: Path, monkeypatch: py
     play(scenario, tmp_path, encrypted=False)
 
 
+@pytest.mark.slow
 def test_a_head_that_drips_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that never finishes its head holds no connection for ever, on the short way either."""
     monkeypatch.setattr(lane_carriage, "HEAD_SECONDS", 0.05)

@@ -36,6 +36,7 @@ def test_a_body_without_an_end_takes_all() -> None:
     assert not body.done
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.integers(1, 60), st.binary(max_size=9))
 @settings(max_examples=50)
 def test_chunks_are_read_alike_in_whatever_pieces_they_come(
@@ -59,6 +60,7 @@ def test_extensions_and_trailers_are_read_and_dropped(data: bytes, step: int) ->
     assert read(data, step) == (b"hello", b"rest", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

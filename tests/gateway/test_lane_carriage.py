@@ -189,6 +189,7 @@ def test_a_client_that_leaves_takes_its_request_along() -> None:
     assert half.acts[1:] == [Refuse(0, "The client left before its request was whole."), Close()]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([GET, POST % 3, b"abc", GET[:20], b"\r\n"]), max_size=6)
 )
@@ -205,6 +206,7 @@ def test_no_client_breaks_the_carriage(parts: list[bytes]) -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=80), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_no_site_breaks_the_carriage(data: bytes, step: int) -> None:

@@ -74,6 +74,7 @@ UNPLAIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", UNPLAIN)
 def test_what_is_not_plain_is_left_to_the_full_lane(what: str) -> None:
     """Request smuggling: what two programs could read differently is not carried here (H31, H32)."""
@@ -137,6 +138,7 @@ def test_a_field_can_be_looked_up_for_the_page() -> None:
     assert (head.field("Accept"), head.field("sec-fetch-dest")) == ("image/png", "")
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(sorted(UNPLAIN.values())) | st.sampled_from([HOST, b"A: b\r\n"]), max_size=4))
 def test_what_is_carried_here_the_full_lane_reads_alike(fields: list[bytes]) -> None:
     """Two readers must not differ: whatever is plain here, mitmproxy reads as the same request (H32)."""
@@ -155,6 +157,7 @@ def test_what_is_carried_here_the_full_lane_reads_alike(fields: list[bytes]) -> 
     )
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300))
 @settings(max_examples=50)
 def test_no_bytes_break_the_reading_of_heads(data: bytes) -> None:

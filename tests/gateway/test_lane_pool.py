@@ -120,6 +120,7 @@ async def test_an_internal_address_is_not_connected_to(pool: Pool, host: str) ->
     assert failure_of(str(caught.value)) is Reason.OWN_NETWORK
 
 
+@pytest.mark.slow
 def test_a_certificate_of_somebody_else_is_refused(tmp_path: Path) -> None:
     """Chain and name are verified, and there is no way to switch that off (H16)."""
 
@@ -133,6 +134,7 @@ def test_a_certificate_of_somebody_else_is_refused(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_session_is_resumed_with_the_same_host_only(tmp_path: Path) -> None:
     """The second handshake with a site is the cheap one; another host starts afresh."""
 

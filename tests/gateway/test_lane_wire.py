@@ -18,6 +18,7 @@ async def wires(lane: Lane) -> list[bool]:
     return [bool(each and each.link and each.link.wire) for each in handlers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_a_connection_takes_the_short_way_and_comes_back_from_it(tmp_path: Path, encrypted: bool) -> None:
     """Plain requests pass mitmproxy's layers by; the first that is not plain goes through them."""
@@ -37,6 +38,7 @@ def test_a_connection_takes_the_short_way_and_comes_back_from_it(tmp_path: Path,
     play(scenario, tmp_path, encrypted=encrypted)
 
 
+@pytest.mark.slow
 def test_an_upgrade_is_the_full_lane_s(tmp_path: Path) -> None:
     """A WebSocket leaves the short way with its first byte, and is judged and tunnelled as ever."""
 
@@ -64,6 +66,7 @@ def test_an_upgrade_is_the_full_lane_s(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_a_slow_client_and_a_slow_site_cost_little_memory(tmp_path: Path, encrypted: bool) -> None:
     """Back-pressure both ways: what the one side does not take is not read from the other (H8)."""

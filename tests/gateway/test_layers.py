@@ -212,6 +212,7 @@ def test_a_killed_answer_never_reaches_the_client(play: Start) -> None:
 # --- what contradicts itself ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from appliance.gateway.lightly import leave_out_unused_addons
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +16,7 @@ def in_a_new_process(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_addons_load_without_the_forty_others() -> None:
     """A worker needs three of mitmproxy's addons; the web server and the directory client stay out."""
     said = in_a_new_process(

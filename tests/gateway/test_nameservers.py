@@ -34,6 +34,7 @@ async def test_a_name_without_addresses_says_for_how_long() -> None:
     assert answer.ttl == 77
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_cut_off_is_asked_for_over_tcp() -> None:
     """A site with many addresses is reachable."""
     many = tuple(f"192.0.2.{n}" for n in range(1, 200))

@@ -37,6 +37,7 @@ HOSTILE = st.text(st.characters(exclude_characters="@"), max_size=80).map(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", Audience)
 def test_every_reason_audience_and_want_gets_a_whole_answer(audience: Audience) -> None:
     """GAI-1: whatever is decided for whomever, there is an answer, never an exception."""
@@ -86,6 +87,7 @@ def test_a_page_runs_nothing_and_fetches_nothing(audience: Audience) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", Audience)
 @pytest.mark.parametrize(
     "reason", [Reason.UNACCEPTABLE, Reason.FLOOR, Reason.FAULT, Reason.UPSTREAM_CERTIFICATE]
@@ -102,6 +104,7 @@ def test_a_page_has_a_sound_outline(audience: Audience, reason: Reason) -> None:
     assert len(page.values("id")) == len(set(page.values("id")))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     HOSTILE, HOSTILE, st.sampled_from(Audience), st.sampled_from([Reason.UNACCEPTABLE, Reason.OUT_OF_TIME])
@@ -217,6 +220,7 @@ def test_outside_its_hours_a_page_says_when(audience: Audience) -> None:
     assert ("(W:470)" in html) is (audience is Audience.ADULT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", Audience)
 def test_a_mistake_can_be_reported_with_javascript_off(audience: Audience) -> None:
     """UKF-S13: a plain form posts reference and token to the gateway's own path."""
@@ -307,6 +311,7 @@ def test_two_readers_of_one_decision_get_their_own_values() -> None:
         assert yours in second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["[adult.policy]", 'not_in_trouble = "You', "[lines.shout]"])
 def test_a_gap_in_the_wording_stops_the_start(tmp_path: Path, broken: str) -> None:
     """A school may change the words; what it forgot is found when the gateway starts."""

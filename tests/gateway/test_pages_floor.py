@@ -15,6 +15,7 @@ from tests.doubles.pages import CSAM, context, floor, skeleton, text
 PAGES = Pages()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     st.from_regex(r"[a-z]{12,20}\.[a-z]{6,9}", fullmatch=True),

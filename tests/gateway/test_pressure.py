@@ -147,6 +147,7 @@ def test_a_client_that_gives_no_window_stops_its_site(play: Begin) -> None:
     assert taken(context, site)
 
 
+@pytest.mark.slow
 def test_an_upload_that_waits_for_its_site_is_counted(play: Begin) -> None:
     """A film that is sent while the site does not answer waits in the sender, not in the worker."""
     game, context = play(pending=True)
@@ -170,6 +171,7 @@ def answers(game: Sites, site: Server, server: h2.connection.H2Connection) -> li
     return server.receive_data(data)
 
 
+@pytest.mark.slow
 def test_a_site_that_takes_nothing_stops_its_client(play: Begin) -> None:
     """An upload goes no faster than the site takes it, over HTTP/2 on both sides, and arrives whole."""
     game, _ = play(alpn=b"h2")
@@ -202,6 +204,7 @@ def test_a_site_that_takes_nothing_stops_its_client(play: Begin) -> None:
     assert client.local_flow_control_window(1) >= WINDOW
 
 
+@pytest.mark.slow
 def test_a_client_that_gives_no_window_stops_a_site_that_speaks_http2(play: Begin) -> None:
     """The site's other streams go on: a paused film does not stop the page around it."""
     game, _ = play(alpn=b"h2")

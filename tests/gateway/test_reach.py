@@ -83,6 +83,7 @@ WEB = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [*LOOPBACK, *PRIVATE])
 def test_no_spelling_of_an_internal_address_is_the_web(host: str) -> None:
     """The gateway is no way to itself or to the school's network, however the address is spelled (H27)."""
@@ -127,6 +128,7 @@ def test_an_address_of_this_machine_is_its_own_even_when_public(monkeypatch: pyt
     assert Reach().refuses(parse_host("81.2.69.143")) == ""
 
 
+@pytest.mark.slow
 @given(st.ip_addresses())
 def test_judging_an_address_never_fails(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     """Whatever a resolver answers is judged, also by the IPv4 address that an IPv6 one carries."""

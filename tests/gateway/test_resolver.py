@@ -140,6 +140,7 @@ async def test_names_given_by_hand_need_no_name_server() -> None:
     assert names.asked == []
 
 
+@pytest.mark.slow
 async def test_one_device_cannot_hold_up_another() -> None:
     """A page with 320 names that nobody answers leaves the rest of the class at work (F3)."""
     names = site()

@@ -102,6 +102,7 @@ def form(site: OwnSite, message: str = "It is for maths", reference: str = "7KQ4
     return urlencode({"reference": reference, "token": found[1], "message": message}).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "refused", "ours"),
     [

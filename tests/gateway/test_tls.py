@@ -44,6 +44,7 @@ def context(sni: str | None, address: tuple[str, int] | None = None) -> Context:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sni", "address", "shown"),
     [
@@ -228,6 +229,7 @@ def visit(made: SchoolTls, site: Site, name: str = "site.example") -> bool:
     return resumed(data.ssl_conn)
 
 
+@pytest.mark.slow
 def test_a_site_that_proved_itself_is_not_asked_again_within_the_hour(tmp_path: Path) -> None:
     """A page's many connections to one site cost one proof, and an hour later the site proves itself anew."""
     with sites(tmp_path) as (made, clock, roots):
@@ -240,6 +242,7 @@ def test_a_site_that_proved_itself_is_not_asked_again_within_the_hour(tmp_path: 
         assert not visit(made, site)
 
 
+@pytest.mark.slow
 def test_what_one_site_proved_says_nothing_of_another(tmp_path: Path) -> None:
     """A session is good for the name that was verified, and for no other at the same address (H16)."""
     with sites(tmp_path) as (made, _, roots):
@@ -249,6 +252,7 @@ def test_what_one_site_proved_says_nothing_of_another(tmp_path: Path) -> None:
             visit(made, site, "bank.example")
 
 
+@pytest.mark.slow
 def test_a_connection_that_never_got_through_leaves_nothing_behind(tmp_path: Path) -> None:
     """Only a site that proved itself is ever resumed, and forgotten connections do not pile up."""
     with sites(tmp_path) as (made, _, _roots):
@@ -261,6 +265,7 @@ def test_a_connection_that_never_got_through_leaves_nothing_behind(tmp_path: Pat
         assert made._open == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("http2", "spoken"), [(True, b"h2"), (False, b"http/1.1")])
 def test_a_client_is_shown_its_site_and_offered_what_the_school_chose(
     tmp_path: Path, *, http2: bool, spoken: bytes

@@ -54,6 +54,7 @@ def h2(
     return request_of(flow_of(made), through or tunnel())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "through", "url"),
     [
@@ -87,6 +88,7 @@ def test_a_request_is_for_one_site(head: str, through: Tunnel, url: str) -> None
     assert (request.refused, str(request.url), request.client) == ("", url, CLIENT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "through", "said"),
     [
@@ -172,6 +174,7 @@ def test_a_refused_request_is_recorded_under_the_name_it_came_by() -> None:
     assert h1("GET / HTTP/1.1\nHost: a.example\nHost: b.example", REDIRECTED).url.host == "invalid"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "wants"),
     [
@@ -239,6 +242,7 @@ requests = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(requests, tunnels)
 def test_no_bytes_make_the_translation_fail(made: http.Request, through: Tunnel) -> None:
@@ -250,6 +254,7 @@ def test_no_bytes_make_the_translation_fail(made: http.Request, through: Tunnel)
     assert isinstance(request.method, str)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(text | st.binary(max_size=300).map(lambda value: value.decode("latin-1")))
 def test_a_host_is_read_or_refused(value: str) -> None:

@@ -188,6 +188,7 @@ def test_a_sentence_without_its_value_is_left_out() -> None:
     assert wording.fill(["About {about}."], about="<b>&{x}") == ["About &lt;b&gt;&amp;{x}."]
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(), max_size=600), st.integers(2, 50))
 def test_shown_text_is_bounded_and_visible(text: str, limit: int) -> None:
     """No foreign text can flood a page, turn its writing direction or break its encoding."""

@@ -154,6 +154,7 @@ def get(lab: Lab, host: str, more: str = "") -> bytes:
     return f"GET http://{name}/ HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n{more}\r\n".encode()
 
 
+@pytest.mark.slow
 def test_an_allowed_page_comes_through(tmp_path: Path) -> None:
     """A lesson's page arrives, and its site is asked in origin form under the judged name."""
 
@@ -166,6 +167,7 @@ def test_an_allowed_page_comes_through(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_blocked_page_is_answered_and_its_site_never_contacted(tmp_path: Path) -> None:
     """The block page comes from the gateway alone, with its event on record (S-40)."""
 
@@ -178,6 +180,7 @@ def test_a_blocked_page_is_answered_and_its_site_never_contacted(tmp_path: Path)
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_encrypted_page_comes_through_under_the_school_s_certificate(tmp_path: Path) -> None:
     """HTTPS is opened, judged and carried on, and the browser sees a certificate that it trusts."""
 
@@ -189,6 +192,7 @@ def test_an_encrypted_page_comes_through_under_the_school_s_certificate(tmp_path
     play(scenario, tmp_path, "site.example")
 
 
+@pytest.mark.slow
 def test_an_encrypted_block_shows_its_page_and_contacts_nobody(tmp_path: Path) -> None:
     """A blocked HTTPS site is refused with a page, before a single byte went to it (H13)."""
 
@@ -199,6 +203,7 @@ def test_an_encrypted_block_shows_its_page_and_contacts_nobody(tmp_path: Path) -
     play(scenario, tmp_path, "bets.example")
 
 
+@pytest.mark.slow
 def test_a_forged_certificate_is_our_page_and_no_way_through(tmp_path: Path) -> None:
     """A site that cannot prove its name is refused, and not a byte of a request reaches it (H16)."""
 
@@ -233,6 +238,7 @@ def test_a_connection_that_opens_for_ever_is_cut(tmp_path: Path, monkeypatch: py
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_connection_opened_in_advance_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Browsers open connections before they need them; the first request on an old one is served."""
     monkeypatch.setattr(door, "OPENING_SECONDS", 0.02)
@@ -259,6 +265,7 @@ def test_a_crash_cuts_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyP
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_even_a_failure_to_close_opens_nothing(tmp_path: Path) -> None:
     """When judging and closing both fail, the request stands still: no answer, and no site contacted (H1)."""
 
@@ -279,6 +286,7 @@ def test_even_a_failure_to_close_opens_nothing(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_nobody_connects_to_the_transparent_port_itself(tmp_path: Path) -> None:
     """Only redirected connections are taken; anything else would go round in circles (H26)."""
 
@@ -289,6 +297,7 @@ def test_nobody_connects_to_the_transparent_port_itself(tmp_path: Path) -> None:
     play(scenario, tmp_path, transparent=True)
 
 
+@pytest.mark.slow
 def test_the_worker_runs_with_what_is_needed_and_no_more(tmp_path: Path) -> None:
     """No script, no onboarding page, no relaying, no second port: the options that would open are shut."""
 
@@ -311,6 +320,7 @@ def test_the_worker_runs_with_what_is_needed_and_no_more(tmp_path: Path) -> None
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
     """A second program on the port stops the start with a sentence, not with a traceback."""
 

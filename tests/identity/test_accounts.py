@@ -11,6 +11,7 @@ from appliance.model.person import Kind
 from tests.doubles.people import NOW, TABLET, WORD, school
 
 
+@pytest.mark.slow
 def test_an_account_reads_back_as_it_was_kept(tmp_path: Path) -> None:
     """Nothing of an account is lost on the way to the disk, and any spelling finds it."""
     made = school(tmp_path)
@@ -23,6 +24,7 @@ def test_an_account_reads_back_as_it_was_kept(tmp_path: Path) -> None:
         made.accounts.get("Zoëy")
 
 
+@pytest.mark.slow
 def test_a_name_exists_once(tmp_path: Path) -> None:
     """Duplicate accounts: two people never share one name, and nobody is overwritten."""
     made = school(tmp_path)
@@ -32,6 +34,7 @@ def test_a_name_exists_once(tmp_path: Path) -> None:
     assert [account.name for account in made.accounts.all()] == ["amy"]
 
 
+@pytest.mark.slow
 def test_whoever_loses_the_account_loses_the_sessions(tmp_path: Path) -> None:
     """A disabled leaver or a changed password ends what is open in the same moment."""
     made = school(tmp_path)
@@ -44,6 +47,7 @@ def test_whoever_loses_the_account_loses_the_sessions(tmp_path: Path) -> None:
     assert made.accounts.all() == []
 
 
+@pytest.mark.slow
 def test_an_own_password_keeps_the_session(tmp_path: Path) -> None:
     """Who chooses a new password at the sign-in is not thrown out by it."""
     made = school(tmp_path)
@@ -54,6 +58,7 @@ def test_an_own_password_keeps_the_session(tmp_path: Path) -> None:
     assert len(made.sessions.open(NOW)) == 1
 
 
+@pytest.mark.slow
 def test_the_accepted_version_is_recorded_with_its_moment(tmp_path: Path) -> None:
     """S-09: which agreement, when, from where; accepting again changes nothing."""
     made = school(tmp_path)
@@ -65,6 +70,7 @@ def test_the_accepted_version_is_recorded_with_its_moment(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "usable"),
     [

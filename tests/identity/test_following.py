@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from appliance.identity.following import Follower
 from appliance.identity.networks import Networks
 from appliance.identity.resolver import Lost, Resolver
@@ -27,6 +29,7 @@ class Following:
         return self.macs
 
 
+@pytest.mark.slow
 async def test_a_worker_knows_of_a_sign_in_and_of_a_freeze_at_its_next_look(tmp_path: Path) -> None:
     """S-60: what the database says is in force with the next look, and open connections are cut."""
     made = school(tmp_path)
@@ -44,6 +47,7 @@ async def test_a_worker_knows_of_a_sign_in_and_of_a_freeze_at_its_next_look(tmp_
     at.follower.close()
 
 
+@pytest.mark.slow
 async def test_use_is_told_so_that_a_session_does_not_end_meanwhile(tmp_path: Path) -> None:
     """S-12: a device that is in use is not idle."""
     made = school(tmp_path)
@@ -57,6 +61,7 @@ async def test_use_is_told_so_that_a_session_does_not_end_meanwhile(tmp_path: Pa
     at.follower.close()
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_gone_closes_and_comes_back(tmp_path: Path) -> None:
     """Fail closed: nobody is believed while it cannot be read, and everybody again afterwards."""
     made = school(tmp_path)

@@ -28,6 +28,7 @@ def test_what_can_be_no_name_is_told(name: str) -> None:
         neat(name)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80))
 def test_a_key_is_its_own_key(text: str) -> None:
     """Comparing names twice never changes the answer, whatever was typed."""

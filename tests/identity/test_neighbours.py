@@ -43,6 +43,7 @@ def test_a_neighbour_that_does_not_answer_is_none() -> None:
     assert found == {}
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_whatever_the_kernel_says_is_survived(data: bytes) -> None:
     """A table of an unknown form costs the table, never the worker."""

@@ -45,12 +45,14 @@ def test_a_network_is_no_child() -> None:
     assert outside.confidence is Confidence.UNKNOWN
 
 
+@pytest.mark.slow
 @given(st.ip_addresses())
 def test_every_address_is_somebody(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     """No address falls through to no profile at all."""
     assert networks(("10.0.0.0/8", "ks2")).resolve(str(address)).group in {"ks2", "eyfs"}
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded() -> None:
     """A flood of forged addresses does not grow the cache without end."""
     known = networks()

@@ -22,6 +22,7 @@ def test_only_the_password_itself_fits() -> None:
     assert not quick().fits(kept, Secret("\ud800"))
 
 
+@pytest.mark.slow
 def test_a_hash_of_another_cost_is_outdated() -> None:
     """When the recommended cost rises, the next sign-in brings a hash up to it."""
     assert Passwords().outdated(quick().make(WORD))

@@ -3,6 +3,8 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
+import pytest
+
 from appliance.identity.networks import ClientNetwork, Network, Networks
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Device
@@ -34,6 +36,7 @@ def use(made: School, found: Resolver, macs: dict[str, str] | None = None) -> Lo
     return found.use(known, believe(known, MACS if macs is None else macs, DEVICES))
 
 
+@pytest.mark.slow
 def test_the_sources_of_belief_have_one_order(tmp_path: Path) -> None:
     """S-01, UKF-S8: a sign-in counts before the device, the device before the network."""
     made = school(tmp_path)
@@ -65,6 +68,7 @@ def test_both_addresses_of_a_device_are_one_session(tmp_path: Path) -> None:
     assert found.resolve(LAPTOP.address).name == ""
 
 
+@pytest.mark.slow
 def test_an_address_that_another_device_has_now_is_not_signed_in(tmp_path: Path) -> None:
     """MAC change: whoever gets a pupil's old address by DHCP is not that pupil."""
     made = school(tmp_path)
@@ -77,6 +81,7 @@ def test_an_address_that_another_device_has_now_is_not_signed_in(tmp_path: Path)
     assert resolver(made, Clock(), {}).resolve(TABLET.address).name == "amy"
 
 
+@pytest.mark.slow
 def test_a_freeze_is_told_for_cutting_and_cannot_be_signed_out_of(tmp_path: Path) -> None:
     """S-60: the frozen person's device stays theirs, so that it does not fall back to the class's access."""
     made = school(tmp_path)
@@ -105,6 +110,7 @@ def test_a_session_ends_to_the_second(tmp_path: Path) -> None:
     assert found.expired() == Lost()
 
 
+@pytest.mark.slow
 def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
     """A disabled or frozen account is nobody at once, on connections that are open as well."""
     made = school(tmp_path)
@@ -122,6 +128,7 @@ def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
     assert found.resolve("10.20.0.99", "bob").standing is Standing.FROZEN
 
 
+@pytest.mark.slow
 def test_nobody_is_believed_when_the_database_cannot_be_read(tmp_path: Path) -> None:
     """Fail closed: after a short patience everybody is unknown and gets the strictest profile."""
     made, clock = school(tmp_path), Clock()

@@ -13,6 +13,7 @@ from appliance.model.person import Kind
 from tests.doubles.people import LAPTOP, NOW, TABLET, school
 
 
+@pytest.mark.slow
 def test_a_cookie_counts_on_its_own_device_alone(tmp_path: Path) -> None:
     """Cookie theft: copied to another device it is nothing; a new address of the same one is fine."""
     made = school(tmp_path)
@@ -28,6 +29,7 @@ def test_a_cookie_counts_on_its_own_device_alone(tmp_path: Path) -> None:
     assert token not in made.database.path.read_bytes().decode("latin-1")
 
 
+@pytest.mark.slow
 def test_a_device_belongs_to_whoever_signed_in_last(tmp_path: Path) -> None:
     """S-12: the next child at the tablet is not the one before."""
     made = school(tmp_path)
@@ -42,6 +44,7 @@ def test_a_device_belongs_to_whoever_signed_in_last(tmp_path: Path) -> None:
     assert not made.sessions.end_on(TABLET)
 
 
+@pytest.mark.slow
 def test_a_session_ends_when_nobody_uses_it(tmp_path: Path) -> None:
     """S-12: idle sessions end, used ones go on to their end and no further."""
     made = school(tmp_path)
@@ -53,6 +56,7 @@ def test_a_session_ends_when_nobody_uses_it(tmp_path: Path) -> None:
     assert made.sessions.end_idle(NOW + 600, 100) == []
 
 
+@pytest.mark.slow
 def test_a_voucher_is_good_for_its_devices_and_its_time(tmp_path: Path) -> None:
     """S-08: a guest's session ends with the voucher, and a voucher is not passed round."""
     made = school(tmp_path)
@@ -64,6 +68,7 @@ def test_a_voucher_is_good_for_its_devices_and_its_time(tmp_path: Path) -> None:
     made.sessions.begin(guest, TABLET, NOW + 1, NOW + 500)
 
 
+@pytest.mark.slow
 @given(st.floats(1_760_000_000, 1_830_000_000), st.times())
 def test_the_school_day_always_ends(now: float, close: time) -> None:
     """S-12: whenever somebody signs in, the session ends within the day, clock changes and all."""

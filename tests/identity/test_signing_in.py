@@ -16,6 +16,7 @@ ROOM = Person("ks2", "network Classrooms")
 WRONG = Secret("Wrong-kettle-42")
 
 
+@pytest.mark.slow
 def test_name_and_password_open_the_account(tmp_path: Path) -> None:
     """S-04: the right pair signs in, on this device, to the end of the school day."""
     made = school(tmp_path)
@@ -26,6 +27,7 @@ def test_name_and_password_open_the_account(tmp_path: Path) -> None:
     assert made.sessions.find(token, TABLET, NOW) is not None
 
 
+@pytest.mark.slow
 def test_a_wrong_name_and_a_wrong_password_look_alike(tmp_path: Path) -> None:
     """Nobody can find out by trying which accounts there are."""
     made = school(tmp_path)
@@ -38,6 +40,7 @@ def test_a_wrong_name_and_a_wrong_password_look_alike(tmp_path: Path) -> None:
     assert len(set(told)) == 1
 
 
+@pytest.mark.slow
 def test_guessing_locks_the_account_and_the_address(tmp_path: Path) -> None:
     """CY-2: after ten wrong ones even the right password waits, and the lock stands in the trail."""
     made = school(tmp_path)
@@ -53,6 +56,7 @@ def test_guessing_locks_the_account_and_the_address(tmp_path: Path) -> None:
     assert [entry["what"] for entry in made.trail.entries()] == ["locked"]
 
 
+@pytest.mark.slow
 def test_whoever_is_stopped_or_out_of_time_does_not_enter(tmp_path: Path) -> None:
     """S-60: the right password opens nothing for a frozen, disabled or expired account."""
     made = school(tmp_path)
@@ -64,6 +68,7 @@ def test_whoever_is_stopped_or_out_of_time_does_not_enter(tmp_path: Path) -> Non
             made.sign_in().known(name, WORD, TABLET.address, NOW)
 
 
+@pytest.mark.slow
 def test_the_first_password_is_changed_before_anything_else(tmp_path: Path) -> None:
     """S-10: change at first log-on, to one that is good enough and new."""
     made = school(tmp_path)
@@ -90,6 +95,7 @@ def test_staff_choose_anew_each_september(kind: Kind, days: int, due: bool, tmp_
     assert not made.sign_in(SignInRules(staff_change_month=0)).must_change(account, NOW)
 
 
+@pytest.mark.slow
 def test_nobody_enters_before_agreeing(tmp_path: Path) -> None:
     """S-09: the agreement of the group first; a new version is asked for anew."""
     made = school(tmp_path)
@@ -104,6 +110,7 @@ def test_nobody_enters_before_agreeing(tmp_path: Path) -> None:
     assert made.sign_in(SignInRules(agreements={"ks2": "2027-01"})).agreement(account) == "2027-01"
 
 
+@pytest.mark.slow
 def test_sharing_of_an_account_is_recorded(tmp_path: Path) -> None:
     """S-05, S-11: one person on two devices, and staff on a pupils' device, are both seen; a class is not."""
     made = school(tmp_path)

@@ -38,6 +38,7 @@ def test_an_unreadable_database_is_never_an_empty_one(tmp_path: Path) -> None:
         read(made.database, made.trail, NOW)
 
 
+@pytest.mark.slow
 def test_a_freeze_outweighs_a_removal(tmp_path: Path) -> None:
     """S-60: the end of a fixed period does not end a freeze."""
     made = school(tmp_path)
@@ -65,6 +66,7 @@ def test_a_shared_login_is_logged_as_exactly_that(
     assert person.device == "Tablet 14, room 3"
 
 
+@pytest.mark.slow
 def test_explain_knows_a_person_as_they_stand(tmp_path: Path) -> None:
     """`explain --person` answers for the real account, stopped or not."""
     assert known_person(Database(tmp_path), school(tmp_path / "x").trail, "amy", NOW) is None

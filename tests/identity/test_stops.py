@@ -9,6 +9,7 @@ from appliance.model.person import Standing
 from tests.doubles.people import NOW, TABLET, school
 
 
+@pytest.mark.slow
 def test_a_freeze_holds_until_it_is_lifted(tmp_path: Path) -> None:
     """S-60: frozen at once, with who, when and why in the trail; sessions stay, so that nobody slips off."""
     made = school(tmp_path)
@@ -24,6 +25,7 @@ def test_a_freeze_holds_until_it_is_lifted(tmp_path: Path) -> None:
         made.stops.lift("amy", Standing.FROZEN, by="head", now=NOW)
 
 
+@pytest.mark.slow
 def test_removed_access_comes_back_by_itself(tmp_path: Path) -> None:
     """S-62: a fixed period ends without anybody's doing, and the trail says so."""
     made = school(tmp_path)
@@ -38,6 +40,7 @@ def test_removed_access_comes_back_by_itself(tmp_path: Path) -> None:
         made.stops.remove("amy", "games", NOW, by="head", now=NOW)
 
 
+@pytest.mark.slow
 def test_a_second_stop_of_a_kind_takes_the_place_of_the_first(tmp_path: Path) -> None:
     """A longer removal counts from now on, and lifting it lifts all of it."""
     made = school(tmp_path)

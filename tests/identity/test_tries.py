@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def test_the_tenth_wrong_password_locks_and_each_lock_is_longer() -> None:
     assert locked_until([at * 40.0 for at in range(50)], limits) == 0.0
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 86_400), max_size=60).map(sorted))
 def test_no_guesser_gets_more_than_ten_tries_in_any_five_minutes(wanted: list[float]) -> None:
     """CY-2: whatever the rhythm, tries that count stay at ten within any window."""
@@ -30,6 +32,7 @@ def test_no_guesser_gets_more_than_ten_tries_in_any_five_minutes(wanted: list[fl
     assert all(sum(at <= other < at + limits.window for other in counted) <= limits.tries for at in counted)
 
 
+@pytest.mark.slow
 def test_account_and_address_are_counted_apart(tmp_path: Path) -> None:
     """Many accounts from one device, or one account from many devices, are both found."""
     made = school(tmp_path)

@@ -8,6 +8,7 @@ from appliance.identity.upkeep import add_people, end_what_is_over
 from tests.doubles.people import NOW, TABLET, WORD, quick, school
 
 
+@pytest.mark.slow
 def test_what_is_over_ends(tmp_path: Path) -> None:
     """S-12, S-62: idle sessions and stops for a time end without anybody's doing."""
     made = school(tmp_path)
@@ -20,6 +21,7 @@ def test_what_is_over_ends(tmp_path: Path) -> None:
     assert made.sessions.open(NOW) == []
 
 
+@pytest.mark.slow
 def test_people_of_the_settings_are_added_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The demo's class is there at the first start, and a changed password stays at the second."""
     made = school(tmp_path / "state")

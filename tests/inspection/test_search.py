@@ -37,6 +37,7 @@ def test_a_term_is_cut() -> None:
     assert len(search_term(parse_url(f"https://www.google.com/search?q={'a' * 5000}"))) == MAX_TERM
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80))
 def test_no_query_breaks_it(query: str) -> None:
     """A query in any script, with any bytes, gives a term or none."""

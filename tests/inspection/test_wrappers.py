@@ -15,6 +15,7 @@ from appliance.inspection.wrappers import MOST_INNER, SITES, TooManyInnerError, 
 from appliance.model.url import UrlRefusedError, parse_url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outer", "inner"),
     [
@@ -103,6 +104,7 @@ def test_too_many_wrappers_are_no_way_through() -> None:
         inner_urls(parse_url(inner))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.permutations(["a.example", "blocked.example", "b.example"]), st.sampled_from(["u", "U", "%75"]))
 def test_every_value_of_a_repeated_parameter_is_judged(values: list[str], name: str) -> None:
@@ -129,6 +131,7 @@ STARTS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(st.sampled_from(STARTS), st.sampled_from(SPELLINGS))
 def test_no_spelling_hides_what_a_known_site_shows(start: str, spell: Callable[[str], str]) -> None:
@@ -143,6 +146,7 @@ def test_the_readme_names_every_such_site() -> None:
     assert [host for host in SITES if f"`{host}`" not in readme] == []
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=60),
     st.sampled_from(["translate.google.com/?u=", "web.archive.org/web/2020/", "cdn.ampproject.org/"]),

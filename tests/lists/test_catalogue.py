@@ -19,6 +19,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "blocklists"
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 
 
+@pytest.mark.slow
 def test_shipped_catalogue_is_sound() -> None:
     """Every category exists and every file that is named is there."""
     catalogue = load_catalogue(SHIPPED)
@@ -26,6 +27,7 @@ def test_shipped_catalogue_is_sound() -> None:
     assert all(entry.use == "category" for entry in catalogue.lists)
 
 
+@pytest.mark.slow
 def test_every_folder_of_ut1_is_mapped() -> None:
     """Importing UT1 whole leaves no folder out by oversight."""
     table = (SHARED / "data" / "README.md").read_text("utf-8").partition("| category | domains |")[2]
@@ -38,6 +40,7 @@ def test_every_folder_of_ut1_is_mapped() -> None:
     assert folders - mapped == set()
 
 
+@pytest.mark.slow
 def test_the_main_categories_have_a_list() -> None:
     """The demonstration works with no network: what schools rate is fed by something that ships."""
     fed = {name for entry in load_catalogue(SHIPPED).lists for name in entry.categories}
@@ -49,6 +52,7 @@ def test_the_main_categories_have_a_list() -> None:
     assert fed <= load_categories(SHIPPED)
 
 
+@pytest.mark.slow
 def test_every_line_that_ships_is_used(tmp_path: Path) -> None:
     """Our own lists have no mistakes: nothing of them is skipped or quarantined."""
     lists = compile_lists(SHIPPED, tmp_path, 0.0).contents.lists
@@ -81,6 +85,7 @@ def test_help_lines_hold_the_ones_that_children_are_told_of() -> None:
     assert not [url for url in addresses if url.path == "/" and url.host in public_suffixes()]
 
 
+@pytest.mark.slow
 def test_development_floor_names_reserved_names_alone() -> None:
     """What ships as a floor points at nothing real."""
     for entry in load_catalogue(SHIPPED).floor:
@@ -92,6 +97,7 @@ def test_development_floor_names_reserved_names_alone() -> None:
         assert "not compliance" in lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -122,6 +128,7 @@ def test_help_without_an_address_is_a_problem(school: School) -> None:
         load_help(school.blocklists)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["http://[", "www.gov uk"])
 def test_a_site_to_be_kept_open_is_an_address(school: School, entry: str) -> None:
     """A slip in `keep_open` would leave a site without its guard, unnoticed."""
@@ -131,6 +138,7 @@ def test_a_site_to_be_kept_open_is_an_address(school: School, entry: str) -> Non
         load_catalogue(school.blocklists)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "# moved away\n\n"])
 def test_an_emptied_list_is_told(school: School, text: str) -> None:
     """A list that was emptied by a slip would open every site on it; the old table stays instead."""

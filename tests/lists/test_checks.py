@@ -81,6 +81,7 @@ NAMES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.sets(NAMES, max_size=4), NAMES.filter(lambda name: "0/24" not in name))
 def test_it_agrees_with_the_table(listed: set[str], asked: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.lists.conftest import School
 
 
+@pytest.mark.slow
 def test_first_compile_makes_table_and_floor(school: School) -> None:
     """A fresh school has everything after one call."""
     done = school.compile()
@@ -25,6 +26,7 @@ def test_first_compile_makes_table_and_floor(school: School) -> None:
     assert [item.entries for item in done.floor.lists] == [3, 1]
 
 
+@pytest.mark.slow
 def test_second_compile_does_nothing(school: School) -> None:
     """A start with nothing changed leaves the table as it is."""
     school.compile()
@@ -34,6 +36,7 @@ def test_second_compile_does_nothing(school: School) -> None:
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bets.txt", "catalogue.yaml"])
 def test_a_changed_source_is_compiled(school: School, name: str) -> None:
     """An edited list or catalogue makes a new table."""
@@ -45,6 +48,7 @@ def test_a_changed_source_is_compiled(school: School, name: str) -> None:
     assert school.compile().fresh
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_made_anew(school: School) -> None:
     """A table that cannot be read is no reason not to start."""
     school.compile()
@@ -53,6 +57,7 @@ def test_a_damaged_table_is_made_anew(school: School) -> None:
     assert len(Table(school.paths.table))
 
 
+@pytest.mark.slow
 def test_development_floor_does_not_age_between_starts(school: School) -> None:
     """The demonstration can be started a month later; a supplied list would be stale by then."""
     school.compile()
@@ -60,6 +65,7 @@ def test_development_floor_does_not_age_between_starts(school: School) -> None:
     assert school.compile().floor.compiled_at == school.now
 
 
+@pytest.mark.slow
 def test_a_broken_catalogue_leaves_the_old_table(school: School) -> None:
     """What was compiled before a bad edit stays in force."""
     school.compile()
@@ -70,6 +76,7 @@ def test_a_broken_catalogue_leaves_the_old_table(school: School) -> None:
     assert school.paths.table.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_web_page_among_the_lists_stops_the_compile(school: School) -> None:
     """An error page saved under a list's name does not empty the list."""
     school.compile()
@@ -82,6 +89,7 @@ def test_a_web_page_among_the_lists_stops_the_compile(school: School) -> None:
     assert school.paths.table.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_problem_lines_of_a_list_are_kept(school: School) -> None:
     """`com` in a list that ships is quarantined and can be read about."""
     school.write("bets.txt", "a.example\ncom\n")
@@ -89,6 +97,7 @@ def test_problem_lines_of_a_list_are_kept(school: School) -> None:
     assert "bets.txt:2: quarantined" in (school.paths.problems / "bets.txt").read_text()
 
 
+@pytest.mark.slow
 def test_main_answers_json_or_a_reason(school: School, capsys: pytest.CaptureFixture[str]) -> None:
     """The child process says what it did, or why not, in a form that its parent can read."""
     arguments = [str(school.blocklists), str(school.state), "5.0"]
@@ -112,6 +121,7 @@ def test_child_process_compiles(school: School) -> None:
     assert school.listed("bets.example") == {"bets"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["# none\n", "<!doctype html>\n<p>Sorry</p>\n", ""])
 def test_an_emptied_floor_changes_nothing(school: School, content: str) -> None:
     """A statutory list is never empty: the old one stays in force, and ages until it closes the gate."""

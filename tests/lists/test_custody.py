@@ -30,6 +30,7 @@ def _zip(content: bytes = PLAIN, password: str | None = PASSWORD.reveal()) -> by
     return raw.getvalue()
 
 
+@pytest.mark.slow
 def test_age_with_a_key_and_with_a_passphrase() -> None:
     """Both ways of age are opened, and the wrong secret is not."""
     identity = pyrage.x25519.Identity.generate()
@@ -43,6 +44,7 @@ def test_age_with_a_key_and_with_a_passphrase() -> None:
     assert open_container("age", locked, PASSWORD) == PLAIN
 
 
+@pytest.mark.slow
 def test_zip_with_a_password() -> None:
     """AES is opened; a wrong password, rubbish and a zip without a password are refused."""
     assert open_container("zip", _zip(), PASSWORD).strip() == PLAIN.strip()
@@ -55,6 +57,7 @@ def test_zip_with_a_password() -> None:
             open_container("zip", raw, PASSWORD)
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused() -> None:
     """A small file that opens to gigabytes does not take the machine's memory."""
     bomb = _zip(bytes(MOST_BYTES + 1))

@@ -60,6 +60,7 @@ def test_exceptions_are_another_list(tree: Callable[[dict[str, str]], Path]) -> 
     assert _read(tree(FILES), "allow")[0] == {"elpmaxe.doog."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["block", "category"])
 def test_an_import_takes_the_folder(
     school: School, tree: Callable[[dict[str, str]], Path], kind: str

@@ -23,6 +23,7 @@ LABEL = st.text("ab0-", min_size=1, max_size=6).filter(lambda label: label.strip
 HOSTS = st.lists(LABEL, min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -54,6 +55,7 @@ ODD = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.sampled_from(["", "http://", "https://"]),
@@ -81,6 +83,7 @@ def test_what_is_no_entry_is_refused_without_repeating_it(text: str) -> None:
     assert len(text) < 4 or text not in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(HOSTS)
 def test_a_name_is_shown_as_it_was_written(labels: list[str]) -> None:
@@ -98,6 +101,7 @@ def test_other_entries_are_shown_as_written(entry: str) -> None:
     assert shown(key_of(entry)) == entry
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(HOSTS, HOSTS)
 def test_parent_is_prefix_and_neighbour_is_not(parent: list[str], child: list[str]) -> None:

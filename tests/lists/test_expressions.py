@@ -92,6 +92,7 @@ def test_an_entry_is_kept_in_one_form(entry: str, expression: str, beginnings: t
     assert listed(parse_url(entry)) == (expression, beginnings)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(["a", "bc", "x-1"]), min_size=1, max_size=8))
 def test_every_parent_of_a_host_is_tried(labels: list[str]) -> None:

@@ -32,6 +32,7 @@ def _ask(server: FeedServer, path: str = "/list", **more: Any) -> Ask:
     return Ask(server.url(path), ca_file=server.ca_file, **more)
 
 
+@pytest.mark.slow
 def test_a_list_comes_whole_and_is_not_fetched_twice(server: FeedServer, tmp_path: Path) -> None:
     """The bytes are the server's, and with its ETag the next question costs an empty answer."""
     server.serve("/list", LIST, headers={"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"})
@@ -45,6 +46,7 @@ def test_a_list_comes_whole_and_is_not_fetched_twice(server: FeedServer, tmp_pat
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_download_goes_on_where_it_broke(server: FeedServer, tmp_path: Path) -> None:
     """A school on a thin line does not fetch the first half again, and If-Range keeps two editions apart."""
     file = tmp_path / "list"
@@ -59,6 +61,7 @@ def test_a_broken_download_goes_on_where_it_broke(server: FeedServer, tmp_path: 
     assert server.asked[-1][1]["range"] == f"bytes={kept}-"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [True, False])
 def test_half_of_one_edition_never_meets_half_of_another(
     server: FeedServer, tmp_path: Path, *, ranges: bool
@@ -94,6 +97,7 @@ def test_half_a_list_is_no_list(server: FeedServer, *, chunked: bool) -> None:
         Fetcher().to_memory(_ask(server))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404, 410, 500, 502, 503])
 def test_an_error_page_is_no_list(server: FeedServer, tmp_path: Path, status: int) -> None:
     """Whatever a failing server sends is not written, and its status is told."""
@@ -103,6 +107,7 @@ def test_an_error_page_is_no_list(server: FeedServer, tmp_path: Path, status: in
     assert not (tmp_path / "list").exists()
 
 
+@pytest.mark.slow
 def test_too_large_is_broken_off(server: FeedServer, tmp_path: Path) -> None:
     """An announced size and a stream without end are both stopped, and nothing is kept of them."""
     for chunked in (False, True):
@@ -112,6 +117,7 @@ def test_too_large_is_broken_off(server: FeedServer, tmp_path: Path) -> None:
     assert not (tmp_path / "list").exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_is_left(server: FeedServer) -> None:
     """A byte now and then keeps no updater busy for hours."""
     server.serve("/list", LIST, slow=0.01)
@@ -119,6 +125,7 @@ def test_a_server_that_drips_is_left(server: FeedServer) -> None:
         Fetcher().to_memory(_ask(server, most_seconds=0.05))
 
 
+@pytest.mark.slow
 def test_only_a_server_that_proves_itself_is_heard(server: FeedServer) -> None:
     """Without the mirror's own authority its certificate is not believed; nothing can switch that off."""
     server.serve("/list", LIST)
@@ -139,6 +146,7 @@ def test_a_redirect_leads_to_https_alone(server: FeedServer, target: str) -> Non
         Fetcher().to_memory(_ask(server))
 
 
+@pytest.mark.slow
 def test_redirects_are_followed_but_not_for_ever(server: FeedServer) -> None:
     """A moved list is found, and a circle ends."""
     server.serve("/list", b"", status=301, headers={"Location": "/new"})
@@ -149,6 +157,7 @@ def test_redirects_are_followed_but_not_for_ever(server: FeedServer) -> None:
         Fetcher().to_memory(_ask(server))
 
 
+@pytest.mark.slow
 def test_a_password_goes_to_its_own_server_only(server: FeedServer) -> None:
     """Where a supplier redirects to another server, that one does not learn the secret."""
     other = server.url("/new").replace("localhost", "127.0.0.1")
@@ -163,6 +172,7 @@ def test_a_password_goes_to_its_own_server_only(server: FeedServer) -> None:
     assert server.asked[-1][1]["authorization"] == "Basic c2Nob29sOmh1c2g="
 
 
+@pytest.mark.slow
 def test_nobody_there_is_told_in_words() -> None:
     """A refused connection and a name that does not exist end with a sentence."""
     for url in ("https://127.0.0.1:9/x", "https://nowhere.invalid/x"):

@@ -61,6 +61,7 @@ def test_addresses_in_every_spelling(tmp_path: Path, spelling: str) -> None:
     assert [m.entry for m in finder.find(parse_url(f"http://{spelling}/"))] == ["192.0.2.0/24"]
 
 
+@pytest.mark.slow
 def test_memory_of_hosts_is_bounded(tmp_path: Path) -> None:
     """A client that asks for a million names does not fill the worker's memory."""
     finder = _finder(tmp_path / "t", {"a": [key_of("b.test")]})
@@ -88,6 +89,7 @@ def _naive(entry: tuple[str, str], name: str, path: str) -> bool:
     return host_fits and (not entry[1] or path == entry[1] or path.startswith(entry[1] + "/"))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.lists(st.sets(ENTRY, max_size=6), min_size=1, max_size=3), st.lists(ENTRY, min_size=1, max_size=8))
 def test_look_up_equals_a_naive_matcher(
@@ -129,6 +131,7 @@ def one_url(tmp_path_factory: pytest.TempPathFactory) -> Finder:
     return _finder(tmp_path_factory.mktemp("finder") / "t", {"a": [key_of("".join(LISTED))]})
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.data())
 def test_no_spelling_of_a_listed_url_escapes(one_url: Finder, data: st.DataObject) -> None:

@@ -66,12 +66,14 @@ FURNITURE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "line", "expected"), USED)
 def test_lines_that_list_something(kind: Format, line: str, expected: tuple[str, ...]) -> None:
     """Each format's ways of naming a site are understood."""
     assert READERS[kind](line) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "line"), SKIPPED)
 def test_lines_of_no_use_say_why(kind: Format, line: str) -> None:
     """A redirect is not a block, and a setting is no entry: each is skipped with a reason."""
@@ -84,6 +86,7 @@ def test_furniture_is_nothing(kind: Format, line: str) -> None:
     assert READERS[kind](line) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -113,6 +116,7 @@ def test_a_web_page_is_not_a_list() -> None:
         sniff(["<!DOCTYPE html>", "<html>"])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(READERS)), st.text(min_size=1).map(str.strip).filter(bool))
 def test_no_line_stops_a_reader(kind: Format, line: str) -> None:
@@ -158,6 +162,7 @@ PACKERS: list[Callable[[bytes], bytes]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in Format if kind in SAMPLES])
 def test_each_format_in_each_container(kind: Format, tmp_path: Path) -> None:
     """Every format comes out the same of every packing, with CRLF and without a last line end as well."""

@@ -10,6 +10,7 @@ from appliance.lists.formats_adblock import adblock
 from appliance.lists.formats_line import Skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -37,6 +38,7 @@ def test_rules_that_name_a_site(line: str, expected: object) -> None:
     assert adblock(line) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -62,6 +64,7 @@ def test_rules_that_a_gateway_cannot_honour_are_skipped(line: str) -> None:
     assert isinstance(adblock(line), Skip)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(min_size=1).map(str.strip).filter(bool))
 def test_any_line_has_a_meaning(line: str) -> None:

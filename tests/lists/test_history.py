@@ -24,6 +24,7 @@ def _import(school: School, text: str, when: datetime = NOW, name: str = "mine")
     import_list(path, wanted, school.paths, now=when, compile_all=school.compile)
 
 
+@pytest.mark.slow
 def test_what_an_edition_added_and_removed(school: School) -> None:
     """Counts are of all, doubles once; examples are written as people write them."""
     _import(school, "a.example\nb.example/x\nc.example\n")
@@ -39,6 +40,7 @@ def test_what_an_edition_added_and_removed(school: School) -> None:
         change(school.paths, "bets")
 
 
+@pytest.mark.slow
 def test_since_when_a_list_names_something(school: School) -> None:
     """Exactly where the edition before did not name it, else at the latest since that one."""
     _import(school, "a.example\n~x\n")
@@ -54,6 +56,7 @@ def test_since_when_a_list_names_something(school: School) -> None:
     assert since(school.paths, "bets", "bets.example") is None
 
 
+@pytest.mark.slow
 def test_what_lists_have_in_common(school: School) -> None:
     """Two lists that hold the same names are found, with how many and of how many."""
     _import(school, "bets.example\ncasino.test\nown.example\n")
@@ -63,6 +66,7 @@ def test_what_lists_have_in_common(school: School) -> None:
     assert {pair.first, pair.second} == {3}
 
 
+@pytest.mark.slow
 def test_of_a_statutory_list_there_are_numbers_only(school: School) -> None:
     """The account of its last change has no place for an entry."""
     manifest = school.compile().floor

@@ -52,6 +52,7 @@ def _import_tree(school: School, path: Path) -> Imported:
     return import_tree(path, survey_of(path), catalogue, school.paths, now=NOW, compile_all=school.compile)
 
 
+@pytest.mark.slow
 def test_an_imported_list_is_in_force(school: School, tmp_path: Path) -> None:
     """One call and its sites are known, with source, counts and version."""
     path = tmp_path / "hosts.txt"
@@ -64,6 +65,7 @@ def test_an_imported_list_is_in_force(school: School, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "# nothing\n", "<!DOCTYPE html>\n<html>", "com\nnet\n", "\0\0\0"])
 def test_a_broken_list_never_replaces_the_good_one(school: School, tmp_path: Path, content: str) -> None:
     """Empty, a web page, poison or rubbish: refused with a reason; the last edition stays."""
@@ -85,6 +87,7 @@ def test_a_missing_file_says_so(school: School, tmp_path: Path) -> None:
         survey_of(tmp_path / "gone.txt")
 
 
+@pytest.mark.slow
 def test_a_failed_compile_goes_back(school: School, tmp_path: Path) -> None:
     """Disk full while the table is built: list and table are as before, and the next compile works."""
     path = tmp_path / "list.txt"
@@ -102,6 +105,7 @@ def test_a_failed_compile_goes_back(school: School, tmp_path: Path) -> None:
     assert school.listed("b.example") == set()
 
 
+@pytest.mark.slow
 def test_a_new_edition_replaces_the_old(school: School, tmp_path: Path) -> None:
     """The same id again means the newer file."""
     path = tmp_path / "list.txt"
@@ -113,6 +117,7 @@ def test_a_new_edition_replaces_the_old(school: School, tmp_path: Path) -> None:
     assert len(list(school.paths.imported.glob("mine/*.names"))) == 2  # the last one too, to go back to
 
 
+@pytest.mark.slow
 def test_a_list_may_block_or_allow(school: School, tmp_path: Path) -> None:
     """A list of the school's own decisions has no category and is told as what it is."""
     path = tmp_path / "list.txt"
@@ -121,6 +126,7 @@ def test_a_list_may_block_or_allow(school: School, tmp_path: Path) -> None:
     assert [match.use for match in school.lookup("a.example").matches] == ["allow"]
 
 
+@pytest.mark.slow
 def test_a_tree_is_taken_whole(school: School, tree: Callable[[dict[str, str]], Path]) -> None:
     """Domains, URLs, expressions, usages and aliases of every mapped folder; the others with a reason."""
     root = tree(TREE)
@@ -148,12 +154,14 @@ def test_a_tree_is_taken_whole(school: School, tree: Callable[[dict[str, str]], 
     assert school.listed("b.example") == set()
 
 
+@pytest.mark.slow
 def test_an_unknown_tree_is_refused(school: School, tree: Callable[[dict[str, str]], Path]) -> None:
     """A collection whose folders nobody mapped is not guessed at."""
     with pytest.raises(ImportRefusedError, match="foreign"):
         _import_tree(school, tree({"foreign/domains": "a.example\n"}))
 
 
+@pytest.mark.slow
 def test_an_empty_folder_keeps_the_last_edition(
     school: School, tree: Callable[[dict[str, str]], Path]
 ) -> None:
@@ -173,6 +181,7 @@ def test_ids_are_made_from_names(name: str, expected: str) -> None:
     assert list_id_of(Path(name)) == expected
 
 
+@pytest.mark.slow
 def test_store_and_table_agree(school: School, tmp_path: Path) -> None:
     """What the store holds is what the table was made from."""
     path = tmp_path / "list.txt"

@@ -53,6 +53,7 @@ def test_a_damaged_record_is_an_empty_one(ledger: Ledger, tmp_path: Path) -> Non
     assert ledger.read("a") == Record(id="a")
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_is_remembered(ledger: Ledger) -> None:
     """The edition that a person did not want is known by its content, each once, and not without bound."""
     for number in range(30):

@@ -24,6 +24,7 @@ def ready(school: School) -> School:
     return school
 
 
+@pytest.mark.slow
 def test_everything_known_comes_in_one_answer(ready: School) -> None:
     """Categories, local decisions, help and floor are all told, each with list, entry and version."""
     LocalFile(ready.paths.local).add(Use.ALLOW, "bets.example", because="maths", who="it", at=NOW)
@@ -40,6 +41,7 @@ def test_everything_known_comes_in_one_answer(ready: School) -> None:
     assert ready.listed("unknown.example") == set()
 
 
+@pytest.mark.slow
 def test_local_decisions_are_in_force_at_the_next_refresh(ready: School) -> None:
     """Open or closed within a second, without a compile."""
     lists = ready.open()
@@ -54,6 +56,7 @@ def test_local_decisions_are_in_force_at_the_next_refresh(ready: School) -> None
     assert not lists.refresh()
 
 
+@pytest.mark.slow
 def test_a_new_table_is_taken_up(ready: School) -> None:
     """An updated list is in force after a refresh; hosts that were looked up before are forgotten."""
     lists = ready.open()
@@ -74,6 +77,7 @@ def test_without_a_table_the_gate_closes_and_help_stays(school: School) -> None:
     assert [match.use for match in lists.lookup(parse_typed("help.example")).matches] == [Use.HELP]
 
 
+@pytest.mark.slow
 def test_a_missing_table_alone_closes_the_gate(ready: School) -> None:
     """A sound floor is not enough: without categories nobody can be judged."""
     ready.paths.table.unlink()
@@ -83,6 +87,7 @@ def test_a_missing_table_alone_closes_the_gate(ready: School) -> None:
     assert ready.lookup("whole.example").floor.hit
 
 
+@pytest.mark.slow
 def test_a_bad_new_table_leaves_the_good_one(ready: School) -> None:
     """The mapped table stays in force; status says that the new one was refused."""
     lists = ready.open()
@@ -95,6 +100,7 @@ def test_a_bad_new_table_leaves_the_good_one(ready: School) -> None:
     assert "table.bin" in lists.status().warning
 
 
+@pytest.mark.slow
 def test_a_floor_that_goes_away_closes_the_gate(ready: School) -> None:
     """No grace for the floor: deleted while the worker runs, it is missing at the next refresh."""
     lists = ready.open()
@@ -103,6 +109,7 @@ def test_a_floor_that_goes_away_closes_the_gate(ready: School) -> None:
     assert lists.lookup(parse_typed("a.example")).floor.state is FloorState.MISSING
 
 
+@pytest.mark.slow
 def test_broken_help_file_changes_nothing(ready: School) -> None:
     """A bad edit of the help lines does not close them."""
     lists = ready.open()
@@ -112,6 +119,7 @@ def test_broken_help_file_changes_nothing(ready: School) -> None:
     assert "help lines" in lists.status().warning
 
 
+@pytest.mark.slow
 def test_a_fault_inside_closes_and_help_stays(ready: School) -> None:
     """Whatever fails in a look-up, it answers, closed, without the address in its words."""
     lists = ready.open()
@@ -123,6 +131,7 @@ def test_a_fault_inside_closes_and_help_stays(ready: School) -> None:
     assert lists.status().faults == 2
 
 
+@pytest.mark.slow
 def test_status_says_what_is_in_force(ready: School) -> None:
     """Sizes, ages and versions for the metrics and for people."""
     ready.now += 3600
@@ -136,6 +145,7 @@ def test_status_says_what_is_in_force(ready: School) -> None:
     assert status.fault == status.warning == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -158,6 +168,7 @@ def test_spellings_of_a_listed_host(ready: School, spelling: str) -> None:
     assert ready.open().lookup(url).matches[0].list == "bets"
 
 
+@pytest.mark.slow
 def test_odd_hosts_do_not_raise(ready: School) -> None:
     """Hosts of one label, of many labels and addresses are all answered."""
     lists = ready.open()
@@ -165,6 +176,7 @@ def test_odd_hosts_do_not_raise(ready: School) -> None:
         assert lists.lookup(parse_host(host)).floor.state is FloorState.OK
 
 
+@pytest.mark.slow
 def test_open_files_do_not_pile_up(ready: School) -> None:
     """A worker that re-maps twice a day for a year does not run out of handles."""
     lists = ready.open()
@@ -176,6 +188,7 @@ def test_open_files_do_not_pile_up(ready: School) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 
 
+@pytest.mark.slow
 def test_help_stays_open_for_a_worker_that_starts_amid_a_broken_edit(school: School) -> None:
     """A worker that starts while help.yaml is broken takes the help lines of the last compile (A10)."""
     school.compile()

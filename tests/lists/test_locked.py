@@ -69,6 +69,7 @@ def _check(floor: LockedFloor, address: str) -> Floor:
     return floor.check(parse_url(address) if "://" in address else parse_typed(address))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "hit"),
     [
@@ -212,6 +213,7 @@ def test_a_floor_that_an_older_release_locked_still_hits(tmp_path: Path, clock: 
     assert floor.manifest.format == FORMAT
 
 
+@pytest.mark.slow
 def test_an_address_of_thousands_of_parameters_costs_little(tmp_path: Path, clock: Clock) -> None:
     """Whoever knows a listed page cannot make the filter stand still by asking for it oddly."""
     entries = "".join(f"http://x.example/q?a={n}&b={n}&c={n}\n" for n in range(100))
@@ -229,6 +231,7 @@ ENDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.lists(NAMES, min_size=1, max_size=4),
@@ -261,6 +264,7 @@ def test_no_other_way_to_write_a_listed_page_escapes(
 PATHS = st.lists(st.sampled_from(["a", "b"]), max_size=8).map("/".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.sets(PATHS, max_size=5), PATHS, st.booleans())
 def test_look_up_equals_a_naive_matcher(listed: set[str], asked: str, folder: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ def _merged(lists: list[list[str]], largest: int) -> dict[str, set[int]]:
     return {key: set(sets.sets[numbers[trie.key_id(key)]]) for key in trie}
 
 
+@pytest.mark.slow
 @given(LISTS, st.data())
 def test_each_key_has_exactly_its_lists(lists: list[list[str]], data: st.DataObject) -> None:
     """Whichever list is taken for the largest, each key is with those lists that hold it and no other."""
@@ -41,6 +43,7 @@ def test_each_key_has_exactly_its_lists(lists: list[list[str]], data: st.DataObj
         assert (HAS_URLS in found[key]) == (below or (key[:2] == "4/" and len(key) == 34))
 
 
+@pytest.mark.slow
 @given(st.lists(KEYS), st.integers(2, 9))
 def test_parts_hold_every_key_with_what_covers_it(keys: list[str], parts: int) -> None:
     """A host, its sub-domains and its URLs stay together, so that one part answers for an address."""

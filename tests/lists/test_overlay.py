@@ -14,6 +14,7 @@ def _overlay(*entries: str) -> Overlay:
     return Overlay((key_of(entry), Match("local", "1", entry, (), Use.ALLOW)) for entry in entries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "address", "covered"),
     [

@@ -75,6 +75,7 @@ def test_exceptions_are_kept_apart() -> None:
     assert _read("||a.example^\n@@||b.a.example^\n")[0] == ["elpmaxe.a.", "@@elpmaxe.a.b."]
 
 
+@pytest.mark.slow
 def test_reports_are_bounded() -> None:
     """A list of nothing but rubbish cannot fill the disk with its own report."""
     _, account, problems = _read("com\n" * (MOST_REPORTED + 50), Format.DOMAINS)
@@ -95,6 +96,7 @@ def test_web_page_is_refused() -> None:
         _read("<html>\n<body>Moved</body>\n")
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(), st.sampled_from(sorted(Format)))
 def test_the_account_balances(text: str, kind: Format) -> None:
@@ -133,6 +135,7 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(LINES, max_size=6))
 def test_a_batch_is_read_as_its_lines_are(lines: list[str]) -> None:

@@ -54,6 +54,7 @@ def test_a_dropped_draft_leaves_nothing(store: Store, tmp_path: Path) -> None:
     assert store.all() == (meta,)
 
 
+@pytest.mark.slow
 def test_lists_of_an_earlier_version_come_along(store: Store, tmp_path: Path) -> None:
     """After an upgrade every list still names what it named, and so does the edition before it."""
     _commit(store, "a", "gro.old.\n")
@@ -108,6 +109,7 @@ def test_going_back_and_forth(store: Store) -> None:
         store.roll_back("b")
 
 
+@pytest.mark.slow
 def test_restoring_brings_back_the_last_edition_as_well(store: Store) -> None:
     """An update that fails late changes neither what is in force nor what one can go back to."""
     old = _commit(store, "a", "example.a.\n")

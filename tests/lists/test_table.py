@@ -59,6 +59,7 @@ def test_same_lists_same_bytes(path: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.bin").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.sampled_from("abc"), min_size=2, max_size=4).map(".".join).map("{}.".format)),
     st.sampled_from(["a.b.", "a.b.c.", "c.", "a.b./x", "=::1./x", "4/11"]),
@@ -90,6 +91,7 @@ def test_a_short_file_is_refused(path: Path, cut: int) -> None:
         Table(path)
 
 
+@pytest.mark.slow
 def test_a_damaged_byte_is_found(path: Path) -> None:
     """Damage anywhere is found on opening, not by a crash in a worker."""
     whole = path.read_bytes()

@@ -75,6 +75,7 @@ def _job(school: School, text: str, feed: str = "mine", *, any_size: bool = Fals
     )
 
 
+@pytest.mark.slow
 def test_new_data_is_in_force(updated: School) -> None:
     """A first edition and a second one are taken, and what has changed is told."""
     taken = take(_job(updated, _names(200)))
@@ -83,6 +84,7 @@ def test_new_data_is_in_force(updated: School) -> None:
     assert take(_job(updated, _names(200))).changed == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -107,6 +109,7 @@ def test_what_cannot_be_right_changes_nothing(updated: School, text: str, said: 
     assert updated.listed("site5.example") == {"mine"}
 
 
+@pytest.mark.slow
 def test_a_person_may_take_another_size_but_no_other_fault(updated: School) -> None:
     """A list that is rightly smaller can be taken by hand; canaries and open sites hold even then."""
     take(_job(updated, _names(200)))
@@ -115,11 +118,13 @@ def test_a_person_may_take_another_size_but_no_other_fault(updated: School) -> N
         take(_job(updated, "a.example\n", any_size=True))
 
 
+@pytest.mark.slow
 def test_a_list_of_news_may_name_what_stays_open(updated: School) -> None:
     """Only a list of what schools block must keep its hands off."""
     assert take(_job(updated, "www.gov.uk\n", "news")).entries == 1
 
 
+@pytest.mark.slow
 def test_known_dirt_may_pass_by_name(updated: School) -> None:
     """A real list that names a help line can be used once a person has said so; help stays open anyway."""
     text = (updated.blocklists / "catalogue.yaml").read_text()
@@ -130,6 +135,7 @@ def test_known_dirt_may_pass_by_name(updated: School) -> None:
     assert "help:childline" in updated.listed("help.example")
 
 
+@pytest.mark.slow
 def test_what_is_no_feed_is_told(updated: School) -> None:
     """A feed that has gone from the catalogue meanwhile ends with a sentence."""
     with pytest.raises(TakeError, match="no feed"):

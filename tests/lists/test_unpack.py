@@ -74,6 +74,7 @@ def test_dirt_in_text(raw: bytes, expected: list[str]) -> None:
     assert [line.strip() for line in decoded(io.BytesIO(raw))] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pack", [gzip.compress, partial(lzma.compress, preset=0), bz2.compress, zstandard.compress]
 )
@@ -124,6 +125,7 @@ def test_several_frames_are_one_text(tmp_path: Path) -> None:
     assert _lines(path) == {"list.zst": ["a.example", "b.example"] * 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
 def test_long_texts_come_whole(ends: bytes) -> None:
     """Lines that lie across the blocks in which a file is read are neither cut nor lost."""
@@ -132,6 +134,7 @@ def test_long_texts_come_whole(ends: bytes) -> None:
     assert [line.strip() for line in decoded(raw)] == names
 
 
+@pytest.mark.slow
 def test_a_long_line_in_the_middle_costs_itself() -> None:
     """A line without end in the middle of a large file does not take its neighbours along."""
     names = [b"n%d.example" % number for number in range(10_000)]

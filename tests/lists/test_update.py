@@ -26,6 +26,8 @@ from tests.doubles.feeds import FeedServer
 if TYPE_CHECKING:
     from tests.lists.conftest import School
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 CATALOGUE = """\
 downloads:

@@ -15,6 +15,7 @@ from appliance.model.secret import REDACTED, Secret
 HIDDEN = "https://floor-test.example/never/shown"
 
 
+@pytest.mark.slow
 @given(st.text(min_size=12))
 def test_no_text_form_holds_the_value(value: str) -> None:
     """Whatever prints a secret (log, f-string, traceback) prints a placeholder."""

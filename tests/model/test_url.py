@@ -179,6 +179,7 @@ def test_paths_are_canonical(text: str, path: str) -> None:
     assert canonical_path(parse_url(text)) == path
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_parsing_never_fails_otherwise(text: str) -> None:
     """Hostile text is a Url or a refusal; no other error can come out of the door."""
@@ -190,6 +191,7 @@ def test_parsing_never_fails_otherwise(text: str) -> None:
     assert canonical_path(url).isascii()
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="abc/.%25E2", max_size=40))
 def test_canonical_paths_are_stable(tail: str) -> None:
     """Canonicalising twice changes nothing, so an entry cannot miss itself."""
@@ -206,6 +208,7 @@ def test_a_url_prints_as_it_is_reached() -> None:
 PIECES = ["a", "/", ".", "..", "%2e", "%", "?", "b.c", "//", "~", "\u00e9", "="]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_short_cut_to_the_canonical_path_changes_nothing(tail: str) -> None:
     """An address that needs no work gives what the whole work would have given."""

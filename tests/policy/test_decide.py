@@ -81,6 +81,7 @@ def test_an_ordinary_list_cannot_name_what_it_found_on_the_floor() -> None:
     assert "secret.example" not in repr(decision)
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(some.floor_hits, some.match_lists, some.people, some.moments, some.profiles, some.categories)
 def test_no_policy_opens_the_floor(
@@ -97,6 +98,7 @@ def test_no_policy_opens_the_floor(
     assert (decision.reason, decision.floor, decision.entry) == (Reason.FLOOR, True, "")
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(some.floor_misses, some.match_lists, some.people, some.moments, some.profiles, some.categories)
 def test_help_is_always_open(
@@ -112,6 +114,7 @@ def test_help_is_always_open(
     assert (decision.reason, decision.flagged) == (Reason.HELP, False)
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(some.knowns, some.people, some.moments, some.profiles, some.categories)
 def test_it_always_answers_and_flags_every_block(
@@ -124,6 +127,7 @@ def test_it_always_answers_and_flags_every_block(
     assert decision.flagged or not decision.blocked
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(some.match_lists, some.people, some.moments, some.profiles, some.categories, st.sampled_from(some.IDS))
 def test_a_stricter_rating_never_opens(
@@ -143,6 +147,7 @@ def test_a_stricter_rating_never_opens(
         assert after.blocked or not before.blocked
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(
     st.permutations([match(name) for name in ("gambling", "news", "grooming")] + [OPENED, CLOSED]),
@@ -157,6 +162,7 @@ def test_the_order_of_the_lists_does_not_matter(matches: list[Match], kept: int)
     assert one == decide(backwards, PUPIL, NOW, PROFILE, CATEGORIES)
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(st.sampled_from(some.IDS), some.people, some.moments, some.profiles, some.categories)
 def test_a_category_asked_alone_is_decided_as_if_listed(
@@ -178,6 +184,7 @@ def test_a_floor_category_is_closed_even_without_a_rule() -> None:
         assert (decision.blocked, decision.floor, decision.flagged) == (True, True, True)
 
 
+@pytest.mark.slow
 @QUICKLY
 @given(st.lists(st.tuples(some.knowns, some.profiles), min_size=1, max_size=4))
 def test_the_strictest_of_several_names_stands(cases: list[tuple[Known, Profile]]) -> None:

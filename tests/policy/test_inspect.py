@@ -86,6 +86,7 @@ def test_only_what_a_site_is_about_counts(use: Use) -> None:
     assert asked((Match("local", "1", "site.example", ("finance",), use),)) is ADDRESSES
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(Inspect)), st.booleans())
 def test_of_several_names_the_one_that_needs_most_decides(levels: list[Inspect], pages: bool) -> None:
     """A connection with two names is read if either of them has to be (domain fronting)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from appliance.policy.repeated import MOST_CLIENTS, Alone, Limit, Repeated
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -33,6 +35,7 @@ def test_slow_and_repeated_hits_do_not_add_up() -> None:
     assert not counted.paused("b", NOW + 9 * SECOND)
 
 
+@pytest.mark.slow
 def test_zero_never_pauses_and_memory_is_bounded() -> None:
     """A school may leave it out; a flood of clients does not fill the worker."""
     never, counted = Repeated(Limit(hits=0)), Repeated(Limit(hits=1))

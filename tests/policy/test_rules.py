@@ -56,6 +56,7 @@ def test_nobody_is_not_a_nominated_person() -> None:
     assert outcome(careless, SOMEBODY, NOW) is Reason.NOT_NOMINATED
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(rules, people, moments)
 def test_every_outcome_has_its_place(rule: Rule, person: Person, moment: datetime) -> None:

@@ -115,6 +115,7 @@ def test_the_ends_of_the_calendar_open_nothing(moment: datetime) -> None:
     assert within(table("20:00", "06:00"), moment) in {True, False}
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(timetables, moments)
 def test_it_always_answers(timetable: Timetable, moment: datetime) -> None:
@@ -122,6 +123,7 @@ def test_it_always_answers(timetable: Timetable, moment: datetime) -> None:
     assert within(timetable, moment) in {True, False}
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 6),
