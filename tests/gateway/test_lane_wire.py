@@ -140,3 +140,34 @@ def test_a_client_that_takes_no_answer_gets_no_further_one(tmp_path: Path) -> No
         writer.transport.abort()
 
     play(scenario, tmp_path, encrypted=False)
+
+
+def test_a_connection_that_is_cut_ends_on_both_sides(tmp_path: Path) -> None:
+    """Who is frozen gets nothing more, also in the middle of a download on the short way (H29)."""
+
+    async def endless(origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await origin.read(reader)
+        writer.write(HELLO)
+        await origin.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+        origin.bodies.append(await reader.read(1))
+
+    async def scenario(lane: Lane) -> None:
+        lane.origin.act = endless
+        reader, writer = await lane.dial()
+        writer.write(lane.request())
+        await reader.readuntil(b"hello")
+        writer.write(lane.request("/long"))
+        await reader.readuntil(b"some")
+        assert await wires(lane) == [True]
+        for each in list(lane.bench.doors.connections.values()):
+            handler = lane.bench.doors.handler_of(each.client)
+            assert handler is not None
+            handler.cut()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        await asyncio.sleep(0.05)
+        assert lane.origin.bodies[-1] == b""
+        assert [row.bytes_received for row in lane.bench.recorder.kept] == [5, 4]
+        writer.transport.abort()
+
+    play(scenario, tmp_path, encrypted=False)
