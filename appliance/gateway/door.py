@@ -352,6 +352,8 @@ class Doors(proxyserver.Proxyserver):
         ]
         for handler in lost:
             handler.cut()
+        for door in self.passage.waiting if self.passage is not None else ():
+            door.cut(addresses)
         return len(lost)
 
     def handler_of(self, client: Any) -> Handler | None:

@@ -14,7 +14,7 @@ import errno
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from appliance.filtering import Judgement
@@ -77,6 +77,7 @@ class Entrance:
         self.loop = asyncio.get_running_loop()
         self.visitors: set[Visitor] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        passage.waiting.append(self)
         for listener in sockets:
             self.loop.add_reader(listener, self._accept, listener)
 
@@ -89,6 +90,12 @@ class Entrance:
         for visitor in list(self.visitors):
             visitor.leave()
         self.passage.cut_all()
+
+    def cut(self, addresses: Collection[str]) -> None:
+        """Send away whoever waits and comes from one of `addresses`, with or without a tunnel."""
+        for visitor in list(self.visitors):
+            if visitor.client in addresses:
+                visitor.leave()
 
     def run(self, work: Awaitable[None], sock: socket.socket | None) -> None:
         """Do something for a connection; when it fails, `sock` is closed, and the fault is counted."""
@@ -163,6 +170,11 @@ class Visitor:
         self._timed = False
         entrance.visitors.add(self)
         entrance.loop.add_reader(sock, self._readable)
+
+    @property
+    def client(self) -> str:
+        """The network address of the client."""
+        return self._tunnel.client
 
     def leave(self) -> None:
         """Close the connection."""

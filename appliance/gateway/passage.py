@@ -12,7 +12,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -99,6 +99,13 @@ class _Passing:
     splice: Splice | None = None
 
 
+class Waiting(Protocol):
+    """Who lets clients in."""
+
+    def cut(self, addresses: Collection[str]) -> None:
+        """Send away whoever waits and comes from one of `addresses`."""
+
+
 @dataclass
 class Passage:
     """Judges encrypted connections, and looks after those that pass as they are.
@@ -112,6 +119,8 @@ class Passage:
     connect: Callable[[str, int], Awaitable[socket.socket]]
     own_name: str = ""
     idle: float = 600.0
+    waiting: list[Waiting] = field(default_factory=list)
+    """The doors at which clients wait that have not said yet what they want."""
     _passing: set[_Passing] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _seen: tuple[int, int] = (0, 0)

@@ -141,10 +141,14 @@ class OwnSite:
         asked: Request | None = flow.metadata.pop(_PORTAL, None)
         if asked is not None and self._portal is not None:
             query = f"?{asked.url.query}" if asked.url.query else ""
+            # HTTP/2 sends each cookie in a field of its own, which belong together again (RFC 9113, 8.2.3).
+            headers = dict(flow.request.headers.items())
+            if cookies := flow.request.headers.get_all("cookie"):
+                headers["cookie"] = "; ".join(cookies)
             reply = await self._portal.ask(
                 asked.method,
                 f"{asked.url.path}{query}",
-                dict(flow.request.headers.items()),
+                headers,
                 flow.request.raw_content or b"",
                 client=asked.client,
                 scheme=asked.url.scheme,

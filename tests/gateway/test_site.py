@@ -33,12 +33,14 @@ class MemoryPortal(Relay):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, bytes, str, str]] = []
+        self.cookies: list[str] = []
 
     @override
     async def ask(
         self, method: str, target: str, headers: dict[str, str], body: bytes, *, client: str, scheme: str
     ) -> Answer:
         self.asked.append((method, target, body, client, scheme))
+        self.cookies.append(headers.get("cookie", ""))
         return Answer(200, (("set-cookie", "a=b"), ("set-cookie", "c=d")), b"the sign-in")
 
 
@@ -227,7 +229,9 @@ async def test_the_sign_in_is_asked_with_the_clients_own_address() -> None:
     portal = MemoryPortal()
     site = own_site(portal=portal)
     flow = begin(f"https://{OWN}/sign-in?way=name", site=site, x_gateway_client="forged")
+    flow.request.headers.set_all("cookie", ["a=1", "b=2; c=3"])  # as HTTP/2 has them
     await site.finish(flow)
+    assert portal.cookies == ["a=1; b=2; c=3"]
     assert portal.asked == [("GET", "/sign-in?way=name", b"content", "10.20.0.5", "https")]
     assert body(flow) == "the sign-in"
     assert flow.response is not None
