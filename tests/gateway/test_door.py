@@ -123,6 +123,9 @@ def test_the_modes_are_known_to_mitmproxy(text: str, address: tuple[str, int]) -
 class Passages:
     """Stands where nobody comes through."""
 
+    def __init__(self) -> None:
+        self.waiting: list[object] = []
+
     def cut_all(self) -> None:
         """Nothing passes."""
 
