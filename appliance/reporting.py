@@ -28,6 +28,11 @@ STAGES = (
     "websocket_message",
     "refused_head",
     "connection",
+    "door",
+    "splice",
+    "record",
+    "lane",
+    "lane_failed",
 )
 """Every place in which a request can be judged; a fault is counted by the one it happened in."""
 

@@ -57,10 +57,6 @@ class Process(Protocol):
 
     pid: int
 
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
-
     async def ready(self) -> bool:
         """Wait until it serves; False when it ends instead."""
 

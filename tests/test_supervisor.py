@@ -59,10 +59,6 @@ class Started:
         self._process = process
         self.pid = process.pid
 
-    @property
-    def returncode(self) -> int | None:
-        return self._process.returncode
-
     async def ready(self) -> bool:
         assert self._process.stdout is not None
         return await self._process.stdout.readline() == b"ready\n"

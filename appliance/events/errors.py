@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from appliance.config.problems import InWordsError
+
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-class EventsError(Exception):
+class EventsError(InWordsError):
     """The log cannot be opened or read; the text says which file, why, and what to do."""
 
 

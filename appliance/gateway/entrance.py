@@ -89,6 +89,8 @@ class Entrance:
         self.sockets = []
         for visitor in list(self.visitors):
             visitor.leave()
+        if self in self.passage.waiting:
+            self.passage.waiting.remove(self)
         self.passage.cut_all()
 
     def cut(self, addresses: Collection[str]) -> None:
