@@ -40,6 +40,7 @@ from appliance.plausible import (
     cross_check,
     floor_problems,
     needs_of,
+    proxy_notes,
     statutory_problems,
     term_notes,
     update_problems,
@@ -54,7 +55,10 @@ _HELD = {
     "supplied": "is supplied to the school and held here as keyed hashes",
     "upstream": "is enforced by an upstream provider, which canaries prove",
 }
-NOBODY_NAMED = "such rules open for nobody, since the gateway learns no names while identity.portal is false"
+NOBODY_NAMED = (
+    "such rules open for nobody, since the gateway learns no names while identity.portal is false and no "
+    "network has a proxy_sign_in"
+)
 WHO_SIGNED_IN = "such rules open for those whom they name, while they are signed in"
 """What is to be known about rules for named users."""
 
@@ -164,7 +168,8 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
-    if not settings.identity.portal:
+    found += proxy_notes(settings)
+    if not settings.identity.learns_names:
         found += _named_rules(loaded.policy.sets[settings.school.set])
     return found
 

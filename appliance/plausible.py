@@ -21,6 +21,7 @@ from appliance.config.profiles import SET_FILE
 from appliance.config.sets import read_set
 from appliance.config.typed import open_document
 from appliance.events.fields import contradictions
+from appliance.identity.networks import ProxySignIn
 from appliance.lists.catalogue import CATALOGUE_FILE, CATEGORIES_FILE, Catalogue
 from appliance.model.profile import Policy
 from appliance.settings import STATE_VARIABLE, Configuration, Settings, kept
@@ -34,8 +35,27 @@ _BROADEST = {4: 8, 6: 7}
 
 def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
-    checks = (_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
+    checks = (
+        *(_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention),
+        _proxy_sign_in,
+    )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
+
+
+def proxy_notes(settings: Settings) -> list[str]:
+    """Return what is to be known of passwords that are given to the proxy."""
+    identity, found = settings.identity, []
+    if identity.allow_plain and settings.gateway.listen is not None:
+        found.append(
+            "identity.allow_plain is true: passwords for the proxy cross the school's network in the clear "
+            "on gateway.listen, and whoever listens there has them; use gateway.listen_tls where devices can"
+        )
+    if offered := [one.name for one in identity.networks if one.proxy_sign_in is ProxySignIn.OFFERED]:
+        found.append(
+            f"names and passwords for the proxy are offered, not required, on {', '.join(offered)}: whoever "
+            "gives none there is the network's anonymous person, also somebody who is frozen"
+        )
+    return found
 
 
 def term_notes(set_file: Path, today: date) -> list[str]:
@@ -143,6 +163,19 @@ def _whose(state: Path) -> str:
 def _retention(settings: Settings) -> Iterator[Need]:
     for key, message in contradictions(kept(settings.events.retention_days)):
         yield ("events", "retention_days", key), message
+
+
+def _proxy_sign_in(settings: Settings) -> Iterator[Need]:
+    gateway, identity = settings.gateway, settings.identity
+    if gateway.listen_tls is not None or (gateway.listen is not None and identity.allow_plain):
+        return
+    for index, one in enumerate(identity.networks):
+        if one.proxy_sign_in is not ProxySignIn.NEVER:
+            message = (
+                "a name and a password would be read nowhere: give gateway.listen_tls an address, or set "
+                "identity.allow_plain to true, which sends passwords over the school's network in the clear"
+            )
+            yield ("identity", "networks", index, "proxy_sign_in"), message
 
 
 def _is_number(text: str) -> bool:

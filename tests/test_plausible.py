@@ -6,7 +6,7 @@ import pytest
 
 from appliance.assembly import load
 from appliance.config.problems import ProblemsError
-from appliance.plausible import implausible
+from appliance.plausible import implausible, proxy_notes
 from appliance.settings import load_settings
 from tests.doubles.school import ROOT, configuration, edit
 
@@ -121,3 +121,21 @@ def test_a_wildcard_takes_the_port_everywhere(tmp_path: Path) -> None:
     for wild in ("0.0.0.0:9464", "'[::]:9464'"):
         with pytest.raises(ProblemsError, match="listens on this address and port already"):
             load_settings(configuration(tmp_path, changes={"listen": wild}))
+
+
+@pytest.mark.parametrize("rule", ["offered", "required"])
+def test_passwords_that_nobody_would_read_are_found(tmp_path: Path, rule: str) -> None:
+    """Where the proxy has no port for passwords, nobody could sign in; in the clear only by saying so."""
+    path = configuration(tmp_path)
+    edit(path, "name: Classrooms}", f"name: Classrooms, proxy_sign_in: {rule}}}")
+    (one,) = found(path)
+    assert "would be read nowhere: give gateway.listen_tls an address" in one
+    edit(path, "identity:\n", "identity:\n  allow_plain: true\n")
+    assert found(path) == []
+    notes = proxy_notes(load_settings(path).settings)
+    assert ("in the clear" in notes[0], len(notes)) == (True, 2 if rule == "offered" else 1)
+    edit(path, "  allow_plain: true\n", "")
+    edit(path, "  listen: 127.0.0.1:8080\n", "  listen: 127.0.0.1:8080\n  listen_tls: 127.0.0.1:8444\n")
+    assert found(path) == []
+    assert load_settings(path).settings.listen.encrypted == ("127.0.0.1", 8444)
+    assert load_settings(path).settings.identity.learns_names

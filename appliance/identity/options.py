@@ -58,6 +58,9 @@ class SignInSettings(Section):
 
     devices: tuple[DeviceSettings, ...] = Field((), description="Devices that the school knows.")
     portal: bool = Field(default=False, description="Whether the sign-in is served, at gateway.own_name.")
+    allow_plain: bool = Field(
+        default=False, description="Read passwords for the proxy on `gateway.listen` too, in the clear."
+    )
     people: Path | None = Field(None, description="A file of people to add at the start; null for none.")
     day_ends: time = Field(time(18, 0), description="When the school day ends, and sessions with it.")
     idle_minutes: float = Field(60.0, ge=1, le=1440, description="A session not used for so long ends.")

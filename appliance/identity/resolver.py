@@ -119,6 +119,7 @@ class Resolver:
         self._closes = math.inf
         self._used: set[str] = set()
         self._users: set[str] = set()
+        self._over: frozenset[str] = frozenset()
 
     def resolve(self, address: str, user: str = "") -> Person:
         """Return who stands behind `address`; `user` has shown proxy credentials on this connection."""
@@ -134,8 +135,11 @@ class Resolver:
             if not user or belief.person.standing is not Standing.OPEN:
                 return belief.person
         if user:
-            self._users.add(user)
-            return self._by_credentials(user, now) or self._otherwise.resolve(address)
+            if user not in self._users:
+                self._users.add(user)
+                self._over |= frozenset() if self._open(user, now) else {user}
+            device = belief.person.device if belief is not None else ""
+            return self._by_credentials(user, now, device) or self._otherwise.resolve(address)
         return self._otherwise.resolve(address)
 
     def account(self, user: str) -> Account | None:
@@ -147,11 +151,16 @@ class Resolver:
 
         Those are the addresses that somebody has lost: signed out, stopped, or another's now.
         """
-        before, self._table, self._known = self._table, table, known
+        before, self._table = self._table, table
+        known_before, self._known = self._known, known
         self._closes = math.inf
         stopped = frozenset(address for address, old in before.items() if _stopped(old, table.get(address)))
         left = frozenset(address for address, old in before.items() if _left(old, table.get(address)))
-        return Lost(stopped, self._lost_users(), left - stopped)
+        # A new password ends what was opened with the old one; who changed it may not be who used it.
+        changed = frozenset(
+            user for user in self._users if _password(known_before, user) != _password(known, user)
+        )
+        return Lost(stopped, self._lost_users() | changed, left - stopped)
 
     def expired(self) -> Lost:
         """Forget what is over by now; return whose open connections must end."""
@@ -172,19 +181,25 @@ class Resolver:
 
     def _lost_users(self) -> frozenset[str]:
         now = self._clock()
-        people = {user: self._by_credentials(user, now) for user in self._users}
-        lost = frozenset(
-            user for user, person in people.items() if person is None or person.standing is not Standing.OPEN
-        )
-        self._users -= lost
+        over = frozenset(user for user in self._users if not self._open(user, now))
+        # Once: what is opened by somebody who is stopped already leads to help lines, and is to stay.
+        lost, self._over = over - self._over, over
         return lost
 
-    def _by_credentials(self, user: str, now: float) -> Person | None:
+    def _open(self, user: str, now: float) -> bool:
+        account = self._known.accounts.get(key(user))
+        return account is not None and account.usable(now) and account.key not in self._known.stops
+
+    def _by_credentials(self, user: str, now: float, device: str) -> Person | None:
         account = self._known.accounts.get(key(user))
         if account is None or not account.usable(now):
             return None
-        stop = self._known.stops.get(account.key)
-        return person_of(account, "proxy credentials", stop)
+        return person_of(account, "proxy credentials", self._known.stops.get(account.key), device)
+
+
+def _password(known: Snapshot, user: str) -> str:
+    account = known.accounts.get(key(user))
+    return account.password if account is not None else ""
 
 
 def _stopped(old: Belief, new: Belief | None) -> bool:

@@ -126,6 +126,31 @@ def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
     assert use(made, found).users == {"Amy", "bob"}
     assert found.resolve("10.20.0.99", "amy").name == ""
     assert found.resolve("10.20.0.99", "bob").standing is Standing.FROZEN
+    # Help lines that they open now are not cut again and again.
+    assert found.expired() == Lost()
+    assert use(made, found) == Lost()
+
+
+def test_a_new_password_ends_what_was_opened_with_the_old_one(tmp_path: Path) -> None:
+    """Whoever found out somebody's password loses what they have open when it is changed."""
+    made = school(tmp_path)
+    amy = made.add("amy")
+    made.add("bob")
+    found = resolver(made, Clock())
+    for name in ("amy", "bob"):
+        found.resolve("10.20.0.99", name)
+    made.accounts.own_password(amy, "another", NOW)
+    assert use(made, found).users == {"amy"}
+
+
+def test_who_was_stopped_before_is_not_cut_for_asking_for_help(tmp_path: Path) -> None:
+    """A10: a frozen pupil's first connection, to a help line, stays open."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    found = resolver(made, Clock())
+    assert found.resolve("10.20.0.99", "amy").standing is Standing.FROZEN
+    assert found.expired() == Lost()
 
 
 @pytest.mark.slow
