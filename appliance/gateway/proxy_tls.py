@@ -15,6 +15,7 @@ import socket
 import ssl
 from typing import Any, override
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from appliance.gateway.ca import Authority, Leaf
@@ -72,7 +73,7 @@ class ProxyTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        _load(context, leaf)
+        _load(context, leaf, self._authority.certificate)
         self._contexts[name] = leaf, context
         return context
 
@@ -143,10 +144,12 @@ class InnerWriter(asyncio.StreamWriter):
         return super().get_extra_info(name, default)
 
 
-def _load(context: ssl.SSLContext, leaf: Leaf) -> None:
+def _load(context: ssl.SSLContext, leaf: Leaf, authority: x509.Certificate) -> None:
     pem = leaf.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ) + leaf.certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    for certificate in (leaf.certificate, authority):
+        pem += certificate.public_bytes(serialization.Encoding.PEM)
     # Python reads them from a file only; this one is in memory, and the key never comes to a disk.
     handle = os.memfd_create("leaf", os.MFD_CLOEXEC)
     try:
