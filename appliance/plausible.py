@@ -37,18 +37,23 @@ def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
     checks = (
         *(_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention),
-        _proxy_sign_in,
+        *(_proxy_sign_in, _devices),
     )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
 
 
-def proxy_notes(settings: Settings) -> list[str]:
-    """Return what is to be known of passwords that are given to the proxy."""
+def identity_notes(settings: Settings) -> list[str]:
+    """Return what is to be known of weak ways to say who one is."""
     identity, found = settings.identity, []
     if identity.allow_plain and settings.gateway.listen is not None:
         found.append(
             "identity.allow_plain is true: passwords for the proxy cross the school's network in the clear "
             "on gateway.listen, and whoever listens there has them; use gateway.listen_tls where devices can"
+        )
+    if named := [one.name for one in identity.devices if one.lease_name is not None]:
+        found.append(
+            f"{', '.join(named)}: known by the name in a DHCP lease, which any device can give itself; use "
+            "mac where the profile opens more than the network's own"
         )
     if offered := [one.name for one in identity.networks if one.proxy_sign_in is ProxySignIn.OFFERED]:
         found.append(
@@ -176,6 +181,21 @@ def _proxy_sign_in(settings: Settings) -> Iterator[Need]:
                 "identity.allow_plain to true, which sends passwords over the school's network in the clear"
             )
             yield ("identity", "networks", index, "proxy_sign_in"), message
+
+
+def _devices(settings: Settings) -> Iterator[Need]:
+    identity = settings.identity
+    for index, device in enumerate(identity.devices):
+        place = ("identity", "devices", index)
+        if (device.mac is None) == (device.lease_name is None):
+            yield place, "a device is known by its mac or by its lease_name: give it one of the two"
+        elif device.lease_name is not None and identity.leases is None:
+            yield (
+                (*place, "lease_name"),
+                "no names are known: say in identity.leases where the DHCP leases are",
+            )
+    if identity.leases is not None and not identity.leases.file.is_absolute():
+        yield ("identity", "leases", "file"), f"{identity.leases.file}: write the whole path, from / on"
 
 
 def _is_number(text: str) -> bool:

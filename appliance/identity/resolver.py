@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.identity.accounts import Account
+from appliance.identity.leases import Lease, of_single_names
 from appliance.identity.names import key
 from appliance.identity.snapshot import Snapshot, person_of
 from appliance.model.person import Confidence, Person, Standing
@@ -57,17 +58,27 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A device that the school registered: by its hardware address, for a group, with a name for staff."""
+    """A device that the school registered, for a group, with a name for staff.
 
-    mac: str
+    `mark` is its hardware address, or the name that it tells the DHCP server.
+    """
+
+    mark: str
     group: str
     name: str
 
 
-def believe(known: Snapshot, macs: Mapping[str, str], devices: Mapping[str, Registered]) -> dict[str, Belief]:
-    """Return what is believed of each address, by everything that is known now.
+def believe(
+    known: Snapshot,
+    macs: Mapping[str, str],
+    devices: Mapping[str, Registered],
+    leases: Mapping[str, Lease] | None = None,
+    now: float = 0.0,
+) -> dict[str, Belief]:
+    """Return what is believed of each address, by everything that is known at `now`.
 
-    `macs` are hardware addresses by network address; `devices` the registered ones by hardware address.
+    `macs` are hardware addresses by network address; `devices` the registered ones by their mark; `leases`
+    what the DHCP server gave out, by network address.
     """
     table: dict[str, Belief] = {}
     sessions = dict(_sessions(known, devices))
@@ -84,6 +95,14 @@ def believe(known: Snapshot, macs: Mapping[str, str], devices: Mapping[str, Regi
         # 2 A registered device. Why here: it says whose device this is, and not who holds it.
         elif mac in devices and address not in table:
             table[address] = Belief(_registered(devices[mac]))
+    # 3 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
+    #   counts for no longer than the lease, and not where the network itself shows other hardware.
+    names = of_single_names(leases or {}, now)
+    for address, lease in (leases or {}).items():
+        device = devices.get(lease.mac) or devices.get(names.get(address, ""))
+        elsewhere = lease.mac and macs.get(address, lease.mac) != lease.mac
+        if device is not None and lease.until > now and address not in table and not elsewhere:
+            table[address] = Belief(_leased(device, lease), lease.until)
     return table
 
 
@@ -102,6 +121,12 @@ def _sessions(known: Snapshot, devices: Mapping[str, Registered]) -> Iterator[tu
 
 def _registered(device: Registered) -> Person:
     return Person(device.group, "registered device", Confidence.LIKELY, device=device.name)
+
+
+def _leased(device: Registered, lease: Lease) -> Person:
+    how = "hardware address" if device.mark == lease.mac else "name"
+    source = f"registered device, by the {how} in its DHCP lease"
+    return Person(device.group, source, Confidence.GROUP, device=device.name)
 
 
 class Resolver:
