@@ -122,7 +122,7 @@ class Lab:
         six = via is Via.WIRE6
         target = (GATEWAY, EXPLICIT) if via is Via.PROXY else (to or (ORIGIN6 if six else ORIGIN), port)
         with self.network.inside(self.network.client):
-            return socket.create_connection(target, timeout=10, source_address=(address(who, six=six), 0))
+            return socket.create_connection(target, timeout=20, source_address=(address(who, six=six), 0))
 
     def raw(
         self, data: bytes, who: str = "ks2", via: Via = Via.PROXY, *, to: str = "", port: int = 80
@@ -143,7 +143,7 @@ class Lab:
     def metrics(self) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Return what Prometheus would read now."""
         url = f"http://{GATEWAY}:{METRICS}/metrics"
-        with self.network.inside(self.network.gateway), urllib.request.urlopen(url, timeout=10) as answer:
+        with self.network.inside(self.network.gateway), urllib.request.urlopen(url, timeout=60) as answer:
             return samples(answer.read().decode())
 
     def total(self, name: str, **labels: str) -> float:
