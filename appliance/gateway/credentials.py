@@ -139,7 +139,7 @@ class Credentials:
         """
         if not values or not tunnel.to_proxy or not self._listens(tunnel):
             return NOTHING
-        pair = _pair(values)
+        pair = pair_of(values)
         return WRONG if pair is None else self._remembered(self._mark(pair, tunnel), pair[0])
 
     async def learn(self, values: Sequence[str], tunnel: Tunnel) -> Found:
@@ -188,7 +188,7 @@ class Credentials:
         return known.found
 
     async def _compared(self, values: Sequence[str], tunnel: Tunnel) -> Found:
-        pair = _pair(values)
+        pair = pair_of(values)
         assert pair is not None  # noqa: S101 - `look` has read them
         mark = self._mark(pair, tunnel)
         # A browser opens many connections at once: the hash is computed for all of them together, and goes
@@ -242,7 +242,7 @@ def refused(judgement: Judgement) -> Judgement:
     return replace(judgement, decision=told)
 
 
-def _pair(values: Sequence[str]) -> tuple[str, Secret] | None:
+def pair_of(values: Sequence[str]) -> tuple[str, Secret] | None:
     """Return the name and the password; None for whatever two readers could read differently."""
     if len(values) != 1 or len(values[0]) > LONGEST:
         return None

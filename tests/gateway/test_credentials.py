@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.filtering import Judgement
 from appliance.gateway.credentials import (
@@ -21,6 +23,7 @@ from appliance.gateway.credentials import (
     WRONG,
     Credentials,
     Shown,
+    pair_of,
     refused,
 )
 from appliance.gateway.translate import Tunnel
@@ -282,3 +285,13 @@ def test_what_is_answered_with_a_question_is_on_record_as_stopped() -> None:
     assert refused(judged()) == judged()
     assert dict(ASK.headers)["proxy-authenticate"] == 'Basic realm="School", charset="UTF-8"'
     assert WRONG != UNKNOWN
+
+
+@settings(max_examples=40)
+@given(st.lists(st.text(max_size=60) | st.binary(max_size=60).map(basic), max_size=3))
+def test_whatever_is_shown_is_a_pair_or_nobodys(values: list[str]) -> None:
+    """No header is too odd to be read, and none smuggles control characters or an empty name in."""
+    pair = pair_of(values)
+    if pair is not None:
+        assert (len(values), bool(pair[0]), ":" in pair[0]) == (1, True, False)
+        assert min(pair[0] + pair[1].reveal()) >= " "
