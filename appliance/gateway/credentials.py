@@ -16,7 +16,7 @@ import logging
 import re
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -45,8 +45,9 @@ SHORTLY_SECONDS = 10.0
 """For how long it is remembered what a pair led to: that it fits, that it does not, and all else."""
 
 MOST_KEPT = 4_096
-MOST_WAITING = 32
-"""Pairs that may wait for their comparison: as many as one thread does within a hook's deadline."""
+MOST_WAITING, MOST_OF_ONE = 32, 8
+"""Pairs that may wait for their comparison: as many as one thread does within a hook's deadline, and of them
+those of one device, so that a flood of guesses does not stand in everybody's way."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NEVER_ASKED = (Reason.HELP, Reason.OWN_PAGE)
@@ -124,6 +125,7 @@ class Credentials:
         self._secret = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Kept] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[Found]] = {}
+        self._waiting: Counter[str] = Counter()
         # One thread: a hash takes 64 MB and a core for a moment, and there are other workers.
         self._thread = ThreadPoolExecutor(1, "credentials") if check is not None else None
 
@@ -195,8 +197,9 @@ class Credentials:
         # on where one of them does not wait for it.
         task = self._running.get(mark)
         if task is None:
-            if len(self._running) >= MOST_WAITING:
+            if len(self._running) >= MOST_WAITING or self._waiting[tunnel.client] >= MOST_OF_ONE:
                 return UNKNOWN
+            self._waiting[tunnel.client] += 1
             task = self._running[mark] = asyncio.create_task(self._compare(mark, pair, tunnel.client))
         return await asyncio.shield(task)
 
@@ -222,6 +225,7 @@ class Credentials:
             found, seconds = UNKNOWN, 0.0
         finally:
             self._running.pop(mark, None)
+            self._waiting -= Counter([address])  # those at nothing are forgotten
         self._known[mark] = _Kept(found, name, self._kept(name), self._clock() + seconds)
         self._known.move_to_end(mark)
         if len(self._known) > MOST_KEPT:

@@ -17,6 +17,7 @@ from appliance.gateway.credentials import (
     ASK,
     GOOD_SECONDS,
     LONGEST,
+    MOST_OF_ONE,
     MOST_WAITING,
     NOTHING,
     UNKNOWN,
@@ -198,11 +199,14 @@ async def test_others_guesses_do_not_lock_out_who_was_in(one: School) -> None:
 
 
 async def test_only_so_many_wait_for_their_comparison(one: School) -> None:
-    """A flood of names fills no memory and holds up no hook: beyond the limit, nobody is believed."""
-    tasks = [asyncio.create_task(one.shown(basic(f"n{n}:x"))) for n in range(MOST_WAITING + 3)]
-    found = await asyncio.gather(*tasks)
-    assert [each.due for each in found].count(True) == 3
+    """A flood of names fills no memory and holds up no hook, and one device's not the others."""
+    many = [one.shown(basic(f"n{n}:x"), client=f"10.20.0.{n}") for n in range(MOST_WAITING + 3)]
+    assert [each.due for each in await asyncio.gather(*many)].count(True) == 3
     assert len(one.asked) == MOST_WAITING
+    flood = [one.shown(basic(f"m{n}:x")) for n in range(MOST_OF_ONE + 3)]
+    *found, other = await asyncio.gather(*flood, one.shown(AMY, client="10.20.0.6"))
+    assert [each.due for each in found].count(True) == 3
+    assert other.user == "amy"
 
 
 async def test_ten_thousand_tries_are_ten(tmp_path: Path) -> None:
