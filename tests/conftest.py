@@ -47,6 +47,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         reflex.settle(session.config)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_to_serializable(config: pytest.Config, report: object) -> dict[str, Any] | None:
+    """Say little of what passed."""
+    return reflex.short(report) if reflex.asked(config) else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give each process its share of the quick suite."""

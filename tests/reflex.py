@@ -95,6 +95,7 @@ def lighten(config: pytest.Config) -> None:
 def settle(config: pytest.Config) -> None:
     """Leave what was loaded out of every later look for garbage, and say little from now on."""
     gc.freeze()
+    gc.set_threshold(50_000)
     gc.enable()
     for plugin in config.pluginmanager.get_plugins():
         if type(plugin).__name__ == "WorkerInteractor":
@@ -112,10 +113,20 @@ def in_few_words(send: Callable[..., None]) -> Callable[..., None]:
         if name in {"logstart", "logfinish"}:
             return
         step = name == "testreport" and report["when"] != "call" and report["outcome"] == "passed"
-        if not step or report["sections"] or report["duration"] > UNTOLD:
-            send(name, **about)
+        if step and not report["sections"] and report["duration"] < UNTOLD:
+            return
+        send(name, **about)
 
     return tell
+
+
+def short(report: object) -> dict[str, Any] | None:
+    """Return a passed test's report as pytest-xdist sends it, without what only a failure is read for."""
+    if not isinstance(report, pytest.TestReport) or report.outcome != "passed" or report.user_properties:
+        return None
+    wanted = ("nodeid", "location", "outcome", "when", "sections", "duration", "start", "stop")
+    said = {name: getattr(report, name) for name in wanted}
+    return {"$report_type": "TestReport", "keywords": {}, "longrepr": None, "user_properties": [], **said}
 
 
 def tell_its_share(node: Any) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -62,3 +62,22 @@ def test_trouble_is_always_told(name: str, about: dict[str, Any] | None, told: b
     said: list[str] = []
     reflex.in_few_words(lambda event, **_: said.append(event))(name, **({"data": about} if about else {}))
     assert said == ([name] if told else [])
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [("passed", False), ("failed", True), ("skipped", True)])
+def test_only_what_passed_is_told_shortly(
+    outcome: Literal["passed", "failed", "skipped"], kept: bool
+) -> None:
+    """Of a failure all is told; of a success enough to count it and to name it."""
+    location = ("test_a.py", 1, "test_a")
+    whole = pytest.TestReport("test_a.py::test_a", location, {"a": 1}, outcome, None, "call", duration=0.1)
+    said = reflex.short(whole)
+    assert (said is None) is kept
+    if said is not None:
+        again = pytest.TestReport._from_json(said)
+        assert (again.nodeid, again.outcome, again.when, again.duration) == (
+            whole.nodeid,
+            outcome,
+            "call",
+            0.1,
+        )
