@@ -24,6 +24,7 @@ from typing import IO, Any
 
 import marisa_trie
 
+from appliance.config.problems import InWordsError
 from appliance.lists.merging import Keys, Sets, Special, merge, part_of, special, split
 from appliance.lists.paths import replacing
 
@@ -39,7 +40,7 @@ type _Prefixes = Callable[[str], Iterable[tuple[str, int]]]
 """What gives the keys of a trie that are prefixes of a text, each with its number."""
 
 
-class TableError(ValueError):
+class TableError(InWordsError):
     """The file is no table, or is damaged; the message says in which way."""
 
 

@@ -25,6 +25,8 @@ from typing import IO
 
 import zstandard
 
+from appliance.config.problems import InWordsError
+
 MOST_BYTES = 2 * 1024**3
 """Unpacked size at which an archive is refused: the largest list there is has 120 MB."""
 MOST_MEMBERS = 5_000
@@ -54,7 +56,7 @@ _BROKEN = (
 )
 
 
-class SourceError(ValueError):
+class SourceError(InWordsError):
     """The source cannot be read whole; the message says which and why."""
 
 
