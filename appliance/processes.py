@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly
+from appliance import assembly, granting
 from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
@@ -33,6 +33,7 @@ from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
+from appliance.overrides.names import OverrideError
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
 from appliance.supervisor import Process, Supervisor, claim_ports
@@ -45,6 +46,7 @@ _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
+_OVERRIDES_SECONDS = 1.0
 _PORTAL_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ async def _supervise(
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: _keep_overrides(settings, loaded.policy),
         *([lambda: _portal(running)] if settings.identity.portal else []),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
@@ -190,6 +193,18 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
         except (IdentityError, OSError) as error:
             logger.warning("sessions could not be ended this time: %s", error)
         await asyncio.sleep(_PEOPLE_SECONDS)
+
+
+async def _keep_overrides(settings: Settings, policy: Policy) -> None:
+    # Workers end overrides by themselves, to the second; here it is written down, also for those that nobody
+    # uses, and what was asked for and never decided is closed.
+    keeper = granting.keeper(settings.state, policy.sets[settings.school.set])
+    while True:
+        try:
+            await keeper.look()
+        except (OverrideError, OSError) as error:
+            logger.warning("overrides could not be looked after this time: %s", error)
+        await asyncio.sleep(_OVERRIDES_SECONDS)
 
 
 async def _refresh_floor(settings: Settings) -> None:

@@ -103,13 +103,13 @@ class GatewayAddon:
             because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
             asked = target or host_of("invalid")
             request = Request(asked, method="CONNECT", client=known.tunnel.client, refused=because)
-            await self._block(flow, request, self._judge(request))
+            await self._block(flow, request, self._judge(request, flow.client_conn))
             return
         known.tunnel.connect = target
         known.tunnel.port = flow.request.port
         url = Url("https", target.host, flow.request.port, "/", "", target.ip)
         request = Request(url, method="CONNECT", client=known.tunnel.client)
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
             # No page can be shown on such a port, and none is owed to such an address.
             await self._block(flow, request, judgement)
@@ -131,7 +131,7 @@ class GatewayAddon:
                 _ = self.attempts.soon("tls_clienthello", pending)
         tunnel.encrypted = True
         request = hello_of(data.client_hello.sni, tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, data.context.client)
         known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
             if not self._site.serves(request):
@@ -197,7 +197,7 @@ class GatewayAddon:
             return
         # A form that no page of ours made: an attempt like any other, on a site like any other.
         request = request_of(flow, known.tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
 
@@ -337,17 +337,18 @@ class GatewayAddon:
         if handler is not None:
             handler.began = True
 
-    def _judge(self, request: Request) -> Judgement:
+    def _judge(self, request: Request, client: connection.Client) -> Judgement:
         started = time.perf_counter()
         judgement = self._filtering.judge(request)
         self._metrics.decided(time.perf_counter() - started)
+        self._doors.lives_by(client, judgement.overrides)
         return judgement
 
     def _failure(self, reason: Reason, client: str) -> Judgement:
         return self._filtering.judge_failure(reason, FAILURES[reason], client)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
             return
