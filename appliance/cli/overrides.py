@@ -5,9 +5,11 @@ What lives only here: these verbs. Whoever types is not always whoever decides: 
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -17,9 +19,13 @@ from appliance.cli import overrides_show as show
 from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_grant
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
+from appliance.events.queries import LIMIT, open_reader
+from appliance.events.record import Record
 from appliance.identity.accounts import Account, Accounts
+from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.overrides.names import OverrideError, sentence
+from appliance.overrides.report import visits
 from appliance.overrides.times import at_school, moment
 from appliance.overrides.written import Override, Wish
 
@@ -143,12 +149,28 @@ def list_(setup: Setup, *, over: bool, as_json: bool) -> None:
 
 @overrides.command("show")
 @click.argument("number", type=int)
+@click.option("--report", is_flag=True, help="Also what was visited under it, and by whom.")
 @_json
 @click.pass_obj
-def show_(setup: Setup, *, number: int, as_json: bool) -> None:
-    """Show everything about NUMBER: what, for whom, why, and each step with who and when."""
+def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
+    """Show everything about NUMBER: what, for whom, why, and each step with who and when.
+
+    With --report also what was visited under it, and by whom, for as long as the log keeps that; the look is
+    in the audit trail.
+    """
     at = _At(setup)
-    show.one(at.store.get(number), at.store.steps(number), at.now, at.school.zone, as_json=as_json)
+    override, steps = at.store.get(number), at.store.steps(number)
+    found = None
+    if report:
+        Trail(setup.state).add("override-report", f"override {number}", by=at.by, at=at.now)
+        found = visits(asyncio.run(_visited(setup, override)))
+    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found)
+
+
+async def _visited(setup: Setup, override: Override) -> list[Record]:
+    since = datetime.fromtimestamp(override.wish.starts, UTC)
+    async with open_reader(setup.state) as reader:
+        return await reader.accesses(since=since, rule=f"override {override.number}", limit=LIMIT)
 
 
 def _wish(at: _At, typed: dict[str, Any]) -> Wish:

@@ -12,6 +12,7 @@ import click
 from appliance.cli.people_show import as_json as print_json
 from appliance.cli.people_show import grid, plain
 from appliance.model.grant import State, What, Whom
+from appliance.overrides.report import Visit
 from appliance.overrides.times import at_school
 from appliance.overrides.written import Override, Step
 
@@ -36,18 +37,39 @@ def table(found: list[Override], now: float, zone: ZoneInfo, *, as_json: bool) -
     grid(_HEADS, [[row[head] for head in _HEADS] for row in rows])
 
 
-def one(override: Override, steps: list[Step], now: float, zone: ZoneInfo, *, as_json: bool) -> None:
-    """Print one override with its steps."""
+def one(
+    override: Override,
+    steps: list[Step],
+    now: float,
+    zone: ZoneInfo,
+    *,
+    as_json: bool,
+    report: list[Visit] | None = None,
+) -> None:
+    """Print one override with its steps, and where it was asked for with what was visited under it."""
     found = facts(override, now, zone)
     done = [
         {"at": at_school(step.at, zone), "state": step.state.value, "by": step.by, "note": step.note}
         for step in steps
     ]
+    visited = [
+        {
+            "who": visit.who,
+            "site": visit.host,
+            "times": visit.times,
+            "first": at_school(visit.first, zone),
+            "last": at_school(visit.last, zone),
+        }
+        for visit in report or ()
+    ]
     if as_json:
-        print_json({**found, "steps": done})
+        print_json({**found, "steps": done, **({} if report is None else {"visited": visited})})
         return
     grid(("", ""), found.items())
     grid(("at", "state", "by", "note"), [list(step.values()) for step in done])
+    if report is not None:
+        grid(("who", "site", "times", "first", "last"), [list(visit.values()) for visit in visited])
+        click.echo(f"{sum(visit.times for visit in report)} accesses under this override", err=True)
 
 
 def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:

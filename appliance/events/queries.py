@@ -40,12 +40,14 @@ class EventReader:
         flagged: bool = False,
         person: str = "",
         reference: str = "",
+        rule: str = "",
         limit: int = 100,
     ) -> list[Record]:
         """Return the newest `limit` accesses that fit, oldest first.
 
         `since` is aware; `flagged` leaves out ordinary ones; `person` is a name exactly as recorded;
-        `reference` (what a pupil reads out) finds flagged accesses. Raises EventsError if unreadable.
+        `reference` (what a pupil reads out) finds flagged accesses; `rule` is what decided, exactly as
+        recorded, such as `override 7`. Raises EventsError if unreadable.
         """
         conditions: list[str] = ["a.time >= ?"]
         values: list[int | str] = [_start(since)]
@@ -57,6 +59,9 @@ class EventReader:
         if person:
             conditions.append("a.who IN (SELECT id FROM who WHERE day >= ? AND name = ?)")
             values += [_start(since) // DAY, person]
+        if rule:
+            conditions.append("a.verdict IN (SELECT id FROM verdict WHERE day >= ? AND rule = ?)")
+            values += [_start(since) // DAY, rule]
         query = f"{rows.SELECT} WHERE {' AND '.join(conditions)} ORDER BY a.time DESC, a.id DESC LIMIT ?"
         found = await self._fetch(query, [*values, _within(limit)])
         return [rows.read_row(row) for row in reversed(found)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ import pytest
 
 from appliance.cli import overrides_show as show
 from appliance.model.grant import State, What, Whom
+from appliance.overrides.report import Visit
 from appliance.overrides.written import Override, Step
 from tests.overrides.making import HOUR, NOW, wish
 
@@ -39,6 +41,19 @@ def test_nothing_shown_can_steer_a_terminal(capsys: Output) -> None:
     assert capsys.readouterr().err == "note: a\\x1b[2Jb\n"
     show.one(ONE, [Step(NOW, State.REFUSED, "x", "no\x1b[2J")], NOW, ZONE, as_json=False)
     assert "\x1b[2J" not in capsys.readouterr().out
+
+
+def test_the_report_stands_below_the_steps(capsys: Output) -> None:
+    """The granter reads in one place why it was granted and what became of it."""
+    visit = Visit("amy (ks2)", "bets.example", 3, NOW, NOW + 60)
+    show.one(ONE, [], NOW, ZONE, as_json=False, report=[visit])
+    told = capsys.readouterr()
+    assert "amy (ks2)" in told.out
+    assert "3 accesses" in told.err
+    show.one(ONE, [], NOW, ZONE, as_json=True, report=[visit])
+    assert json.loads(capsys.readouterr().out)["visited"][0]["last"] == "2026-11-25 10:01"
+    show.one(ONE, [], NOW, ZONE, as_json=True)
+    assert "visited" not in json.loads(capsys.readouterr().out)
 
 
 def test_an_empty_list_is_said_in_words(capsys: Output) -> None:

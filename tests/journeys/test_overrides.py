@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 import time
@@ -155,6 +156,9 @@ def test_a_command_opens_a_site_in_every_worker_and_another_closes_it(lab: Lab, 
     row = lab.gateway.logged(lambda row: row["reason"] == "override", "an access by an override")
     assert (row["rule"], row["group"], row["action"]) == (f"override {number}", "eyfs", "allow")
     assert row["because"].startswith("Opened until ")
+    report = lab.gateway.ask("overrides", "show", str(number), "--report", "--json")
+    (visit,) = [visit for visit in json.loads(report.stdout)["visited"] if visit["who"].startswith("eyfs")]
+    assert visit["site"] == SITE
     assert lab.explain("eyfs", f"https://{SITE}/")["override"] == number
     assert lab.curl("https://www.bbc.co.uk/", who="eyfs").status == 403
     assert lab.gateway.ask("overrides", "revoke", str(number), "--by", "mrs.jones").returncode == 0
