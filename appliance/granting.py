@@ -5,15 +5,22 @@ What lives only here: that joining, for workers, the supervisor and the commands
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.events.queries import open_reader
 from appliance.identity.audit import Trail
 from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database
 from appliance.overrides.following import Follower, Keeper, Watch, words
+from appliance.overrides.reviews import Asked, Intake
 from appliance.overrides.store import Overrides
+from appliance.policy.overrides import OVERRIDABLE
+
+_AT_ONCE = 200
+"""Review requests that are looked at in one round."""
 
 
 def prepare(state: Path) -> None:
@@ -54,6 +61,33 @@ def follower(
 ) -> Follower:
     """Return what keeps a process on the overrides in force; `use` takes them, and those that ended."""
     return Follower(store(state), Watch(Database(state)), use, school.zone)
+
+
+def intake(state: Path, upset: Collection[str]) -> Intake:
+    """Return what takes the review requests of block pages in; `upset` messages ask for no site."""
+    return Intake(store(state), {reason.value for reason in OVERRIDABLE}, upset)
+
+
+async def asked_on_pages(state: Path, since: float) -> list[Asked]:
+    """Return the review requests since a moment, with the blocks they are about; EventsError."""
+    found = []
+    async with open_reader(state) as reader:
+        for review in await reader.reviews(since=datetime.fromtimestamp(since, UTC), limit=_AT_ONCE):
+            blocks = await reader.accesses(reference=review.reference, limit=1)
+            found += [
+                Asked(
+                    review.reference,
+                    review.time / 1000,
+                    review.client,
+                    review.group,
+                    review.message,
+                    block.host,
+                    block.reason,
+                    bool(block.floor),
+                )
+                for block in blocks
+            ]
+    return found
 
 
 def keeper(state: Path, school: ProfileSet) -> Keeper:

@@ -22,6 +22,7 @@ from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
+from appliance.gateway.wording import upset_messages
 from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
@@ -48,6 +49,9 @@ _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
 _OVERRIDES_SECONDS = 1.0
 _PORTAL_SECONDS = 1.0
+_REVIEW_SECONDS = 2.0
+_REVIEW_LATE = 60.0
+_REVIEW_DAY = 86_400.0
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +115,7 @@ async def _supervise(
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
         lambda: _keep_overrides(settings, loaded.policy),
+        lambda: _take_reviews(settings),
         *([lambda: _portal(running)] if settings.identity.portal else []),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
@@ -205,6 +210,23 @@ async def _keep_overrides(settings: Settings, policy: Policy) -> None:
         except (OverrideError, OSError) as error:
             logger.warning("overrides could not be looked after this time: %s", error)
         await asyncio.sleep(_OVERRIDES_SECONDS)
+
+
+async def _take_reviews(settings: Settings) -> None:
+    # What readers of block pages say is a mistake becomes a request that staff see and decide. At the start
+    # a day is looked back: nothing is taken twice, and what was asked just before an end is not lost.
+    intake = granting.intake(settings.state, upset_messages())
+    since = time.time() - _REVIEW_DAY
+    while True:
+        await asyncio.sleep(_REVIEW_SECONDS)
+        now = time.time()
+        try:
+            found = await granting.asked_on_pages(settings.state, since)
+            await asyncio.to_thread(intake.take, found, now)
+        except (EventsError, OverrideError, OSError) as error:
+            logger.warning("review requests could not be taken in this time: %s", error)
+        else:
+            since = now - _REVIEW_LATE
 
 
 async def _refresh_floor(settings: Settings) -> None:

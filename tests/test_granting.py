@@ -3,8 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance import granting
+from appliance.events.record import from_access, from_review
+from appliance.events.store import DATABASE
+from appliance.events.writer import Writer
 from appliance.identity.audit import Trail
 from appliance.model.profile import ProfileSet
+from tests.doubles.events import BLOCKED, START, access, review
 from tests.overrides.making import NOW, wish
 
 SCHOOL = ProfileSet("school", "School", "ks2", {})
@@ -49,3 +53,16 @@ async def test_a_worker_and_the_keeper_follow_one_database(tmp_path: Path) -> No
     follower.close()
     keeper.close()
     assert told == [1]
+
+
+async def test_what_is_asked_on_block_pages_comes_with_its_block(tmp_path: Path) -> None:
+    """A request names the site that was blocked, which the page's reference finds in the log."""
+    writer = Writer(tmp_path / DATABASE, durable=False, patience=1)
+    block = from_access(access(1, BLOCKED, at=START))
+    await writer.write([block, from_review(review(1))._replace(reference=block.reference)])
+    await writer.write([from_review(review(2))._replace(reference="unknown")])
+    await writer.close()
+    granting.prepare(tmp_path)
+    (asked,) = await granting.asked_on_pages(tmp_path, START.timestamp() - 1)
+    assert (asked.host, asked.reason) == (block.host, "unacceptable")
+    assert granting.intake(tmp_path, ()).take([asked], NOW) == [1]

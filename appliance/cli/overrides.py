@@ -164,13 +164,21 @@ def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
     if report:
         Trail(setup.state).add("override-report", f"override {number}", by=at.by, at=at.now)
         found = visits(asyncio.run(_visited(setup, override)))
-    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found)
+    said = asyncio.run(_said(setup, override)) if override.wish.review else []
+    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said)
 
 
 async def _visited(setup: Setup, override: Override) -> list[Record]:
     since = datetime.fromtimestamp(override.wish.starts, UTC)
     async with open_reader(setup.state) as reader:
         return await reader.accesses(since=since, rule=f"override {override.number}", limit=LIMIT)
+
+
+async def _said(setup: Setup, override: Override) -> list[str]:
+    # From the log, which keeps what somebody wrote on a block page for its own time, and no copy of it.
+    async with open_reader(setup.state) as reader:
+        reviews = await reader.reviews(reference=override.wish.review)
+    return [review.message for review in reviews if review.message]
 
 
 def _wish(at: _At, typed: dict[str, Any]) -> Wish:

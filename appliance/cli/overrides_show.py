@@ -45,9 +45,13 @@ def one(
     *,
     as_json: bool,
     report: list[Visit] | None = None,
+    said: Iterable[str] = (),
 ) -> None:
-    """Print one override with its steps, and where it was asked for with what was visited under it."""
-    found = facts(override, now, zone)
+    """Print one override with its steps; with `report` what was visited under it.
+
+    `said` is what was written on the block page.
+    """
+    found = facts(override, now, zone) | ({"said": " / ".join(said)} if said else {})
     done = [
         {"at": at_school(step.at, zone), "state": step.state.value, "by": step.by, "note": step.note}
         for step in steps

@@ -66,11 +66,16 @@ class EventReader:
         found = await self._fetch(query, [*values, _within(limit)])
         return [rows.read_row(row) for row in reversed(found)]
 
-    async def reviews(self, *, since: datetime | None = None, limit: int = 100) -> list[Review]:
-        """Return the newest `limit` review requests, oldest first; raise EventsError if unreadable."""
+    async def reviews(
+        self, *, since: datetime | None = None, reference: str = "", limit: int = 100
+    ) -> list[Review]:
+        """Return the newest `limit` review requests, of one block page where `reference` is given.
+
+        Oldest first; raises EventsError if unreadable.
+        """
         query = """SELECT reference, time, client, "group", message FROM review WHERE time >= ?
-            ORDER BY time DESC, id DESC LIMIT ?"""
-        found = await self._fetch(query, [_start(since), _within(limit)])
+            AND (? = '' OR reference = ?) ORDER BY time DESC, id DESC LIMIT ?"""
+        found = await self._fetch(query, [_start(since), reference, reference, _within(limit)])
         return [Review._make(row) for row in reversed(found)]
 
     async def _fetch(self, query: str, values: list[int | str]) -> list[tuple[str | int, ...]]:

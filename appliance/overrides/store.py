@@ -19,10 +19,13 @@ from appliance.overrides.written import COLUMNS, Override, Step, Wish, override_
 THE_GATEWAY = "the gateway"
 """Who ends what nobody ended."""
 
+THE_BLOCK_PAGE = "the block page"
+"""Who asks where a reader of a block page did: no name, for a group's request names nobody."""
+
 _IN_FORCE = f"SELECT {COLUMNS} FROM override WHERE state IN ('granted', 'active')"  # noqa: S608 - our own names
 
 MOST_WAITING = 500
-"""Wishes that may wait at the same time: a flood of them must not hide the one that matters."""
+"""Wishes that may wait: no flood may hide what matters. Block pages get half."""
 
 
 class Trail(Protocol):
@@ -43,6 +46,18 @@ class Overrides:
         """Keep a wish and return its number; OverrideError where it can come to nothing."""
         with self._database.writing() as db:
             return self._add(db, wish, by, now)
+
+    def take_review(self, wish: Wish, *, now: float) -> int | None:
+        """Keep a wish from a block page; None where it is known, the same waits, or too many do."""
+        same = (
+            "SELECT 1 FROM override WHERE review = ? OR (state = 'requested' AND review != '' AND what = ? "
+            "AND whom = ?)"
+        )
+        with self._database.writing() as db:
+            known = db.execute(same, (wish.review, what_text(wish.what), whom_text(wish.whom))).fetchone()
+            if known is not None or _count_waiting(db) >= MOST_WAITING // 2:
+                return None
+            return self._add(db, wish, THE_BLOCK_PAGE, now)
 
     def grant(
         self, number: int, role: str, *, by: str, now: float, ends: float | None = None, note: str = ""
@@ -139,7 +154,7 @@ class Overrides:
             raise OverrideError(
                 "that time has passed already, or ends before it begins; give one that is to come"
             )
-        waiting = db.execute("SELECT count(*) FROM override WHERE state = 'requested'").fetchone()[0]
+        waiting = _count_waiting(db)
         if waiting >= MOST_WAITING:
             raise OverrideError(
                 f"{waiting} requests wait already; decide some first (`appliance overrides list`)"
@@ -216,6 +231,10 @@ class Overrides:
         db.execute("INSERT INTO step VALUES (?, ?, ?, ?, ?)", (number, now, state.value, by, note))
         what, whom = f"override-{state.value}", f"override {number}"
         self._trail.add(what, whom, by=by, at=now, reason=note, **details)
+
+
+def _count_waiting(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM override WHERE state = 'requested'").fetchone()[0])
 
 
 def _waiting(db: sqlite3.Connection) -> list[Override]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -194,6 +195,24 @@ def test_it_ends_by_itself_to_the_second(lab: Lab, store: Overrides) -> None:
     assert stream.last <= end + GRACE
     assert closed(lab)
     assert store.get(number).state.value == "expired"
+
+
+def test_a_block_page_asks_and_staff_decide(lab: Lab, store: Overrides) -> None:
+    """UKF-S13: a form without JavaScript becomes a request; granted, the site opens for that group."""
+    page = lab.curl(f"https://{SITE}/some/page", "-H", "Accept: text/html", who="eyfs")
+    fields = dict(re.findall(r'name="(reference|token)" value="([^"]+)"', page.body))
+    path = re.findall(r'action="([^"]+)"', page.body)[0]
+    form = [item for name, value in fields.items() for item in ("--data-urlencode", f"{name}={value}")]
+    assert lab.curl(f"https://{SITE}{path}", *form, who="eyfs").status == 200
+    (waiting,) = until(store.all, "the request is there", 15)
+    assert waiting.wish.what.hosts == {SITE}
+    assert waiting.wish.whom.groups == {"eyfs"}
+    number = str(waiting.number)
+    assert closed(lab), "asking opens nothing"
+    assert lab.gateway.ask("overrides", "grant", number, "--by", "mrs.jones").returncode == 2
+    done = lab.gateway.ask("overrides", "grant", number, "--minutes", "5", "--by", "mrs.jones")
+    assert done.returncode == 0, done.stderr
+    until(lambda: status(lab) == 200, "it is open", 3)
 
 
 def test_a_worker_that_was_killed_knows_it_when_it_is_back(lab: Lab, store: Overrides) -> None:
