@@ -28,6 +28,7 @@ from appliance.gateway.entrance import Entrance
 from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
 from appliance.gateway.lane_link import Link
+from appliance.gateway.lingering import UNREAD_MARK, linger
 from appliance.gateway.passage import Passage
 from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
 from appliance.gateway.resolver import CLIENT
@@ -69,6 +70,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
     """The account whose proxy credentials this connection has shown, set by the addon."""
     _opened: float | None = None
     _refused = False
+    _unread = False
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)  # type: ignore[no-untyped-call] # mitmproxy's has no types
@@ -76,7 +78,10 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     @override
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
-        if message.startswith(MALFORMED_MARK):
+        if message == UNREAD_MARK:
+            self._unread = True
+        elif message.startswith(MALFORMED_MARK):
+            self._unread = True  # whatever else it sent is not read either
             self._refuse(message.removeprefix(MALFORMED_MARK))
         elif level >= logging.ERROR and "crashed" in message:
             # The layers are in an unknown state: nothing more may pass (H29). The text of a crash
@@ -108,6 +113,17 @@ class Handler(mode_servers.ProxyConnectionHandler):
             and isinstance(io.writer.transport, asyncio.Transport)
         ):
             link.hurry(io.writer.transport)
+
+    @override
+    def close_connection(self, connection: connection.Connection, half_close: bool = False) -> None:
+        if self._unread and connection is self.client and not half_close:
+            self._unread = False
+            io = self.transports.get(connection)
+            if io is not None and isinstance(io.writer, asyncio.StreamWriter):
+                transport = io.writer.transport
+                if isinstance(transport, asyncio.Transport):
+                    linger(transport)
+        super().close_connection(connection, half_close)
 
     def active(self) -> None:
         """Note that the connection is in use."""

@@ -103,6 +103,7 @@ class Carriage:
             return
         if now is None and self._buffer.strip():
             self.out.act(Refuse(0, "The client left before its request was whole."))
+        self._buffer = b""
         self._end()
 
     def alarm(self) -> None:
@@ -363,8 +364,9 @@ class Carriage:
         (self._sites.keep if keep else self._sites.drop)()
 
     def _end(self) -> None:
+        unread = bool(self._buffer) or (self._now is not None and self._now.body is not None)
         self._release(keep=False)
         self._now = None
         self._buffer = b""
         self.gone = True
-        self.out.act(Close())
+        self.out.act(Close(unread))
