@@ -135,6 +135,18 @@ class FloorHits(Section):
     )
 
 
+class Recycle(Section):
+    """When a worker is replaced by a fresh one; it finishes what it has begun."""
+
+    hours: float = Field(24.0, strict=True, ge=0, le=8760, description="After so long; 0 for never.")
+    megabytes: int = Field(
+        300, strict=True, ge=0, le=65_536, description="With so much memory of its own; 0 for never."
+    )
+    drain_seconds: int = Field(
+        300, strict=True, ge=1, le=86_400, description="How long open connections may go on meanwhile."
+    )
+
+
 class GatewaySettings(Section):
     """The front door."""
 
@@ -166,6 +178,7 @@ class GatewaySettings(Section):
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )
+    recycle: Recycle = Field(Recycle(), description="When workers are replaced by fresh ones.")
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 

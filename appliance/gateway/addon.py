@@ -24,7 +24,7 @@ from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.door import Doors, peer_of
-from appliance.gateway.handshakes import Handshakes
+from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -152,13 +152,13 @@ class GatewayAddon:
     @closed
     async def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a blocked attempt whose client would not accept our certificate, and so saw no page."""
-        known = self._known(data.context.client)
+        known, why = self._known(data.context.client), data.conn.error or ""
+        self._metrics.handshake_failed(kind_of(why))
         if (pending := known.take_pending()) is not None:
             await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
             # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
-            today = datetime.now(UTC).date()
-            self._handshakes.failed(known.tunnel.sni.host, data.conn.error or "", today)
+            self._handshakes.failed(known.tunnel.sni.host, why, datetime.now(UTC).date())
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -207,6 +207,8 @@ class GatewayAddon:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.judgement.decision.blocked:
             actions.pass_back(flow, carried)
+        if self._doors.leaving:
+            actions.end_with(flow)
 
     @closed
     async def response(self, flow: http.HTTPFlow) -> None:

@@ -29,14 +29,14 @@ from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lingering import UNREAD_MARK, linger
+from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
-from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
+from appliance.gateway.pressure import HELD_LIMIT, LEAVING, RETRY_SECONDS, busy, held, taken
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.translate import Tunnel
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 1024
 READ_SIZE = 65_535
 """What mitmproxy reads at once: a shorter read has left nothing behind."""
 
@@ -128,6 +128,15 @@ class Handler(mode_servers.ProxyConnectionHandler):
     def active(self) -> None:
         """Note that the connection is in use."""
         self.timeout_watchdog.register_activity()
+
+    def idle(self, seconds: float) -> bool:
+        """Tell whether nothing is under way, and nothing has moved for so long."""
+        if time.time() - self.timeout_watchdog.last_activity < seconds:
+            return False
+        carriage = self.link.carriage if self.link is not None else None
+        if carriage is not None and not carriage.gone:
+            return carriage.idle
+        return not busy(self.layer.context)
 
     def failed(self) -> None:
         """Cut the connection, whose handling has just failed with an exception."""
@@ -230,13 +239,14 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
 
     @override
     async def listen(self, host: str, port: int) -> list[Any]:
-        passage = getattr(self.manager, "passage", None)
+        doors: Any = self.manager
+        passage: Passage | None = getattr(doors, "passage", None)
         if passage is None:
             raise OSError("nobody judges at the door")
         sockets: list[socket.socket] = []
         try:
-            for address in _addresses(host):
-                sockets.append(listening(address, port))  # noqa: PERF401 - those before a failure are closed
+            for address in addresses(host):
+                sockets += at(doors.given, address, port) or [listening(address, port)]
         except OSError:
             for each in sockets:
                 each.close()
@@ -273,34 +283,10 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
             await handler.handle_client()
 
 
-def listening(address: str, port: int) -> socket.socket:
-    """Return a socket that listens, beside those of the other workers; OSError if it cannot."""
-    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-        made.bind((address, port))
-        made.listen(BACKLOG)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
 def peer_of(client: connection.Client) -> str:
     """Return the device's address, in the one form that the record has; empty if it has gone already."""
     peer: Any = client.peername
     return str(peer[0]).removeprefix("::ffff:") if peer else ""
-
-
-def _addresses(host: str) -> list[str]:
-    # `[::]` means every address, as `ip` and `ss` understand it; asyncio would take it as IPv6 alone, and
-    # half of the school's traffic would find nobody listening.
-    plain = host.strip("[]")
-    return ["0.0.0.0", "::"] if plain in ("", "::") else [plain]  # noqa: S104 - the technician asked for it
 
 
 def destination_of(sock: socket.socket) -> tuple[str, int]:
@@ -342,6 +328,10 @@ class Doors(proxyserver.Proxyserver):
     name = "proxyserver"
     passage: Passage | None = None
     """Who judges encrypted connections at the door; without one, no port is opened."""
+    given: tuple[socket.socket, ...] = ()
+    """Listening sockets that somebody else opened, and keeps when this worker ends."""
+    leaving = False
+    """Set once another worker has taken this one's place."""
 
     # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
 
@@ -356,7 +346,8 @@ class Doors(proxyserver.Proxyserver):
 
         They never change then, and mitmproxy would copy each one whenever a layer reads it.
         """
-        return SimpleNamespace(**{name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())})
+        fixed = {name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())}
+        return SimpleNamespace(**fixed, **{LEAVING: False})
 
     def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> int:
         """End every open connection of these client addresses, and of these users' credentials, at once."""
@@ -371,6 +362,11 @@ class Doors(proxyserver.Proxyserver):
         for door in self.passage.waiting if self.passage is not None else ():
             door.cut(addresses)
         return len(lost)
+
+    @property
+    def handlers(self) -> list[Handler]:
+        """Every client connection that mitmproxy reads."""
+        return [each for each in self.connections.values() if isinstance(each, Handler)]
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""

@@ -83,15 +83,28 @@ class Entrance:
 
     def close(self) -> None:
         """Let nobody in any more, and send away whoever still waits."""
-        for listener in self.sockets:
-            self.loop.remove_reader(listener)
-            listener.close()
-        self.sockets = []
+        self.shut()
         for visitor in list(self.visitors):
             visitor.leave()
         if self in self.passage.waiting:
             self.passage.waiting.remove(self)
         self.passage.cut_all()
+
+    def shut(self) -> None:
+        """Let nobody in any more; whoever waits outside is for those who hold the sockets as well."""
+        for listener in self.sockets:
+            self.loop.remove_reader(listener)
+            listener.close()
+        self.sockets = []
+
+    def dismiss(self) -> None:
+        """Send away whoever has not said anything yet."""
+        for visitor in list(self.visitors):
+            if visitor.silent:
+                visitor.leave()
+
+    def __len__(self) -> int:
+        return len(self.visitors)
 
     def cut(self, addresses: Collection[str]) -> None:
         """Send away whoever waits and comes from one of `addresses`, with or without a tunnel."""
@@ -177,6 +190,11 @@ class Visitor:
     def client(self) -> str:
         """The network address of the client."""
         return self._tunnel.client
+
+    @property
+    def silent(self) -> bool:
+        """True while nothing has come."""
+        return not self._timed
 
     def leave(self) -> None:
         """Close the connection."""

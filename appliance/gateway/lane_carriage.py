@@ -88,6 +88,11 @@ class Carriage:
         self._head_began: float | None = None
         self._timing = False
 
+    @property
+    def idle(self) -> bool:
+        """True while no request is under way, and none has begun."""
+        return self._now is None and not self._buffer
+
     # --- what the client sends ---
 
     def feed(self, data: bytes) -> None:
@@ -163,6 +168,8 @@ class Carriage:
 
     def _carry(self, now: Exchange) -> None:
         self._now = now
+        if self._lane.leaving:
+            now.head.close = True  # the next one is for the worker that took our place
         if now.head.expects and now.body is not None:
             self.out.send(CONTINUE)
         again = now.body is None and now.head.method in _SAFE

@@ -84,6 +84,11 @@ class Lane:
         self._doors = doors
         self._pool = pool
 
+    @property
+    def leaving(self) -> bool:
+        """True once another worker has taken this one's place: each connection ends with its answer."""
+        return self._doors.leaving
+
     def done(self) -> None:
         """Close what is idle, when the worker ends."""
         self._pool.close()

@@ -94,6 +94,10 @@ class Carriage(Protocol):
 
     gone: bool
 
+    @property
+    def idle(self) -> bool:
+        """True while no request is under way."""
+
     def feed(self, data: bytes) -> None:
         """Take what the client sent."""
 

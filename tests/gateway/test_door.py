@@ -91,22 +91,6 @@ def test_a_crash_cuts_even_when_it_cannot_be_told(
 
 
 @pytest.mark.parametrize(
-    ("text", "addresses"),
-    [
-        ("127.0.0.1", ["127.0.0.1"]),
-        ("0.0.0.0", ["0.0.0.0"]),  # noqa: S104 - what a technician writes
-        ("[::1]", ["::1"]),
-        ("::1", ["::1"]),
-        ("::", ["0.0.0.0", "::"]),  # noqa: S104 - the same
-        ("[::]", ["0.0.0.0", "::"]),  # noqa: S104 - the same
-    ],
-)
-def test_every_address_means_both_families(text: str, addresses: list[str]) -> None:
-    """A school that listens on [::] serves its IPv4 devices as well."""
-    assert door._addresses(text) == addresses
-
-
-@pytest.mark.parametrize(
     ("text", "address"),
     [
         ("schoolexplicit@127.0.0.1:8080", ("127.0.0.1", 8080)),
@@ -147,7 +131,7 @@ async def test_workers_share_one_port() -> None:
     servers = []
     for _ in range(2):
         opened = ExplicitDoor.__new__(ExplicitDoor)
-        opened.manager = SimpleNamespace(passage=Passages())
+        opened.manager = SimpleNamespace(passage=Passages(), given=())
         servers += await opened.listen(host, port)
     assert {server.sockets[0].getsockname()[1] for server in servers} == {port}
     for server in servers:
