@@ -31,6 +31,7 @@ from appliance.gateway.lane_wire import shorten
 from appliance.gateway.lingering import UNREAD_MARK
 from appliance.gateway.pressure import GatewayHttp2Server
 from appliance.gateway.records import GatewayClientTls, GatewayServerTls
+from appliance.gateway.websocket import GatewayWebsocketLayer  # noqa: F401 - stands in mitmproxy's place
 
 DISCARD_LIMIT = 1_048_576
 """Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
