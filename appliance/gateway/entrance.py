@@ -39,9 +39,11 @@ _BATCH = 64  # accepted at a time, so that those who are in are not held up
 _RETRY_SECONDS = 1.0
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _HEAD_LIMIT = 8192
+_LAST_PORT = 65_535
 # The plainest form of a CONNECT. A header that tells of a body makes it another request: not for us.
 _CONNECT = re.compile(
-    rb"CONNECT ([A-Za-z0-9.-]{1,253}):([0-9]{1,5}) HTTP/1\.[01]\r\n"
+    rb"CONNECT ((?=[A-Za-z0-9.-]{1,253}:)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*):"
+    rb"([1-9][0-9]{1,4}) HTTP/1\.[01]\r\n"
     rb"((?:(?!(?i:content-length|transfer-encoding|expect|upgrade)[ \t]*:)[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*"
     rb"[\t\x20-\x7e\x80-\xff]*\r\n){0,64})\r\n"
 )
@@ -283,7 +285,11 @@ class Visitor:
     def _target(self, found: re.Match[bytes]) -> Url | None:
         hosts = _HOSTS.findall(found[3])
         authority = found[1] + b":" + found[2]
-        if len(hosts) > 1 or (hosts and hosts[0].lower() not in (found[1].lower(), authority.lower())):
+        if (
+            int(found[2]) > _LAST_PORT
+            or len(hosts) > 1
+            or (hosts and hosts[0].lower() not in (found[1].lower(), authority.lower()))
+        ):
             return None
         try:
             target = host_of(found[1].decode("ascii"))
