@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
+import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, granting
+from appliance import assembly, granting, handover, recycling
 from appliance.config.problems import ProblemsError
+from appliance.config.snapshots import Snapshots
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
@@ -35,9 +40,10 @@ from appliance.lists.paths import Paths as ListPaths
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
 from appliance.overrides.names import OverrideError
+from appliance.ports import Ports, claim_ports
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
-from appliance.supervisor import Process, Supervisor, claim_ports
+from appliance.supervisor import Process, Supervisor, go_on
 
 if TYPE_CHECKING:
     from appliance.lists.update import Updater
@@ -52,12 +58,13 @@ _PORTAL_SECONDS = 1.0
 _REVIEW_SECONDS = 2.0
 _REVIEW_LATE = 60.0
 _REVIEW_DAY = 86_400.0
+_SETTLE_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
 
 
-type StartWorker = Callable[[Path, int], Awaitable[Process]]
-"""Starts the worker of a place, with the settings in a file."""
+type StartWorker = Callable[[Path, int, Sequence[socket.socket], Connection], Awaitable[Process]]
+"""Starts the worker of a place: with the settings in a file, on sockets, for as long as a pipe is open."""
 
 
 def supervise(
@@ -65,23 +72,38 @@ def supervise(
     start_worker: StartWorker,
     prepare: Callable[[], None],
     ready: Callable[[], None],
+    check: Sequence[str] = (),
 ) -> None:
     """Run the gateway until SIGINT or SIGTERM; StartError, or what `prepare` raises, if it cannot start.
 
-    `prepare` makes what is missing, before the first worker starts.
+    `prepare` makes what is missing, before the first worker starts. With SIGHUP, the program starts anew
+    and takes up the settings, if the command `check` finds nothing wrong with them; nobody is sent away.
     """
     log_to_stderr()
     settings = loaded.settings
-    addresses = [address for address in (settings.gateway.listen, settings.gateway.transparent) if address]
-    claim_ports([*addresses, settings.metrics.listen])
-    wipe(settings.state / "metrics")
+    handed = handover.received()
+    held = {each.getsockname()[:2] for each in handed.sockets}
+    wanted = [address for address in settings.listen.addresses if address not in held]
+    claim_ports([*wanted, settings.metrics.listen])
+    if not handed.again:
+        wipe(settings.state / "metrics")
     metrics = Metrics(settings.state / "metrics")
     metrics.reloaded()
     endpoint = metrics.serve(*settings.metrics.listen)
     try:
-        asyncio.run(_supervise(loaded, metrics, start_worker, prepare, ready))
+        asyncio.run(_supervise(loaded, metrics, start_worker, prepare, ready, _Door(handed, check)))
     finally:
         endpoint.close()
+    if handed.workers:
+        handover.start_again(handed)
+
+
+@dataclass(slots=True)
+class _Door:
+    """What stays when the program starts anew, and the command that says whether it may."""
+
+    handed: handover.Handed
+    check: Sequence[str]
 
 
 async def _supervise(
@@ -90,26 +112,46 @@ async def _supervise(
     start_worker: StartWorker,
     prepare: Callable[[], None],
     ready: Callable[[], None],
+    door: _Door,
 ) -> None:
     settings = loaded.settings
     # Workers read a copy: a worker that starts again in the middle of an edit must not stumble over it.
     running = _running_copy(settings)
 
-    def broken(error: ProblemsError | OSError) -> None:
-        metrics.reload_failed()
-        assembly.tell_problems(error)
-
-    def changed(policy: Policy) -> None:
-        metrics.reloaded()
-        sys.stderr.write(f"appliance: policy {policy.version} is in force\n")
-
     store = assembly.snapshots(settings)
     lists = assembly.open_lists(settings)
     know(metrics, loaded.policy, lists)
-    supervisor = Supervisor(lambda place: start_worker(running, place), settings.worker_count, metrics)
+    handed, recycle = door.handed, settings.gateway.recycle
+    ports = Ports(settings.listen.addresses, settings.worker_count, handed.sockets)
+    old = replace(handed)
+    handed.workers = []
+    supervisor = Supervisor(
+        lambda place: start_worker(running, place, ports.of(place), handed.alive.reading),
+        settings.worker_count,
+        metrics,
+        gone=ports.give_up,
+        leave_seconds=recycle.drain_seconds,
+    )
+
+    serve = asyncio.Event()
+
+    async def see_off() -> None:
+        await serve.wait()
+        ready()
+        await handover.see_off(old, recycle.drain_seconds, metrics.worker_gone)
+
+    async def again() -> None:
+        if await handover.sound(door.check):
+            while not supervisor.settled:  # noqa: ASYNC110 - a moment, and nobody tells when it is over
+                await asyncio.sleep(_SETTLE_SECONDS)
+            handed.sockets, handed.workers = ports.all, [*supervisor.let_go(), *old.workers]
+
+    _on_hang_up(again)
     await supervisor.run(
-        ready,
-        lambda: assembly.watch_edits(store, changed, broken),
+        serve.set,
+        see_off,
+        lambda: recycling.watch(supervisor, recycle),
+        lambda: _watch_edits(store, metrics),
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
@@ -121,6 +163,33 @@ async def _supervise(
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
     )
+
+
+async def _watch_edits(store: Snapshots, metrics: Metrics) -> None:
+    def broken(error: ProblemsError | OSError) -> None:
+        metrics.reload_failed()
+        assembly.tell_problems(error)
+
+    def changed(policy: Policy) -> None:
+        metrics.reloaded()
+        sys.stderr.write(f"appliance: policy {policy.version} is in force\n")
+
+    await assembly.watch_edits(store, changed, broken)
+
+
+def _on_hang_up(start: Callable[[], Awaitable[None]]) -> None:
+    if sys.stdin is not None and sys.stdin.isatty():
+        return  # a terminal that closes says the same, and means the end
+    loop = asyncio.get_running_loop()
+    going: set[asyncio.Task[None]] = set()
+
+    def wanted() -> None:
+        if not going:  # one at a time
+            task = loop.create_task(go_on(start))
+            going.add(task)
+            task.add_done_callback(going.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, wanted)
 
 
 def _running_copy(settings: Settings) -> Path:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import multiprocessing
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -54,8 +54,8 @@ from appliance.model.secret import Secret
 from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Settings, load_settings
-from appliance.supervisor import CANNOT_START, READY, go_on
+from appliance.settings import Recycle, Settings, load_settings
+from appliance.supervisor import CANNOT_START, LEAVE, READY, go_on
 
 _LEAVING_SECONDS = 2.0
 """How long the connections of whoever signed out go on: the page that says so travels on one of them."""
@@ -64,12 +64,21 @@ CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
 """What keeps a worker from serving, told in words a technician understands."""
 
 
-def serve_one(config: Path, place: int, said: Connection) -> int:
-    """Be the worker of one place under a supervisor, to whom `said` leads; return the exit status."""
-    parent = multiprocessing.parent_process()
+@dataclass(frozen=True, slots=True)
+class Under:
+    """What a worker has of its supervisor: listening sockets, and two ways to it."""
+
+    said: Connection
+    """Where it is told that the worker serves."""
+    alive: Connection
+    """Can be read when the supervisor has gone."""
+    sockets: tuple[socket.socket, ...] = ()
+
+
+def serve_one(config: Path, place: int, under: Under) -> int:
+    """Be the worker of one place under a supervisor; return the exit status."""
     try:
-        settings = load_settings(config).settings
-        work(settings, ready=lambda: _say_ready(said), parent=parent.sentinel if parent else None)
+        work(load_settings(config).settings, under)
     except CANNOT_SERVE as error:
         sys.stderr.write(f"appliance: worker {place}: {error}\n")
         return CANNOT_START
@@ -80,23 +89,19 @@ COLLECTING = (20_000, 10, 20)
 """When Python looks for cycles: after how many new objects, and how many rounds until old ones as well."""
 
 
-def work(settings: Settings, *, ready: Callable[[], None] | None = None, parent: int | None = None) -> None:
+def work(settings: Settings, under: Under | None = None) -> None:
     """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve.
 
-    `ready` is called once its ports are open; `parent` is a descriptor that can be read when the
-    supervisor has gone. A worker alone has neither, and ends with Ctrl-C as well.
+    With SIGUSR1 it lets nobody in any more, and ends when nobody is left. A worker alone is under nobody,
+    opens its ports itself, and ends with Ctrl-C as well.
     """
     log_to_stderr()
     quiet_libraries()
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
-        runner.run(_work(settings, ready or _nobody, parent))
+        runner.run(_work(settings, under))
 
 
-def _nobody() -> None:
-    pass
-
-
-async def _work(settings: Settings, ready: Callable[[], None], parent: int | None) -> None:
+async def _work(settings: Settings, under: Under | None) -> None:
     loop = asyncio.get_running_loop()
     snapshots = assembly.snapshots(settings)
     policy = snapshots.open(snapshots.current())
@@ -110,6 +115,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     passage.credentials = _credentials(settings, policy, who)
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
     doors.passage = passage
+    doors.given = under.sockets if under is not None else ()
 
     def cut(lost: Lost) -> None:
         doors.cut(lost.addresses, lost.users)
@@ -142,9 +148,9 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
         loop.create_task(go_on(passage.watch)),
     ]
-    _end_on_signals(worker, parent)
+    _end_on_signals(worker, under.alive.fileno() if under is not None else None, settings.gateway.recycle)
     try:
-        await worker.run(ready)
+        await worker.run(lambda: _say_ready(under.said) if under is not None else None)
     finally:
         for task in tasks:
             task.cancel()
@@ -240,9 +246,16 @@ def _worker(
     )
 
 
-def _end_on_signals(worker: Worker, parent: int | None) -> None:
+def _end_on_signals(worker: Worker, parent: int | None, recycle: Recycle) -> None:
     loop = asyncio.get_running_loop()
+    leaving: list[asyncio.Task[None]] = []
+
+    def leave() -> None:
+        if not leaving:
+            leaving.append(loop.create_task(worker.leave(recycle.drain_seconds)))
+
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    loop.add_signal_handler(LEAVE, leave)
     if parent is None:
         loop.add_signal_handler(signal.SIGINT, worker.stop)
     else:

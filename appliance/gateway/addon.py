@@ -24,8 +24,9 @@ from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.credentials import ASK, HEADER, Credentials, refused
-from appliance.gateway.door import Doors, peer_of
-from appliance.gateway.handshakes import Handshakes
+from appliance.gateway.door import Doors
+from appliance.gateway.handler import peer_of
+from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -60,10 +61,8 @@ class GatewayAddon:
         credentials: Credentials | None = None,
     ) -> None:
         self.deadline = deadline
-        self._filtering = filtering
-        self._metrics = metrics
-        self._site = site
-        self._reach = reach
+        self._filtering, self._metrics = filtering, metrics
+        self._site, self._reach = site, reach
         self._doors = doors
         self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
@@ -153,13 +152,13 @@ class GatewayAddon:
     @closed
     async def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a blocked attempt whose client would not accept our certificate, and so saw no page."""
-        known = self._known(data.context.client)
+        known, why = self._known(data.context.client), data.conn.error or ""
+        self._metrics.handshake_failed(kind_of(why))
         if (pending := known.take_pending()) is not None:
             await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
             # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
-            today = datetime.now(UTC).date()
-            self._handshakes.failed(known.tunnel.sni.host, data.conn.error or "", today)
+            self._handshakes.failed(known.tunnel.sni.host, why, datetime.now(UTC).date())
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -209,6 +208,8 @@ class GatewayAddon:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.judgement.decision.blocked:
             actions.pass_back(flow, carried)
+        if self._doors.leaving:
+            actions.end_with(flow)
 
     @closed
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -321,11 +322,9 @@ class GatewayAddon:
             return None, None
 
     def _closed_page(self, failed: actions.Carried | None) -> Answer:
-        try:
+        with contextlib.suppress(Exception):  # the page failed as well; a bare answer still closes
             if failed is not None and failed.judgement.decision.reason in FAILURES:
                 return self._site.page(failed.judgement, failed.request, failed.reference)
-        except Exception:  # noqa: BLE001, S110 - the page failed as well; a bare answer still closes
-            pass
         return CLOSED
 
     # --- parts -----------------------------------------------------------------------------------
@@ -335,8 +334,7 @@ class GatewayAddon:
 
     def began(self, client: connection.Client) -> None:
         """Note that a request or tunnel of this connection was whole."""
-        handler = self._doors.handler_of(client)
-        if handler is not None:
+        if (handler := self._doors.handler_of(client)) is not None:
             handler.began = True
 
     def _judge(self, request: Request, client: connection.Client) -> Judgement:

@@ -39,6 +39,9 @@ class Metrics(Protocol):
     def incomplete(self) -> None:
         """Count one request that never became whole."""
 
+    def handshake_failed(self, kind: str) -> None:
+        """Count one client that would not have our certificate (`handshakes.kind_of`)."""
+
 
 class Recorder(Protocol):
     """Where judged accesses go."""

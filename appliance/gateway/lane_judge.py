@@ -25,7 +25,8 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Connection, Metrics
 from appliance.gateway.closed import FAILURES, closed
-from appliance.gateway.door import Doors, peer_of
+from appliance.gateway.door import Doors
+from appliance.gateway.handler import peer_of
 from appliance.gateway.lane_heads import RequestHead
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lane_pool import Pool
@@ -83,6 +84,11 @@ class Lane:
         self._site = site
         self._doors = doors
         self._pool = pool
+
+    @property
+    def leaving(self) -> bool:
+        """True once another worker has taken this one's place: each connection ends with its answer."""
+        return self._doors.leaving
 
     def done(self) -> None:
         """Close what is idle, when the worker ends."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.gateway.ca import Authority, ensure_authority
-from appliance.gateway.door import listening
 from appliance.gateway.entrance import Entrance
+from appliance.gateway.listen import listening
 from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.translate import Tunnel
 from tests.gateway.test_passage import Stand
