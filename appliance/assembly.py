@@ -41,6 +41,7 @@ from appliance.plausible import (
     cross_check,
     floor_problems,
     needs_of,
+    role_notes,
     statutory_problems,
     term_notes,
     update_problems,
@@ -165,6 +166,7 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
+    found += role_notes(loaded.policy.sets[settings.school.set])
     if not settings.identity.portal:
         found += _named_rules(loaded.policy.sets[settings.school.set])
     return found
