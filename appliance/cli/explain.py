@@ -125,7 +125,7 @@ def explain(
             asker = _Asker(who, when, client)
             answers = [_answer(journey, text, address, asker) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
-    named = _name_notes(answers, sign_in=loaded.settings.identity.portal)
+    named = _name_notes(answers, sign_in=loaded.settings.identity.learns_names)
     _tell([*(() if category else notes), *named])  # the policy alone asks no list
     return 0
 

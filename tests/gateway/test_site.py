@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import override
 from urllib.parse import urlencode
 
@@ -12,7 +11,6 @@ from mitmproxy.test import tflow
 from appliance.filtering import REVIEW_PATH
 from appliance.gateway.answers import Answer
 from appliance.gateway.asking import MOST
-from appliance.gateway.pages import Pages
 from appliance.gateway.relay import Relay
 from appliance.gateway.site import CA_PATH, FORM_LIMIT, OwnSite
 from appliance.model.decision import Reason
@@ -20,13 +18,9 @@ from appliance.model.person import Person, Standing
 from appliance.model.request import Request, Wants
 from appliance.model.url import parse_url
 from tests.doubles.gateway import MemoryRecorder, OnePerson, filtering
+from tests.doubles.pages import pages
 
 OWN = "filter.internal"
-
-
-@cache
-def pages() -> Pages:
-    return Pages()
 
 
 class MemoryPortal(Relay):
@@ -182,6 +176,8 @@ async def test_a_device_that_asks_without_end_is_told_so() -> None:
     found = [status(await review(site, form(site, ""))) for _ in range(MOST + 1)]
     assert found == [200] * MOST + [429]
     assert len(recorder.reviews) == MOST
+    upset = await review(site, form(site, "I saw something that upset me."))
+    assert status(upset) == 200, "a child who is upset is always heard"
 
 
 async def test_a_long_message_is_cut_and_not_refused() -> None:
