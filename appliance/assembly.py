@@ -43,6 +43,7 @@ from appliance.plausible import (
     floor_problems,
     identity_notes,
     needs_of,
+    role_notes,
     statutory_problems,
     term_notes,
     update_problems,
@@ -170,6 +171,7 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
+    found += role_notes(loaded.policy.sets[settings.school.set])
     found += identity_notes(settings)
     if not settings.identity.learns_names:
         found += _named_rules(loaded.policy.sets[settings.school.set])

@@ -24,7 +24,7 @@ from appliance.config.typed import open_document
 from appliance.events.fields import contradictions
 from appliance.identity.networks import ProxySignIn
 from appliance.lists.catalogue import CATALOGUE_FILE, CATEGORIES_FILE, Catalogue
-from appliance.model.profile import Policy
+from appliance.model.profile import Policy, ProfileSet
 from appliance.settings import STATE_VARIABLE, Configuration, Settings, kept
 
 type Need = tuple[Keys, str]
@@ -284,6 +284,17 @@ def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
         for place, group in named
         if group not in profiles
     ]
+
+
+def role_notes(chosen: ProfileSet) -> list[str]:
+    """Return a sentence about the roles that nobody has: what only they may open cannot be granted."""
+    nobody = [role.id for role in chosen.roles.values() if not (role.groups or role.people)]
+    where = f"profiles/{chosen.id}/{ROLES_FILE}"
+    return (
+        [f"nobody has the roles {', '.join(nobody)} yet, which may grant overrides ({where})"]
+        if nobody
+        else []
+    )
 
 
 def needs_of(settings: Settings, policy: Policy) -> list[Need]:

@@ -285,7 +285,7 @@ async def _take_reviews(settings: Settings) -> None:
     # What readers of block pages say is a mistake becomes a request that staff see and decide. At the start
     # a day is looked back: nothing is taken twice, and what was asked just before an end is not lost.
     intake = granting.intake(settings.state, upset_messages())
-    since = time.time() - _REVIEW_DAY
+    since, failing = time.time() - _REVIEW_DAY, False
     while True:
         await asyncio.sleep(_REVIEW_SECONDS)
         now = time.time()
@@ -293,9 +293,11 @@ async def _take_reviews(settings: Settings) -> None:
             found = await granting.asked_on_pages(settings.state, since)
             await asyncio.to_thread(intake.take, found, now)
         except (EventsError, OverrideError, OSError) as error:
-            logger.warning("review requests could not be taken in this time: %s", error)
+            if not failing:  # said once, not every other second
+                logger.warning("review requests are not taken in as requests for overrides now: %s", error)
+            failing = True
         else:
-            since = now - _REVIEW_LATE
+            since, failing = now - _REVIEW_LATE, False
 
 
 async def _refresh_floor(settings: Settings) -> None:

@@ -30,6 +30,7 @@ from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.lane_pool import Pool
 from appliance.gateway.listen import WorkerError
+from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
@@ -128,7 +129,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
 
     def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
         journey.grant(Grants(grants))
-        doors.cut_overrides(ended)  # what passes spliced is judged again, for the epoch has changed
+        cut_overrides(doors, ended)  # what passes spliced is judged again, for the epoch has changed
 
     overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
     await overrides.look()

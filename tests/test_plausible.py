@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.assembly import load
 from appliance.config.problems import ProblemsError
-from appliance.plausible import identity_notes, implausible
+from appliance.model.profile import ProfileSet
+from appliance.model.role import Grants, Role
+from appliance.plausible import identity_notes, implausible, role_notes
 from appliance.settings import load_settings
 from tests.doubles.school import ROOT, configuration, edit
 
@@ -121,6 +124,16 @@ def test_a_wildcard_takes_the_port_everywhere(tmp_path: Path) -> None:
     for wild in ("0.0.0.0:9464", "'[::]:9464'"):
         with pytest.raises(ProblemsError, match="listens on this address and port already"):
             load_settings(configuration(tmp_path, changes={"listen": wild}))
+
+
+def test_roles_that_nobody_has_are_told() -> None:
+    """A school finds out before the lesson that nobody may grant what a teacher asks for."""
+    mine = Role("study", "Leads", "So.", "", Grants.FOR_OTHERS, 60, 1, frozenset(), frozenset())
+    school = ProfileSet("hill", "Hill", "ks2", {}, roles={"study": mine})
+    assert role_notes(school) == [
+        "nobody has the roles study yet, which may grant overrides (profiles/hill/roles.yaml)"
+    ]
+    assert role_notes(replace(school, roles={"study": replace(mine, people=frozenset({"head"}))})) == []
 
 
 @pytest.mark.parametrize("rule", ["offered", "required"])

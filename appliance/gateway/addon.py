@@ -28,6 +28,7 @@ from appliance.gateway.door import Doors
 from appliance.gateway.handler import peer_of
 from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
+from appliance.gateway.lived import lives_by
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of
@@ -341,7 +342,7 @@ class GatewayAddon:
         started = time.perf_counter()
         judgement = self._filtering.judge(request)
         self._metrics.decided(time.perf_counter() - started)
-        self._doors.lives_by(client, judgement.overrides)
+        lives_by(self._doors, client, judgement.overrides)
         return judgement
 
     def _failure(self, reason: Reason, who: Request | Tunnel) -> Judgement:

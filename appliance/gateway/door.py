@@ -190,22 +190,6 @@ class Doors(proxyserver.Proxyserver):
             door.cut(addresses, users)
         return len(lost)
 
-    def lives_by(self, client: Any, overrides: frozenset[int]) -> None:
-        """Note that something on a client's connection is open by these overrides, if by any."""
-        if overrides and (handler := self.handler_of(client)) is not None:
-            handler.overrides |= overrides
-
-    def cut_overrides(self, ended: frozenset[int]) -> int:
-        """End every open connection that lived by an override which has ended, at once."""
-        lost = [
-            handler
-            for handler in list(self.connections.values())
-            if isinstance(handler, Handler) and handler.overrides & ended
-        ]
-        for handler in lost:
-            handler.cut()
-        return len(lost)
-
     @property
     def handlers(self) -> list[Handler]:
         """Every client connection that mitmproxy reads."""

@@ -30,6 +30,7 @@ from appliance.gateway.handler import peer_of
 from appliance.gateway.lane_heads import RequestHead
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lane_pool import Pool
+from appliance.gateway.lived import lives_by
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, wants_of
 from appliance.gateway.upstream import failure_of
@@ -130,7 +131,7 @@ class Lane:
         self._metrics.added_latency(took)
         self._addon.began(client)
         if carried is not None:
-            self._doors.lives_by(client, carried.judgement.overrides)
+            lives_by(self._doors, client, carried.judgement.overrides)
         return carried
 
     def finished(self, carried: Carried, status: int) -> None:

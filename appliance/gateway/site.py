@@ -23,6 +23,7 @@ from appliance.gateway.asking import Asking
 from appliance.gateway.captive import free, is_probe, sent_to
 from appliance.gateway.pages import Answer, Context, Pages
 from appliance.gateway.relay import Relay
+from appliance.gateway.wording import upset_messages
 from appliance.model.decision import Reason
 from appliance.model.event import ReviewRequest
 from appliance.model.person import Standing
@@ -70,6 +71,7 @@ class OwnSite:
         self._review_key = review_key
         self._portal = portal
         self._asking = Asking()
+        self._upset = upset_messages()
         self._sign_in = f"https://{own_name}/sign-in" if portal is not None else ""
 
     def page(self, judgement: Judgement, request: Request, reference: str) -> Answer:
@@ -168,7 +170,9 @@ class OwnSite:
         if not hmac.compare_digest(token.encode(), self._token(reference).encode()):
             answer(flow, _plain(400, "This form has expired. Please open the page again."))
             return False
-        if not self._asking.again(request.client, time.monotonic()):
+        message = fields.get("message", [""])[0][:MESSAGE_LIMIT]
+        # Whoever says that they are upset is heard, however often they say it.
+        if message not in self._upset and not self._asking.again(request.client, time.monotonic()):
             answer(
                 flow,
                 _plain(429, "You have asked for several reviews already. Please tell a member of staff."),
@@ -176,7 +180,6 @@ class OwnSite:
             return False
         person = self._filtering.identify(request.client, request.user)
         profile = self._filtering.profile_of(person)
-        message = fields.get("message", [""])[0][:MESSAGE_LIMIT]
         await self._reviews.review(
             ReviewRequest(reference, datetime.now(UTC), request.client, person.group, message)
         )

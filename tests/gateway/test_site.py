@@ -176,6 +176,8 @@ async def test_a_device_that_asks_without_end_is_told_so() -> None:
     found = [status(await review(site, form(site, ""))) for _ in range(MOST + 1)]
     assert found == [200] * MOST + [429]
     assert len(recorder.reviews) == MOST
+    upset = await review(site, form(site, "I saw something that upset me."))
+    assert status(upset) == 200, "a child who is upset is always heard"
 
 
 async def test_a_long_message_is_cut_and_not_refused() -> None:
