@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from appliance.gateway.lived import cut_overrides, lives_by
 from tests.doubles.addon import Bench
-from tests.gateway.test_door import handler_with
+from tests.gateway.test_handler import handler_with
 
 
 def test_what_lived_by_an_override_is_cut_with_it() -> None:
