@@ -34,7 +34,18 @@ _BROADEST = {4: 8, 6: 7}
 
 def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
-    checks = (_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
+    checks = (
+        _names,
+        _folders,
+        _ports,
+        _reachable,
+        _own_name,
+        _static_hosts,
+        _demo,
+        _state,
+        _retention,
+        _people,
+    )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
 
 
@@ -145,6 +156,11 @@ def _retention(settings: Settings) -> Iterator[Need]:
         yield ("events", "retention_days", key), message
 
 
+def _people(settings: Settings) -> Iterator[Need]:
+    for place, message in settings.identity.wrong():
+        yield ("identity", *place), message
+
+
 def _is_number(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -222,8 +238,7 @@ def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
     identity = settings.identity
     named: list[tuple[Keys, str]] = [
         *((("networks", index, "group"), one.group) for index, one in enumerate(identity.networks)),
-        *((("devices", index, "group"), one.group) for index, one in enumerate(identity.devices)),
-        *((("agreements", group), group) for group in identity.agreements),
+        *identity.groups_named(),
     ]
     return [
         (("identity", *place), unknown("group", group, profiles))

@@ -121,3 +121,21 @@ def test_a_wildcard_takes_the_port_everywhere(tmp_path: Path) -> None:
     for wild in ("0.0.0.0:9464", "'[::]:9464'"):
         with pytest.raises(ProblemsError, match="listens on this address and port already"):
             load_settings(configuration(tmp_path, changes={"listen": wild}))
+
+
+@pytest.mark.slow
+def test_a_directory_that_cannot_be_meant_is_told_at_its_line(tmp_path: Path) -> None:
+    """An unknown profile, a secret that is nowhere, a sign-in that is not served: each at its line."""
+    path = configuration(tmp_path)
+    here = (
+        "  directory:\n    servers: [ldaps://dc1.school.example]\n    people: DC=school,DC=example\n"
+        "    account: gateway\n    password_file: word\n    groups: [{dn: CN=Staff, group: teachers}]\n"
+    )
+    edit(path, "identity:\n", f"identity:\n{here}")
+    with pytest.raises(ProblemsError) as raised:
+        load(path)
+    said = str(raised.value)
+    assert "nobody could sign in by it: set identity.portal to true" in said
+    assert "15:20: " in said
+    assert "cannot be read" in said
+    assert "16:36: unknown group 'teachers'" in said

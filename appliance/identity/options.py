@@ -6,18 +6,23 @@ gateway's other settings share, and what they become for the room.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
 from appliance.config.typed import Section
 from appliance.identity.neighbours import plain_mac
+from appliance.identity.options_directory import DirectorySettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
+
+type Keys = tuple[str | int, ...]
+"""The keys that lead to a value of this section."""
 
 type Mac = Annotated[str, AfterValidator(plain_mac)]
 
@@ -65,6 +70,38 @@ class SignInSettings(Section):
     passwords: PasswordSettings = PasswordSettings()
     staff_change_month: int = Field(9, ge=0, le=12, description="Staff choose anew in this month; 0 never.")
     agreements: dict[str, AgreementSettings] = Field({}, description="Agreement by group; none is not asked.")
+    realms: tuple[str, ...] = Field(
+        (), description="What people write around a name: school.example, SCHOOL."
+    )
+    directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
+
+    def located(self, place: Callable[[Path], Path]) -> Self:
+        """Return the same with each path put where it lies."""
+        people, directory = self.people, self.directory
+        return self.model_copy(
+            update={
+                "people": place(people) if people else None,
+                "directory": directory.located(place) if directory else None,
+            }
+        )
+
+    def groups_named(self) -> Iterator[tuple[Keys, str]]:
+        """Yield each group that is named here, by the key that names it."""
+        for index, device in enumerate(self.devices):
+            yield ("devices", index, "group"), device.group
+        for group in self.agreements:
+            yield ("agreements", group), group
+        if self.directory is not None:
+            for place, group in self.directory.groups_named():
+                yield ("directory", *place), group
+
+    def wrong(self) -> Iterator[tuple[Keys, str]]:
+        """Yield what is well formed and cannot be meant, by its key."""
+        if self.directory is not None:
+            if not self.portal:
+                yield ("directory",), "nobody could sign in by it: set identity.portal to true"
+            for place, message in self.directory.wrong():
+                yield ("directory", *place), message
 
     @property
     def rules(self) -> SignInRules:

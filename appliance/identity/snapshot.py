@@ -100,11 +100,13 @@ def known_person(database: Database, trail: Trail, name: str, now: float) -> Per
 def person_of(account: Account, way: str, stop: Stop | None = None, device: str = "") -> Person:
     """Return an account as the Person that decisions and the log know; `way` is how they signed in.
 
-    A class or generic login stays exactly that: its group is known, the child is not (S-06).
+    A class or generic login stays exactly that: its group is known, the child is not (S-06). Where another
+    system keeps the account, that is part of how we know.
     """
+    kept = f", {account.source}" if account.source else ""
     return Person(
         group=account.group,
-        source=f"{_WORDS[account.kind]}, {way}",
+        source=f"{_WORDS[account.kind]}, {way}{kept}",
         confidence=Confidence.GROUP if account.kind.shared else Confidence.CERTAIN,
         name=account.name,
         device=device,

@@ -33,6 +33,9 @@ from appliance.portal.pages import Pages
 AT_ONCE, WAITING = 2, 200
 """Passwords compared at once (each takes 64 MB for a moment), and how many may wait."""
 
+ASKING = 8
+"""How many may ask the school's directory at once: that takes time, and hardly anything else."""
+
 
 class Visit:
     """One request to the sign-in: from which device, for which age, when."""
@@ -93,6 +96,7 @@ class Portal:
         self._clock = clock
         self._guard = Guard()
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Semaphore(ASKING)
         self._waiting = 0
 
     def app(self) -> Starlette:
@@ -264,7 +268,9 @@ class Portal:
             raise RefusedError(visit.words["busy"])
         self._waiting += 1
         try:
-            async with self._turn:
+            # A directory that does not answer must hold up nobody whose account is kept here.
+            asks = await asyncio.to_thread(self._sign_in.waits_for_directory, name)
+            async with self._asking if asks else self._turn:
                 known = self._sign_in.known
                 return await asyncio.to_thread(known, name, password, visit.device.address, visit.now)
         finally:
