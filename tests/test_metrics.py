@@ -68,6 +68,7 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.connection()
     metrics.incomplete()
     metrics.review()
+    metrics.radius("accepted")
     metrics.list_in_force(text, 1_000, 60.0)
     metrics.floor(text, FloorState.STALE)
     metrics.floor_development(synthetic=True)

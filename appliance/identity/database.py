@@ -44,7 +44,13 @@ _OUTSIDE = """
 ALTER TABLE account ADD COLUMN source TEXT NOT NULL DEFAULT '';
 """
 
-_STEPS = (_TABLES, _OUTSIDE)
+_ANNOUNCED = """
+CREATE TABLE announced (client TEXT NOT NULL, nas TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,
+    mac TEXT NOT NULL, addresses TEXT NOT NULL, at REAL NOT NULL, ends REAL NOT NULL,
+    stopped INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (client, nas, session)) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)

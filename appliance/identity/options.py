@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from appliance.config.typed import Section
 from appliance.identity.neighbours import plain_mac
 from appliance.identity.options_directory import DirectorySettings
+from appliance.identity.options_radius import RadiusSettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
@@ -74,14 +75,18 @@ class SignInSettings(Section):
         (), description="What people write around a name: school.example, SCHOOL."
     )
     directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
+    radius: RadiusSettings | None = Field(
+        None, description="Network log-ins (RADIUS accounting); null for none."
+    )
 
     def located(self, place: Callable[[Path], Path]) -> Self:
         """Return the same with each path put where it lies."""
-        people, directory = self.people, self.directory
+        people, directory, radius = self.people, self.directory, self.radius
         return self.model_copy(
             update={
                 "people": place(people) if people else None,
                 "directory": directory.located(place) if directory else None,
+                "radius": radius.located(place) if radius else None,
             }
         )
 
@@ -91,17 +96,23 @@ class SignInSettings(Section):
             yield ("devices", index, "group"), device.group
         for group in self.agreements:
             yield ("agreements", group), group
-        if self.directory is not None:
-            for place, group in self.directory.groups_named():
-                yield ("directory", *place), group
+        for name, each in self._outside():
+            for place, group in each.groups_named():
+                yield (name, *place), group
 
     def wrong(self) -> Iterator[tuple[Keys, str]]:
         """Yield what is well formed and cannot be meant, by its key."""
+        if self.directory is not None and not self.portal and self.radius is None:
+            yield ("directory",), "nobody could sign in by it: set identity.portal to true"
+        for name, each in self._outside():
+            for place, message in each.wrong():
+                yield (name, *place), message
+
+    def _outside(self) -> Iterator[tuple[str, DirectorySettings | RadiusSettings]]:
         if self.directory is not None:
-            if not self.portal:
-                yield ("directory",), "nobody could sign in by it: set identity.portal to true"
-            for place, message in self.directory.wrong():
-                yield ("directory", *place), message
+            yield "directory", self.directory
+        if self.radius is not None:
+            yield "radius", self.radius
 
     @property
     def rules(self) -> SignInRules:
