@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 
-from appliance import assembly
+from appliance import sources
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.options_radius import RadiusSettings
@@ -56,5 +56,5 @@ def logins(settings: Settings, chosen: RadiusSettings) -> Logins:
         classes={each.value: (each.group, each.kind) for each in chosen.classes},
         agreements=identity.rules.agreements,
         realms=identity.realms,
-        directory=assembly.directory(settings),
+        directory=sources.directory(settings),
     )

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
@@ -47,10 +46,6 @@ from appliance.plausible import (
 )
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
-
-if TYPE_CHECKING:
-    from appliance.identity.ldap import Ldap
-    from appliance.identity.rechecking import Recheck
 
 CATEGORIES = "categories.yaml"
 DEVELOPMENT = "development"
@@ -196,28 +191,6 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
     return Follower(database, trail, who, settings.identity.registered, cut, neighbours)
 
 
-def directory(settings: Settings) -> Ldap | None:
-    """Return the school's directory, or None where the settings name none; OSError if its CA is not there."""
-    chosen = settings.identity.directory
-    if chosen is None:
-        return None
-    from appliance.identity.ldap import Ldap  # noqa: PLC0415 - no worker asks a directory
-
-    return Ldap(chosen, settings.identity.realms)
-
-
-def recheck(settings: Settings) -> Recheck | None:
-    """Return what asks the directory again about people who are signed in; None where there is none."""
-    chosen, there = settings.identity.directory, directory(settings)
-    if chosen is None or there is None:
-        return None
-    from appliance.identity.rechecking import Recheck  # noqa: PLC0415 - as above
-
-    database, trail = Database(settings.state), Trail(settings.state)
-    every = chosen.recheck_minutes * 60
-    return Recheck(database, trail, there, every=every, day_ends=settings.identity.day_ends)
-
-
 def filtering(
     settings: Settings,
     policy: Policy,
@@ -242,6 +215,7 @@ def filtering(
             settings.gateway.ports,
             Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
             settings.gateway.own_name,
+            settings.identity.oidc.reachable if settings.identity.oidc else frozenset(),
         ),
         told=told,
     )

@@ -33,10 +33,10 @@ def directory(setup: Setup, *, names: tuple[str, ...], typed: bool) -> int:
     count). Where the directory has no account of the gateway's own, it can be asked with a password only
     (--stdin). Exit status 1 where something is wrong.
     """
-    from appliance import assembly  # noqa: PLC0415 - no other verb about people needs it
+    from appliance import sources  # noqa: PLC0415 - no other verb about people needs it
 
     at = People(setup)
-    there = assembly.directory(at.settings)
+    there = sources.directory(at.settings)
     if there is None:
         raise IdentityError(f"{setup.config}: identity.directory is null; see deploy/appliance.yaml")
     if typed and len(names) != 1:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from appliance.config.typed import Section
 from appliance.identity.neighbours import plain_mac
 from appliance.identity.options_directory import DirectorySettings
+from appliance.identity.options_oidc import OidcSettings
 from appliance.identity.options_radius import RadiusSettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
@@ -75,17 +76,19 @@ class SignInSettings(Section):
         (), description="What people write around a name: school.example, SCHOOL."
     )
     directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
+    oidc: OidcSettings | None = Field(None, description="Single sign-on (OpenID Connect); null for none.")
     radius: RadiusSettings | None = Field(
         None, description="Network log-ins (RADIUS accounting); null for none."
     )
 
     def located(self, place: Callable[[Path], Path]) -> Self:
         """Return the same with each path put where it lies."""
-        people, directory, radius = self.people, self.directory, self.radius
+        people, directory, oidc, radius = self.people, self.directory, self.oidc, self.radius
         return self.model_copy(
             update={
                 "people": place(people) if people else None,
                 "directory": directory.located(place) if directory else None,
+                "oidc": oidc.located(place) if oidc else None,
                 "radius": radius.located(place) if radius else None,
             }
         )
@@ -104,13 +107,17 @@ class SignInSettings(Section):
         """Yield what is well formed and cannot be meant, by its key."""
         if self.directory is not None and not self.portal and self.radius is None:
             yield ("directory",), "nobody could sign in by it: set identity.portal to true"
+        if self.oidc is not None and not self.portal:
+            yield ("oidc",), "nobody could sign in by it: set identity.portal to true"
         for name, each in self._outside():
             for place, message in each.wrong():
                 yield (name, *place), message
 
-    def _outside(self) -> Iterator[tuple[str, DirectorySettings | RadiusSettings]]:
+    def _outside(self) -> Iterator[tuple[str, DirectorySettings | OidcSettings | RadiusSettings]]:
         if self.directory is not None:
             yield "directory", self.directory
+        if self.oidc is not None:
+            yield "oidc", self.oidc
         if self.radius is not None:
             yield "radius", self.radius
 

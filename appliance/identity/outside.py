@@ -7,14 +7,18 @@ believed for a while, and then not at all. An account that the school keeps here
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.names import IdentityError, key, neat
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
+
+SINGLE = "single sign-on"
+"""The source of accounts that the school's single sign-on keeps (OpenID Connect)."""
 
 DIRECTORY = "directory"
 """The source of accounts that the school's directory keeps (LDAP, Active Directory)."""
@@ -27,6 +31,15 @@ class Found:
     name: str
     group: str
     kind: Kind = Kind.INDIVIDUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A sign-in that is under way at the single sign-on: what must come back with it."""
+
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
 
 
 class OutsideError(IdentityError):
@@ -75,6 +88,22 @@ class Directory(Protocol):
 
         Always None where `looks_up` is false.
         """
+
+
+class Single(Protocol):
+    """What the sign-in needs of a single sign-on. Each method may wait for the network."""
+
+    name: str
+    """What people call it."""
+
+    lasts: float
+    """For how many seconds what it says of somebody counts."""
+
+    def begin(self, waiting: Waiting) -> str:
+        """Return where somebody is sent to sign in; UnreachableError."""
+
+    def finish(self, code: str, waiting: Waiting, issuer: str = "") -> Found:
+        """Return who came back with `code`; UnreachableError, or NotAdmittedError in words for them."""
 
 
 def without_realm(name: str, realms: Collection[str]) -> str:

@@ -19,6 +19,8 @@ from appliance.identity.names import IdentityError, key
 from appliance.identity.outside import (
     DIRECTORY,
     Directory,
+    DuplicateError,
+    Found,
     NotAdmittedError,
     NotKnownError,
     OutsideError,
@@ -100,10 +102,7 @@ class SignIn:
             if self._tries.wait(subjects, now) > 0:
                 self._trail.add("locked", key(name)[:64], by="the gateway", at=now, address=address)
             raise RefusedError("The name and the password do not fit. Try again.")
-        if not account.usable(now):
-            raise RefusedError("This account is not in use now. Ask a member of staff.")
-        if any(stop.key == account.key for stop in self.stops.in_force(now)):
-            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        self._let_in(account, now)
         self._tries.forget(subjects[0])
         if account.password and self._passwords.outdated(account.password) and not account.must_change:
             self.accounts.own_password(account, self._passwords.make(password), account.changed)
@@ -113,6 +112,26 @@ class SignIn:
         """Return whether a sign-in with this name asks the directory, and takes no processor for a hash."""
         account = self.accounts.find(self._plain(name))
         return self._directory is not None and (account is None or account.source == DIRECTORY)
+
+    def vouched(self, found: Found, source: str, lasts: float, device: Device, now: float) -> Account:
+        """Return the account of somebody for whom another system vouches; RefusedError, in words for them."""
+        try:
+            account = admit(self.accounts, found, source, now, lasts)
+        except DuplicateError as error:
+            self._note_other(found.name, source, device.address, now)
+            raise RefusedError(str(error)) from error
+        except IdentityError as error:  # a name that can be none
+            raise RefusedError(
+                "An account of this name cannot be used here. Ask a member of staff."
+            ) from error
+        return self._let_in(account, now)
+
+    def _let_in(self, account: Account, now: float) -> Account:
+        if not account.usable(now):
+            raise RefusedError("This account is not in use now. Ask a member of staff.")
+        if any(stop.key == account.key for stop in self.stops.in_force(now)):
+            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        return account
 
     def _plain(self, name: str) -> str:
         # An account that is kept here goes by its whole name, whatever a realm of the school looks like.
@@ -151,14 +170,13 @@ class SignIn:
             return
         self._doubles.add(account.key)
         if there:
-            self._trail.add(
-                "duplicate",
-                account.name,
-                by="the gateway",
-                at=now,
-                address=address,
-                what_was_seen="the school's directory has this name as well; the account kept here counts",
-            )
+            self._note_other(account.name, "directory", address, now)
+
+    def _note_other(self, name: str, where: str, address: str, now: float) -> None:
+        seen = f"the school's {where} has this name as well; the account kept before counts"
+        self._trail.add(
+            "duplicate", key(name)[:64], by="the gateway", at=now, address=address, what_was_seen=seen
+        )
 
     def must_change(self, account: Account, now: float) -> bool:
         """Return whether a new password is due before anything else (S-10)."""

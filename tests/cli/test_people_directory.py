@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import assembly
+from appliance import sources
 from appliance.cli.main import run_cli
 from appliance.identity.outside import Found
 from appliance.model.person import Kind
@@ -26,7 +26,7 @@ class There(InMemory):
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> There:
     made = There({"ms.jones": Found("ms.jones", "staff", Kind.STAFF)})
-    monkeypatch.setattr(assembly, "directory", lambda _settings: made)
+    monkeypatch.setattr(sources, "directory", lambda _settings: made)
     return made
 
 
