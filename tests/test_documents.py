@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from tests.test_house import complain, read
+from tests.test_house import ROOT, complain, read
 
 
 def verbs(command: click.Command, name: str) -> Iterator[str]:
@@ -32,6 +32,13 @@ def test_the_readme_names_every_make_target() -> None:
     assert "test" in targets
     missing = [f"make {name}" for name in targets if f"make {name}" not in read("README.md")]
     complain(missing, "not in README.md")
+
+
+def test_the_readme_names_every_room() -> None:
+    """Whoever looks for the place where something is done finds it in one table."""
+    rooms = [path for path in (ROOT / "appliance").iterdir() if not path.name.startswith("_")]
+    names = [f"`appliance/{path.name}`" for path in rooms]
+    complain([name for name in names if name not in read("README.md")], "not in README.md")
 
 
 def test_the_readme_names_every_command() -> None:
