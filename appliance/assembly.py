@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance import granting
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
@@ -282,6 +283,7 @@ def prepare(settings: Settings) -> None:
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
         _ensure_key(settings.state / "keys" / "review.key")
         Database(settings.state).prepare()
+        granting.prepare(settings.state)
         if not ListPaths(settings.state).table.exists():
             _say("compiling the lists for the first time, which takes some seconds ...")
         # A broken edit changes nothing: with lists and a policy in force, those are started with.

@@ -18,6 +18,7 @@ from appliance.config.document import Document
 from appliance.config.document import Path as Keys
 from appliance.config.problems import Problem, unknown
 from appliance.config.profiles import SET_FILE
+from appliance.config.roles import ROLES_FILE
 from appliance.config.sets import read_set
 from appliance.config.typed import open_document
 from appliance.events.fields import contradictions
@@ -272,7 +273,7 @@ def _file_needs(settings: Settings) -> list[Need]:
     chosen = folders.get(settings.school.set)
     if chosen is None:
         return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
-    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem}
+    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem, Path(ROLES_FILE).stem}
     return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from appliance import assembly
+from appliance import assembly, granting
 from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.store import EventStore
@@ -48,8 +48,10 @@ from appliance.identity.resolver import Lost
 from appliance.identity.resolver import Resolver as People
 from appliance.identity.signing_in import SignIn
 from appliance.metrics import Metrics
+from appliance.model.grant import Grant
 from appliance.model.profile import Policy
 from appliance.model.secret import Secret
+from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, load_settings
@@ -117,6 +119,13 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
 
     people = assembly.follower(settings, who, cut)
     await people.look()  # who is frozen is frozen from the first request on
+
+    def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
+        journey.grant(Grants(grants))
+        doors.cut_overrides(ended)  # what passes spliced is judged again, for the epoch has changed
+
+    overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
+    await overrides.look()
     worker = _worker(settings, journey, recorder, metrics, doors)
     know(metrics, policy, lists)
     _collect_seldom()
@@ -129,6 +138,7 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(people.follow)),
+        loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
         loop.create_task(go_on(passage.watch)),
     ]

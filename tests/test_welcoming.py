@@ -12,6 +12,7 @@ from tests.doubles.provider import CLIENT, provider
 from tests.doubles.school import configuration, edit, load_once
 
 
+@pytest.mark.slow
 async def test_the_sign_in_speaks_to_each_network_in_its_own_words(tmp_path: Path) -> None:
     """A pupils' room gets the pupils' page, and whoever is nowhere the strictest profile's."""
     loaded = load_once(configuration(tmp_path))

@@ -103,11 +103,11 @@ class GatewayAddon:
         if target is None or flow.metadata.get(INVALID):
             because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
             request = connect_of(target or host_of("invalid"), flow.request.port, tunnel, because)
-            await self._block(flow, request, self._judge(request))
+            await self._block(flow, request, self._judge(request, flow.client_conn))
             return
         tunnel.connect, tunnel.port = target, flow.request.port
         request = connect_of(target, flow.request.port, tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         asked = self.credentials.asks(judgement, request, tunnel)
         if asked or judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
             # No page can be shown on such a port, and none is owed to such an address. There is no tunnel:
@@ -132,7 +132,7 @@ class GatewayAddon:
                 _ = self.attempts.soon("tls_clienthello", pending)
         tunnel.encrypted = True
         request = hello_of(data.client_hello.sni, tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, data.context.client)
         known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
             if not self._site.serves(request):
@@ -199,7 +199,7 @@ class GatewayAddon:
             return
         # A form that no page of ours made: an attempt like any other, on a site like any other.
         request = request_of(flow, known.tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
 
@@ -339,17 +339,18 @@ class GatewayAddon:
         if handler is not None:
             handler.began = True
 
-    def _judge(self, request: Request) -> Judgement:
+    def _judge(self, request: Request, client: connection.Client) -> Judgement:
         started = time.perf_counter()
         judgement = self._filtering.judge(request)
         self._metrics.decided(time.perf_counter() - started)
+        self._doors.lives_by(client, judgement.overrides)
         return judgement
 
     def _failure(self, reason: Reason, who: Request | Tunnel) -> Judgement:
         return self._filtering.judge_failure(reason, FAILURES[reason], who.client, who.user)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         asked = self.credentials.asks(judgement, request, known.tunnel)
         if asked or judgement.decision.blocked:
             await self._block(flow, request, judgement, asked=asked)

@@ -70,6 +70,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
     """Set by the addon once a request or tunnel of this connection was judged."""
     link: Link | None = None
     """The lean lane's way to the sites, where this connection is in that lane."""
+    overrides: frozenset[int] = frozenset()
+    """The overrides that something on this connection was open by."""
     _opened: float | None = None
     _refused = False
 
@@ -381,6 +383,22 @@ class Doors(proxyserver.Proxyserver):
             handler.cut()
         for door in self.passage.waiting if self.passage is not None else ():
             door.cut(addresses, users)
+        return len(lost)
+
+    def lives_by(self, client: Any, overrides: frozenset[int]) -> None:
+        """Note that something on a client's connection is open by these overrides, if by any."""
+        if overrides and (handler := self.handler_of(client)) is not None:
+            handler.overrides |= overrides
+
+    def cut_overrides(self, ended: frozenset[int]) -> int:
+        """End every open connection that lived by an override which has ended, at once."""
+        lost = [
+            handler
+            for handler in list(self.connections.values())
+            if isinstance(handler, Handler) and handler.overrides & ended
+        ]
+        for handler in lost:
+            handler.cut()
         return len(lost)
 
     def handler_of(self, client: Any) -> Handler | None:

@@ -123,6 +123,8 @@ class Lane:
             return None
         self._metrics.added_latency(took)
         self._addon.began(client)
+        if carried is not None:
+            self._doors.lives_by(client, carried.judgement.overrides)
         return carried
 
     def finished(self, carried: Carried, status: int) -> None:
