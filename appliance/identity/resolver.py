@@ -83,7 +83,7 @@ def believe(
     table: dict[str, Belief] = {}
     # 1 A network log-in, and 2 a sign-in. Why in this order: the switch itself tells who logged in to it, and
     #   with which hardware; a sign-in was typed on whatever device was at hand. The later of a table wins.
-    sessions = dict(_sessions(known, devices)) | dict(_announced(known, devices))
+    sessions = dict(_sessions(known, devices)) | dict(_announced(known, devices, now))
     by_mac = {mac: belief for (_, mac), belief in sessions.items() if mac}
     by_address = {address: (mac, belief) for (address, mac), belief in sessions.items()}
     #   All addresses of one device, IPv4 and IPv6, are one session; an address that another device has now
@@ -122,7 +122,7 @@ def _sessions(known: Snapshot, devices: Mapping[str, Registered]) -> Iterator[tu
 
 
 def _announced(
-    known: Snapshot, devices: Mapping[str, Registered]
+    known: Snapshot, devices: Mapping[str, Registered], now: float
 ) -> Iterator[tuple[tuple[str, str], Belief]]:
     for each in known.announced:
         account = known.accounts.get(each.key)
@@ -131,6 +131,8 @@ def _announced(
         device = devices[each.mac].name if each.mac in devices else each.mac
         person = person_of(account, "network log-in", known.stops.get(each.key), device)
         until = min(each.ends, math.inf if account.expires is None else account.expires)
+        if until <= now:
+            continue
         # Its addresses may not be known to the switch: then the hardware alone says where it is.
         for address in each.addresses or ("",):
             yield (address, each.mac), Belief(person, until, address or each.mac)

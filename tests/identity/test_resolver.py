@@ -215,6 +215,9 @@ def test_a_network_log_in_counts_before_a_sign_in(tmp_path: Path) -> None:
     clock.now = NOW + 60
     assert found.resolve(TABLET.address).name == ""
     assert found.expired().addresses == {TABLET.address, "fd00::14"}
+    known = read(made.database, made.trail, NOW)
+    found.use(known, believe(known, MACS, DEVICES, now=clock.now))
+    assert found.resolve(TABLET.address).name == "bob"
 
 
 @pytest.mark.slow
