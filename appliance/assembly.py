@@ -226,6 +226,7 @@ def filtering(
             settings.gateway.ports,
             Limit(hits.hits, hits.window_seconds, hits.pause_seconds),
             settings.gateway.own_name,
+            settings.identity.oidc.reachable if settings.identity.oidc else frozenset(),
         ),
         told=told,
     )

@@ -16,7 +16,7 @@ from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.inspect import Inspection, Traits
 from appliance.model.known import Known, Match, Use
-from appliance.model.person import Person
+from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
@@ -75,6 +75,8 @@ class Rules:
     floor_hits: Limit = field(default_factory=Limit)
     own_name: str = ""
     """Host name of the gateway's own page."""
+    sign_in_hosts: frozenset[str] = frozenset()
+    """Hosts of the single sign-on, which whoever is signed out may ask as if they were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,8 @@ class Filtering:
         # Who may not be here finds nothing but help open, whatever else would be said of the address;
         # a floor hit is recorded as one all the same.
         stopped = standing.stopped(person.standing, profile.id, policy.version)
-        if stopped is not None and not any(decision.floor for decision, _ in found):
+        signing_in = person.standing is Standing.SIGNED_OUT and self._is_for_sign_in(request)
+        if stopped is not None and not signing_in and not any(decision.floor for decision, _ in found):
             return stopped, None, nothing
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
@@ -289,6 +292,12 @@ class Filtering:
         chosen = strictest([decision for decision, _ in found])
         about = next((name for decision, name in found if decision is chosen), None)
         return chosen, about, nothing if chosen.blocked else lived
+
+    def _is_for_sign_in(self, request: Request) -> bool:
+        # Every name under which it presents itself, or a false one would open another site. Lists and profile
+        # are asked all the same.
+        hosts = self._rules.sign_in_hosts
+        return bool(hosts) and all(url.host in hosts for url in (request.url, *request.names))
 
     def _known(self, request: Request, inner: tuple[Url, ...]) -> Iterator[tuple[Known, Url, Url | None]]:
         # Every name under which the request presents itself; any blocked means blocked.

@@ -35,6 +35,10 @@ RENEWALS: Final = ("age", "memory")
 ENDS: Final = ("over", "cut", "failed")
 HANDSHAKES: Final = ("distrusted", "left")
 FLOOR_MODES: Final = ("development", "upstream", "supplied")
+RADIUS_OUTCOMES: Final = (
+    "accepted", "duplicate", "unknown_client", "malformed", "forged", "unsigned", "untimely", "replayed",
+    "failed",
+)  # fmt: skip
 _QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -103,6 +107,9 @@ _SPECS: Mapping[str, _Spec] = {
     "gateway_worker_restarts_total": _Spec("counter", "Workers started again after they died."),
     "gateway_worker_renewals_total": _Spec(
         "counter", "Workers replaced while they served, by why: age or memory.", ("why",)
+    ),
+    "gateway_radius_packets_total": _Spec(
+        "counter", "RADIUS accounting packets, by what became of them.", ("outcome",)
     ),
     "gateway_event_loop_lag_seconds": _Spec("livemax", "How late the busiest worker's event loop runs."),
     "gateway_config_reload_failures_total": _Spec("counter", "Edits of the configuration refused as broken."),
@@ -193,6 +200,11 @@ class Metrics:
     def review(self) -> None:
         """Count one review request."""
         self._counter("gateway_reviews_total").inc()
+
+    def radius(self, outcome: str) -> None:
+        """Count one accounting packet."""
+        label = outcome if outcome in RADIUS_OUTCOMES else OTHER
+        self._counter("gateway_radius_packets_total", label).inc()
 
     def list_in_force(self, list_id: str, entries: int, age_seconds: float) -> None:
         """Note size and age of one list."""

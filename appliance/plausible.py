@@ -38,7 +38,7 @@ def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
     checks = (
         *(_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention),
-        *(_proxy_sign_in, _devices),
+        *(_proxy_sign_in, _devices, _people),
     )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
 
@@ -171,6 +171,11 @@ def _retention(settings: Settings) -> Iterator[Need]:
         yield ("events", "retention_days", key), message
 
 
+def _people(settings: Settings) -> Iterator[Need]:
+    for place, message in settings.identity.wrong():
+        yield ("identity", *place), message
+
+
 def _proxy_sign_in(settings: Settings) -> Iterator[Need]:
     gateway, identity = settings.gateway, settings.identity
     if gateway.listen_tls is not None or (gateway.listen is not None and identity.allow_plain):
@@ -276,8 +281,7 @@ def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
     identity = settings.identity
     named: list[tuple[Keys, str]] = [
         *((("networks", index, "group"), one.group) for index, one in enumerate(identity.networks)),
-        *((("devices", index, "group"), one.group) for index, one in enumerate(identity.devices)),
-        *((("agreements", group), group) for group in identity.agreements),
+        *identity.groups_named(),
     ]
     return [
         (("identity", *place), unknown("group", group, profiles))

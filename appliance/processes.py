@@ -54,7 +54,7 @@ _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
 _OVERRIDES_SECONDS = 1.0
-_PORTAL_SECONDS = 1.0
+_BESIDE_SECONDS = 1.0
 _REVIEW_SECONDS = 2.0
 _REVIEW_LATE = 60.0
 _REVIEW_DAY = 86_400.0
@@ -158,7 +158,8 @@ async def _supervise(
         lambda: _keep_people(settings, loaded.policy),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
-        *([lambda: _portal(running)] if settings.identity.portal else []),
+        *([lambda: _beside(running, "portal")] if settings.identity.portal else []),
+        *([lambda: _beside(running, "radius")] if settings.identity.radius else []),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -238,10 +239,11 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         await asyncio.sleep(_LIST_METRICS_SECONDS)
 
 
-async def _portal(config: Path) -> None:
-    # In a process of its own: comparing a password takes a tenth of a second of a processor, which no
-    # request should wait for. It ends when its standard input does, so that it never outlives us.
-    command = [sys.executable, "-m", "appliance", "run", "portal", "--config", str(config)]
+async def _beside(config: Path, what: str) -> None:
+    # The sign-in and the network log-ins, each in a process of its own: comparing a password takes a tenth of
+    # a second of a processor, which no request should wait for, and no worker should carry what they bring.
+    # It ends when its standard input does, so that it never outlives us.
+    command = [sys.executable, "-m", "appliance", "run", what, "--config", str(config)]
     while True:
         process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         try:
@@ -249,8 +251,8 @@ async def _portal(config: Path) -> None:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        logger.error("the sign-in ended (exit status %d); starting it again", status)
-        await asyncio.sleep(_PORTAL_SECONDS)
+        logger.error("`run %s` ended (exit status %d); starting it again", what, status)
+        await asyncio.sleep(_BESIDE_SECONDS)
 
 
 async def _keep_people(settings: Settings, policy: Policy) -> None:

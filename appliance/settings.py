@@ -258,8 +258,7 @@ def load_settings(path: Path) -> Configuration:
     base = path.resolve().parent
     extra = settings.gateway.extra_roots
     gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
-    people = settings.identity.people
-    identity = settings.identity.model_copy(update={"people": _resolved(base, people) if people else None})
+    identity = settings.identity.located(lambda path: _resolved(base, path))
     paths = _located(path, settings.paths)
     changes = {"paths": paths, "gateway": gateway, "identity": identity}
     return Configuration(settings.model_copy(update=changes), document)
@@ -331,10 +330,10 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
 def as_file(settings: Settings) -> str:
     """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
     paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
-    values = settings.model_dump(mode="json") | {"paths": paths}
-    for section, key in (("gateway", "extra_roots"), ("identity", "people")):
-        file = getattr(getattr(settings, section), key)
-        values[section][key] = str(file.absolute()) if file else None
+    placed = settings.model_copy(update={"identity": settings.identity.located(Path.absolute)})
+    values = placed.model_dump(mode="json") | {"paths": paths}
+    roots = settings.gateway.extra_roots
+    values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None
     return json.dumps(values, indent=2)  # JSON is YAML as well
 
 

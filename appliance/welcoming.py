@@ -7,8 +7,9 @@ needs no mitmproxy, and no worker needs what serves it.
 from __future__ import annotations
 
 import logging
+import threading
 
-from appliance import assembly
+from appliance import assembly, sources
 from appliance.gateway.pages import TEMPLATES
 from appliance.identity.audit import Trail
 from appliance.identity.database import FOLDER, Database
@@ -27,6 +28,8 @@ def welcome(settings: Settings) -> None:
     """Serve the sign-in until told to end; OSError where it cannot be served."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     snapshots = assembly.snapshots(settings)
+    if recheck := sources.recheck(settings):
+        threading.Thread(target=recheck.keep_asking, name="recheck", daemon=True).start()
     serve(portal(settings, snapshots.open(snapshots.current())).app(), settings.state / FOLDER)
 
 
@@ -41,11 +44,12 @@ def portal(settings: Settings, policy: Policy, passwords: Passwords | None = Non
 
     identity = settings.identity
     return Portal(
-        SignIn(database, trail, identity.rules, passwords or Passwords()),
+        SignIn(database, trail, identity.rules, passwords or Passwords(), sources.directory(settings)),
         Pages(TEMPLATES, settings.school.name),
         expected=Networks(settings.client_networks, chosen.strictest).resolve,
         audience=audience,
         macs=neighbours,
         agreements={group: each.text for group, each in identity.agreements.items()},
         own_name=settings.gateway.own_name,
+        single=sources.single(settings),
     )

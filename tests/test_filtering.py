@@ -347,3 +347,23 @@ def test_who_may_not_be_here_finds_help_and_nothing_else(standing: Standing) -> 
     for url in ("https://school.example/", "https://bets.example/", "https://unknown.example/"):
         assert ask(url, journey) == (BLOCK, Reason(standing.value))
     assert ask("https://floor.example/", journey) == (BLOCK, Reason.FLOOR)
+
+
+def test_whoever_is_signed_out_reaches_the_single_sign_on_and_nothing_through_it() -> None:
+    """The provider's page opens before the sign-in, under its own name alone, as far as lists allow."""
+    journey = filtering(identity=OnePerson(Person("ks2", "network", standing=Standing.SIGNED_OUT)))
+    hosts = frozenset({"login.example", "bets.example", "floor.example"})
+    journey._rules = replace(journey._rules, sign_in_hosts=hosts)
+    assert ask("https://login.example/authorize?x=1", journey) == (ALLOW, Reason.UNLISTED)
+    assert ask("https://bets.example/", journey) == (BLOCK, Reason.UNACCEPTABLE)
+    assert ask("https://floor.example/", journey) == (BLOCK, Reason.FLOOR)
+    for url, name in (
+        ("https://login.example/", "school.example"),
+        ("https://school.example/", "login.example"),
+    ):
+        fronted = ask(url, journey, names=(parse_host(name),))
+        assert fronted == (BLOCK, Reason.SIGNED_OUT)
+    assert ask("https://sub.login.example/", journey) == (BLOCK, Reason.SIGNED_OUT)
+    frozen = filtering(identity=OnePerson(Person("ks2", "own sign-in", standing=Standing.FROZEN)))
+    frozen._rules = replace(frozen._rules, sign_in_hosts=hosts)
+    assert ask("https://login.example/", frozen) == (BLOCK, Reason.FROZEN)

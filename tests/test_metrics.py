@@ -16,7 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.events.observer import Observer
-from appliance.metrics import ENDS, FLOOR_MODES, HANDSHAKES, METRICS, RENEWALS, Endpoint, Metrics, wipe
+from appliance.metrics import (
+    ENDS,
+    FLOOR_MODES,
+    HANDSHAKES,
+    METRICS,
+    RADIUS_OUTCOMES,
+    RENEWALS,
+    Endpoint,
+    Metrics,
+    wipe,
+)
 from appliance.model.decision import FAULTS, Decision, Reason
 from appliance.model.known import FloorState
 from appliance.recording import Counts
@@ -72,6 +82,7 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.handshake_failed("left")
     metrics.handshake_failed(text)
     metrics.review()
+    metrics.radius("accepted")
     metrics.list_in_force(text, 1_000, 60.0)
     metrics.floor(text, FloorState.STALE)
     metrics.floor_development(synthetic=True)
@@ -133,7 +144,7 @@ def test_no_text_from_outside_reaches_a_label(text: str) -> None:
     tell_everything(metrics, text)
     lines = [line for line in metrics.text().splitlines() if not line.startswith("#")]
     labels = set(re.findall(r'"([^"]*)"', "\n".join(lines)))
-    closed = {*Reason, *FloorState, *FLOOR_MODES, *ENDS, *HANDSHAKES, *RENEWALS}
+    closed = {*Reason, *FloorState, *FLOOR_MODES, *ENDS, *HANDSHAKES, *RENEWALS, *RADIUS_OUTCOMES}
     closed |= {"block", "allow", "other", "1", "up", "down"}
     assert {label for label in labels if not re.fullmatch(r"[0-9.e+-]+|\+Inf", label)} <= closed
     assert text not in labels

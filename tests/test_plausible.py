@@ -136,6 +136,24 @@ def test_roles_that_nobody_has_are_told() -> None:
     assert role_notes(replace(school, roles={"study": replace(mine, people=frozenset({"head"}))})) == []
 
 
+@pytest.mark.slow
+def test_a_directory_that_cannot_be_meant_is_told_at_its_line(tmp_path: Path) -> None:
+    """An unknown profile, a secret that is nowhere, a sign-in that is not served: each at its line."""
+    path = configuration(tmp_path)
+    here = (
+        "  directory:\n    servers: [ldaps://dc1.school.example]\n    people: DC=school,DC=example\n"
+        "    account: gateway\n    password_file: word\n    groups: [{dn: CN=Staff, group: teachers}]\n"
+    )
+    edit(path, "identity:\n", f"identity:\n{here}")
+    with pytest.raises(ProblemsError) as raised:
+        load(path)
+    said = str(raised.value)
+    assert "nobody could sign in by it: set identity.portal to true" in said
+    assert "15:20: " in said
+    assert "cannot be read" in said
+    assert "16:36: unknown group 'teachers'" in said
+
+
 @pytest.mark.parametrize("rule", ["offered", "required"])
 def test_passwords_that_nobody_would_read_are_found(tmp_path: Path, rule: str) -> None:
     """Where the proxy has no port for passwords, nobody could sign in; in the clear only by saying so."""

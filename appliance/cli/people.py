@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from appliance.cli import people_show as show
+from appliance.cli.people_directory import directory
 from appliance.cli.people_guests import voucher
 from appliance.cli.people_show import People
 from appliance.cli.people_stops import STOPPING
@@ -146,7 +147,7 @@ def import_(
 def passwd(setup: Setup, *, name: str, pictures: bool, typed: bool) -> None:
     """Give an account a new password, print it, and end its sessions; it must be changed at the sign-in."""
     at = People(setup)
-    account = at.accounts.get(name)
+    account = _kept_here(at, name)
     made, told = _new_password(at, account, typed=typed, pictures=pictures)
     must = not account.kind.shared and not pictures
     at.accounts.change(name, password=made, pictures=pictures, must_change=must, changed=at.now)
@@ -185,6 +186,7 @@ def enable(setup: Setup, *, name: str) -> None:
 def expire(setup: Setup, *, name: str, day: str) -> None:
     """Let an account end with DAY (2026-12-18, or 2026-12-18T15:30; `never` takes it back)."""
     at = People(setup)
+    _kept_here(at, name)
     account = at.accounts.change(name, expires=None if day == "never" else day_end(day))
     at.note("expire", account.name, day=day)
     click.echo(f"{show.plain(account.name)}: expires {show.moment(account.expires) or 'never'}", err=True)
@@ -226,8 +228,17 @@ def cards(setup: Setup, *, file: Path, names: tuple[str, ...]) -> None:
     click.echo(f"{len(made)} cards in {file}; print it, then destroy the file", err=True)
 
 
-for _verb in (voucher, *STOPPING):
+for _verb in (voucher, directory, *STOPPING):
     people.add_command(_verb)
+
+
+def _kept_here(at: People, name: str) -> Account:
+    account = at.accounts.get(name)
+    if account.source:
+        raise IdentityError(
+            f"{name!a} is kept by the {account.source}: change it there, or `disable` it here"
+        )
+    return account
 
 
 def _new_password(at: People, account: Account, *, typed: bool, pictures: bool) -> tuple[str, str]:

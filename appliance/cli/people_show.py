@@ -90,13 +90,19 @@ def facts(account: Account, stop: Stop | None, signed_in: int) -> dict[str, Any]
         "kind": account.kind.value,
         "group": account.group,
         "state": state(account, stop),
-        "signs in with": "pictures" if account.pictures else "a password" if account.password else "nothing",
+        "signs in with": _way(account),
         "must change": account.must_change,
         "changed": moment(account.changed),
         "expires": moment(account.expires),
         "signed in on": signed_in,
         **({"sponsor": account.sponsor, "purpose": account.purpose} if account.sponsor else {}),
     }
+
+
+def _way(account: Account) -> str:
+    if account.source:
+        return f"the {account.source}"
+    return "pictures" if account.pictures else "a password" if account.password else "nothing"
 
 
 def state(account: Account, stop: Stop | None) -> str:
@@ -107,4 +113,4 @@ def state(account: Account, stop: Stop | None) -> str:
         return "disabled"
     if not account.usable(time.time()):
         return "expired" if account.expires else "not yet"
-    return "in use" if account.password else "no password"
+    return "in use" if account.password or account.source else "no password"

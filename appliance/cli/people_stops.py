@@ -16,6 +16,7 @@ from appliance.cli.setup import Setup
 from appliance.events.bundle import seal
 from appliance.events.errors import EventsError
 from appliance.events.holds import hold, release
+from appliance.identity.announced import announced
 from appliance.identity.importing import day_end
 from appliance.model.person import Standing
 
@@ -110,6 +111,19 @@ def signed_in(setup: Setup, *, as_json: bool) -> None:
         }
         for each in at.sessions.open(at.now)
     ]
+    with at.database.reading() as db:
+        rows += [
+            {
+                "name": names[each.key].name if each.key in names else each.key,
+                "as": "network log-in",
+                "address": " ".join(each.addresses),
+                "hardware": each.mac,
+                "since": "",
+                "used": "",
+                "until": show.moment(each.ends),
+            }
+            for each in announced(db, at.now)
+        ]
     if as_json:
         show.as_json(rows)
         return

@@ -43,6 +43,16 @@ def portal(setup: Setup) -> int:
 
 
 @run.command()
+@click.pass_obj
+def radius(setup: Setup) -> int:
+    """Take network log-ins, until standard input ends (`run` starts it where identity.radius is set)."""
+    from appliance import announcing  # noqa: PLC0415 - no other verb should wait for what it needs
+
+    announcing.announce(setup.settings)
+    return 0
+
+
+@run.command()
 @click.option("--place", default=0, show_default=True, help="Which of the workers this is: 0, 1, ...")
 @click.pass_obj
 def worker(setup: Setup, *, place: int) -> int:

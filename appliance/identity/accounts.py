@@ -16,7 +16,7 @@ from appliance.model.person import Kind
 
 _COLUMNS = (
     'name, kind, "group", password, pictures, must_change, changed, expires, disabled, created, sponsor, '
-    "purpose, devices, starts"
+    "purpose, devices, starts, source"
 )
 _MARKS = ", ".join("?" * (1 + len(_COLUMNS.split(", "))))
 
@@ -26,7 +26,8 @@ class Account:
     """One log-in. Moments are seconds since 1970, UTC; `expires` and `starts` None for none.
 
     `password` is a hash, empty where nobody can sign in yet; `pictures` says that it is one of pictures.
-    `sponsor` and `purpose` are a guest's; `devices` is on how many at once, 0 for any number.
+    `sponsor` and `purpose` are a guest's; `devices` is on how many at once, 0 for any number. `source` names
+    the system that keeps the account, and is empty for one that is kept here.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Account:
     purpose: str = ""
     devices: int = 0
     starts: float | None = None
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -120,6 +122,14 @@ class Accounts:
             if found is not None:
                 _put(db, replace(found, password=password, must_change=False, changed=now))
 
+    def told(self, account: Account, group: str, kind: Kind, now: float, expires: float) -> Account:
+        """Keep what the system that keeps an account says of it now, and until when; sessions go on."""
+        with self._database.writing(changes=True) as db:
+            before = _find(db, account.key) or account
+            told = replace(before, group=group, kind=kind, changed=now, expires=expires)
+            _put(db, told)
+        return told
+
     def remove(self, name: str) -> None:
         """Take an account out altogether, with its sessions; what the log says of it stays."""
         account = self.get(name)
@@ -182,4 +192,5 @@ def _row(account: Account) -> tuple[Any, ...]:
         account.purpose,
         account.devices,
         account.starts,
+        account.source,
     )

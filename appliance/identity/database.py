@@ -19,7 +19,6 @@ from appliance.identity.owners import make_folder, open_private
 
 FOLDER = "identity"
 DATABASE = "people.db"
-VERSION = 1
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -41,6 +40,21 @@ CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER
 INSERT INTO generation VALUES (1, 1);
 """
 
+_OUTSIDE = """
+ALTER TABLE account ADD COLUMN source TEXT NOT NULL DEFAULT '';
+"""
+
+_ANNOUNCED = """
+CREATE TABLE announced (client TEXT NOT NULL, nas TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,
+    mac TEXT NOT NULL, addresses TEXT NOT NULL, at REAL NOT NULL, ends REAL NOT NULL,
+    stopped INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (client, nas, session)) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED)
+"""What makes each version of the tables out of the one before it."""
+
+VERSION = len(_STEPS)
+
 
 class Database:
     """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
@@ -58,9 +72,11 @@ class Database:
         with suppress(FileExistsError):
             os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
         with self.writing() as db:
-            if (found := _version(db)) == 0:
-                for statement in _TABLES.split(";\n"):
+            found = _version(db)
+            for step in _STEPS[found:]:
+                for statement in step.split(";\n"):
                     db.execute(statement)
+            if found < VERSION:
                 db.execute(f"PRAGMA user_version = {VERSION}")
             elif found > VERSION:
                 raise IdentityError(f"{self.path}: written by a newer release; start that one")

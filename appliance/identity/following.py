@@ -80,7 +80,8 @@ class Follower:
             changed = self._watch.changed()
             if changed:
                 self._known = await asyncio.to_thread(read, self._database, self._trail, time.time())
-            if changed or moved:
+            # What is over may have hidden what still holds: a sign-in behind a network log-in.
+            if changed or moved or lost.addresses:
                 table = believe(self._known, self._macs, self._devices, self._leases, time.time())
                 lost = lost | self._resolver.use(self._known, table)
             await self._tell_used()

@@ -6,19 +6,26 @@ gateway's other settings share, and what they become for the room.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
 from appliance.config.typed import Section
 from appliance.identity.leases import LeaseFormat, lease_name
 from appliance.identity.neighbours import plain_mac
+from appliance.identity.options_directory import DirectorySettings
+from appliance.identity.options_oidc import OidcSettings
+from appliance.identity.options_radius import RadiusSettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
+
+type Keys = tuple[str | int, ...]
+"""The keys that lead to a value of this section."""
 
 
 def _lease_name(text: str) -> str:
@@ -88,6 +95,54 @@ class SignInSettings(Section):
     passwords: PasswordSettings = PasswordSettings()
     staff_change_month: int = Field(9, ge=0, le=12, description="Staff choose anew in this month; 0 never.")
     agreements: dict[str, AgreementSettings] = Field({}, description="Agreement by group; none is not asked.")
+    realms: tuple[str, ...] = Field(
+        (), description="What people write around a name: school.example, SCHOOL."
+    )
+    directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
+    oidc: OidcSettings | None = Field(None, description="Single sign-on (OpenID Connect); null for none.")
+    radius: RadiusSettings | None = Field(
+        None, description="Network log-ins (RADIUS accounting); null for none."
+    )
+
+    def located(self, place: Callable[[Path], Path]) -> Self:
+        """Return the same with each path put where it lies."""
+        people, directory, oidc, radius = self.people, self.directory, self.oidc, self.radius
+        return self.model_copy(
+            update={
+                "people": place(people) if people else None,
+                "directory": directory.located(place) if directory else None,
+                "oidc": oidc.located(place) if oidc else None,
+                "radius": radius.located(place) if radius else None,
+            }
+        )
+
+    def groups_named(self) -> Iterator[tuple[Keys, str]]:
+        """Yield each group that is named here, by the key that names it."""
+        for index, device in enumerate(self.devices):
+            yield ("devices", index, "group"), device.group
+        for group in self.agreements:
+            yield ("agreements", group), group
+        for name, each in self._outside():
+            for place, group in each.groups_named():
+                yield (name, *place), group
+
+    def wrong(self) -> Iterator[tuple[Keys, str]]:
+        """Yield what is well formed and cannot be meant, by its key."""
+        if self.directory is not None and not self.portal and self.radius is None:
+            yield ("directory",), "nobody could sign in by it: set identity.portal to true"
+        if self.oidc is not None and not self.portal:
+            yield ("oidc",), "nobody could sign in by it: set identity.portal to true"
+        for name, each in self._outside():
+            for place, message in each.wrong():
+                yield (name, *place), message
+
+    def _outside(self) -> Iterator[tuple[str, DirectorySettings | OidcSettings | RadiusSettings]]:
+        if self.directory is not None:
+            yield "directory", self.directory
+        if self.oidc is not None:
+            yield "oidc", self.oidc
+        if self.radius is not None:
+            yield "radius", self.radius
 
     @property
     def rules(self) -> SignInRules:

@@ -81,21 +81,23 @@ def believe(
     what the DHCP server gave out, by network address.
     """
     table: dict[str, Belief] = {}
-    sessions = dict(_sessions(known, devices))
+    # 1 A network log-in, and 2 a sign-in. Why in this order: the switch itself tells who logged in to it, and
+    #   with which hardware; a sign-in was typed on whatever device was at hand. The later of a table wins.
+    sessions = dict(_sessions(known, devices)) | dict(_announced(known, devices, now))
     by_mac = {mac: belief for (_, mac), belief in sessions.items() if mac}
     by_address = {address: (mac, belief) for (address, mac), belief in sessions.items()}
-    # 1 A session. Why first: somebody said who they are, here. All addresses of one device, IPv4 and
-    #   IPv6, are one session; an address that another device has now is not that session's any more.
+    #   All addresses of one device, IPv4 and IPv6, are one session; an address that another device has now
+    #   is not that session's any more.
     for address, (mac, belief) in by_address.items():
-        if not mac or macs.get(address, mac) == mac:
+        if address and (not mac or macs.get(address, mac) == mac):
             table[address] = belief
     for address, mac in macs.items():
         if mac in by_mac:
             table[address] = by_mac[mac]
-        # 2 A registered device. Why here: it says whose device this is, and not who holds it.
+        # 3 A registered device. Why here: it says whose device this is, and not who holds it.
         elif mac in devices and address not in table:
             table[address] = Belief(_registered(devices[mac]))
-    # 3 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
+    # 4 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
     #   counts for no longer than the lease, and not where the network itself shows other hardware.
     names = of_single_names(leases or {}, now)
     for address, lease in (leases or {}).items():
@@ -117,6 +119,23 @@ def _sessions(known: Snapshot, devices: Mapping[str, Registered]) -> Iterator[tu
         device = devices[mac].name if mac in devices else mac
         person = person_of(account, "portal", stop, device)
         yield (session.device.address, mac), Belief(person, session.ends, session.device.address)
+
+
+def _announced(
+    known: Snapshot, devices: Mapping[str, Registered], now: float
+) -> Iterator[tuple[tuple[str, str], Belief]]:
+    for each in known.announced:
+        account = known.accounts.get(each.key)
+        if account is None or account.disabled:
+            continue
+        device = devices[each.mac].name if each.mac in devices else each.mac
+        person = person_of(account, "network log-in", known.stops.get(each.key), device)
+        until = min(each.ends, math.inf if account.expires is None else account.expires)
+        if until <= now:
+            continue
+        # Its addresses may not be known to the switch: then the hardware alone says where it is.
+        for address in each.addresses or ("",):
+            yield (address, each.mac), Belief(person, until, address or each.mac)
 
 
 def _registered(device: Registered) -> Person:

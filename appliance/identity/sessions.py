@@ -114,6 +114,11 @@ class Sessions:
         with self._database.writing(changes=True) as db:
             return _end_on(db, device)
 
+    def last_until(self, key: str, ends: float) -> None:
+        """Let the open sessions of an account last until `ends`, where they ended earlier."""
+        with self._database.writing(changes=True) as db:
+            db.execute("UPDATE session SET ends = ? WHERE key = ? AND ends < ?", (ends, key, ends))
+
     def end_idle(self, now: float, idle: float) -> list[Session]:
         """End what is over, or was not used for `idle` seconds; return what was ended."""
         due = [each for each in self.open(0.0) if each.ends <= now or each.seen + idle <= now]

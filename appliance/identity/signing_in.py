@@ -7,6 +7,7 @@ look alike, and take equally long.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -15,12 +16,25 @@ from appliance.identity.accounts import Account, Accounts
 from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
+from appliance.identity.outside import (
+    DIRECTORY,
+    Directory,
+    DuplicateError,
+    Found,
+    NotAdmittedError,
+    NotKnownError,
+    OutsideError,
+    UnreachableError,
+    admit,
+)
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
 from appliance.identity.stops import Stops
 from appliance.identity.tries import DAY, Limits, Tries
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,14 @@ class WaitError(RefusedError):
 class SignIn:
     """Lets people in, or not. Every method may wait for the disk and the hash: call it in a thread."""
 
-    def __init__(self, database: Database, trail: Trail, rules: SignInRules, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        database: Database,
+        trail: Trail,
+        rules: SignInRules,
+        passwords: Passwords,
+        directory: Directory | None = None,
+    ) -> None:
         self.accounts = Accounts(database)
         self.sessions = Sessions(database)
         self.stops = Stops(database, trail)
@@ -66,18 +87,19 @@ class SignIn:
         self._trail = trail
         self._tries = Tries(database, rules.limits)
         self._passwords = passwords.prepare()
+        self._directory = directory
+        self._doubles: set[str] = set()
         self._seen: set[tuple[str, str, int]] = set()
 
     def known(self, name: str, password: Secret, address: str, now: float) -> Account:
         """Return the account that name and password belong to; RefusedError where they do not fit.
 
-        A failure counts for the account and for the address, whether the account exists or not.
+        A failure counts for the account and for the address, whether the account exists or not. Whoever has
+        no account here is asked about in the school's directory, where there is one.
         """
-        account = self._compared(name, password, address, now)
-        if any(stop.key == account.key for stop in self.stops.in_force(now)):
-            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        account = self._let_in(self._compared(name, password, address, now), now)
         self._tries.forget(f"account:{account.key}")
-        if self._passwords.outdated(account.password) and not account.must_change:
+        if account.password and self._passwords.outdated(account.password) and not account.must_change:
             self.accounts.own_password(account, self._passwords.make(password), account.changed)
         return account
 
@@ -101,11 +123,12 @@ class SignIn:
         return account
 
     def _compared(self, name: str, password: Secret, address: str, now: float) -> Account:
+        name = self._plain(name)
         subjects = (f"account:{key(name)}", f"address:{address}")
         if (wait := self._tries.wait(subjects, now)) > 0:
             raise WaitError(wait)
-        account = self.accounts.find(name)
-        if not self._passwords.fits(account.password if account else "", password) or account is None:
+        account = self._whose(name, password, address, now)
+        if account is None:
             self._tries.failed(subjects, now)
             if self._tries.wait(subjects, now) > 0:
                 self._trail.add("locked", key(name)[:64], by="the gateway", at=now, address=address)
@@ -118,8 +141,80 @@ class SignIn:
             raise RefusedError("This account is not in use now. Ask a member of staff.")
         return account
 
+    def waits_for_directory(self, name: str) -> bool:
+        """Return whether a sign-in with this name asks the directory, and takes no processor for a hash."""
+        account = self.accounts.find(self._plain(name))
+        return self._directory is not None and (account is None or account.source == DIRECTORY)
+
+    def vouched(self, found: Found, source: str, lasts: float, device: Device, now: float) -> Account:
+        """Return the account of somebody for whom another system vouches; RefusedError, in words for them."""
+        try:
+            account = admit(self.accounts, found, source, now, lasts)
+        except DuplicateError as error:
+            self._note_other(found.name, source, device.address, now)
+            raise RefusedError(str(error)) from error
+        except IdentityError as error:  # a name that can be none
+            raise RefusedError(
+                "An account of this name cannot be used here. Ask a member of staff."
+            ) from error
+        return self._let_in(account, now)
+
+    def _let_in(self, account: Account, now: float) -> Account:
+        if not account.usable(now):
+            raise RefusedError("This account is not in use now. Ask a member of staff.")
+        if any(stop.key == account.key for stop in self.stops.in_force(now)):
+            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        return account
+
+    def _plain(self, name: str) -> str:
+        # An account that is kept here goes by its whole name, whatever a realm of the school looks like.
+        here = self._directory is None or self.accounts.find(name) is not None
+        return name if here or self._directory is None else self._directory.plain(name)
+
+    def _whose(self, name: str, password: Secret, address: str, now: float) -> Account | None:
+        account = self.accounts.find(name)
+        if self._directory is not None and (account is None or account.source == DIRECTORY):
+            return self._in_directory(self._directory, name, password, now)
+        if not self._passwords.fits(account.password if account else "", password) or account is None:
+            return None
+        self._note_double(account, address, now)
+        return account
+
+    def _in_directory(self, directory: Directory, name: str, password: Secret, now: float) -> Account | None:
+        try:
+            return admit(self.accounts, directory.ask(name, password), DIRECTORY, now, directory.lasts)
+        except NotKnownError:
+            return None
+        except UnreachableError as error:
+            _log.error("the directory cannot be asked: %s", error.detail)
+            raise RefusedError(str(error)) from error
+        except IdentityError as error:  # disabled there, in no group of ours, or another's name
+            raise RefusedError(str(error)) from error
+
+    def _note_double(self, account: Account, address: str, now: float) -> None:
+        # Two accounts of one name: the one that is kept here counts, and somebody should know of it.
+        if self._directory is None or account.key in self._doubles or account.kind.shared or account.sponsor:
+            return
+        try:
+            there = self._directory.look_up(account.name) is not None
+        except NotAdmittedError:
+            there = True  # known there, though not let in
+        except OutsideError:
+            return
+        self._doubles.add(account.key)
+        if there:
+            self._note_other(account.name, "directory", address, now)
+
+    def _note_other(self, name: str, where: str, address: str, now: float) -> None:
+        seen = f"the school's {where} has this name as well; the account kept before counts"
+        self._trail.add(
+            "duplicate", key(name)[:64], by="the gateway", at=now, address=address, what_was_seen=seen
+        )
+
     def must_change(self, account: Account, now: float) -> bool:
         """Return whether a new password is due before anything else (S-10)."""
+        if account.source:
+            return False  # its password is another system's to ask for
         if account.must_change:
             return True
         month = self.rules.staff_change_month

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from appliance.identity.accounts import Account, Accounts
+from appliance.identity.announced import Announced, announced
 from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
@@ -30,11 +31,12 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Accounts by key, open sessions, and stops by the key of the account."""
+    """Accounts by key, open sessions, stops by the key of the account, and network log-ins."""
 
     accounts: Mapping[str, Account] = field(default_factory=dict)
     sessions: tuple[Session, ...] = ()
     stops: Mapping[str, Stop] = field(default_factory=dict)
+    announced: tuple[Announced, ...] = ()
 
 
 class Watch:
@@ -83,7 +85,9 @@ def read(database: Database, trail: Trail, now: float) -> Snapshot:
             if stop.key not in stops or stop.until is None:
                 stops[stop.key] = stop
         accounts = {account.key: account for account in Accounts(database).all()}
-        return Snapshot(accounts, tuple(Sessions(database).open(now)), stops)
+        with database.reading() as db:
+            logged_in = announced(db, now)
+        return Snapshot(accounts, tuple(Sessions(database).open(now)), stops, logged_in)
     except (ValueError, sqlite3.Error) as error:
         raise IdentityError(f"{database.path}: cannot be read ({error})") from error
 
@@ -100,11 +104,13 @@ def known_person(database: Database, trail: Trail, name: str, now: float) -> Per
 def person_of(account: Account, way: str, stop: Stop | None = None, device: str = "") -> Person:
     """Return an account as the Person that decisions and the log know; `way` is how they signed in.
 
-    A class or generic login stays exactly that: its group is known, the child is not (S-06).
+    A class or generic login stays exactly that: its group is known, the child is not (S-06). Where another
+    system keeps the account, that is part of how we know.
     """
+    kept = f", {account.source}" if account.source else ""
     return Person(
         group=account.group,
-        source=f"{_WORDS[account.kind]}, {way}",
+        source=f"{_WORDS[account.kind]}, {way}{kept}",
         confidence=Confidence.GROUP if account.kind.shared else Confidence.CERTAIN,
         name=account.name,
         device=device,

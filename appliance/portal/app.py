@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,7 @@ from starlette.routing import Route
 
 from appliance.identity.accounts import Account
 from appliance.identity.names import IdentityError
+from appliance.identity.outside import SINGLE, Single, UnreachableError
 from appliance.identity.passwords import PICTURE_COUNT, PICTURES, of_pictures
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Session
 from appliance.identity.signing_in import RefusedError, SignIn
@@ -27,11 +29,17 @@ from appliance.identity.wire import ADDRESS, SCHEME
 from appliance.model.person import Person
 from appliance.model.profile import Audience
 from appliance.model.secret import Secret
+from appliance.portal.elsewhere import COOKIE, SECONDS, Elsewhere
 from appliance.portal.guard import FORM_COOKIE, SESSION_COOKIE, Guard, fields_of
 from appliance.portal.pages import Pages
 
 AT_ONCE, WAITING = 2, 200
 """Passwords compared at once (each takes 64 MB for a moment), and how many may wait."""
+
+ASKING = 8
+"""How many may ask the school's directory at once: that takes time, and hardly anything else."""
+
+_log = logging.getLogger(__name__)
 
 
 class Visit:
@@ -81,9 +89,12 @@ class Portal:
         macs: Callable[[], dict[str, str]],
         agreements: Mapping[str, tuple[str, ...]],
         own_name: str,
+        single: Single | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._sign_in = sign_in
+        self._single = single
+        self._elsewhere = Elsewhere()
         self._pages = pages
         self._expected = expected
         self._audience = audience
@@ -93,6 +104,7 @@ class Portal:
         self._clock = clock
         self._guard = Guard()
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Semaphore(ASKING)
         self._waiting = 0
 
     def app(self) -> Starlette:
@@ -104,6 +116,8 @@ class Portal:
                 Route("/sign-in", self.with_name, methods=post),
                 Route("/sign-in/class", self.cards, methods=["GET"]),
                 Route("/sign-in/class", self.with_pictures, methods=post),
+                Route("/sign-in/with", self.go_elsewhere, methods=["GET"]),
+                Route("/sign-in/back", self.come_back, methods=["GET"]),
                 Route("/sign-in/change", self.change, methods=post),
                 Route("/sign-in/agree", self.agree, methods=post),
                 Route("/sign-out", self.sign_out, methods=post),
@@ -139,6 +153,49 @@ class Portal:
     async def with_pictures(self, request: Request) -> Response:
         """Take one picture more, or with the last one the whole picture password."""
         return await self._form(request, self._with_pictures)
+
+    async def go_elsewhere(self, request: Request) -> Response:
+        """Send somebody to the school's single sign-on, and to no other address."""
+        visit = self._visit(request)
+        if self._single is None or request.headers.get(SCHEME) == "http":
+            return RedirectResponse(f"https://{self._own_name}/sign-in", 302)
+        waiting, cookie = self._elsewhere.begin(visit.device.address, visit.now)
+        try:
+            async with self._asking:
+                there = await asyncio.to_thread(self._single.begin, waiting)
+        except UnreachableError as error:
+            return await self._unreachable(visit, error)
+        answer = RedirectResponse(there, 302)
+        answer.headers["cache-control"] = "no-store"
+        answer.set_cookie(
+            COOKIE, cookie, max_age=SECONDS, path="/", secure=True, httponly=True, samesite="lax"
+        )
+        return answer
+
+    async def come_back(self, request: Request) -> Response:
+        """Take somebody back from the single sign-on."""
+        visit, told = self._visit(request), request.query_params
+        cookie, address = request.cookies.get(COOKIE, ""), visit.device.address
+        waiting = self._elsewhere.back(told.get("state", ""), cookie, address, visit.now)
+        if self._single is None or waiting is None or request.headers.get(SCHEME) == "http":
+            return await self._ask(visit, problem=visit.words["expired"])
+        if not told.get("code"):
+            return await self._ask(visit, problem=visit.words["not_done"])
+        single, code = self._single, told.get("code", "")[:4096]
+        try:
+            async with self._asking:
+                found = await asyncio.to_thread(single.finish, code, waiting, told.get("iss", ""))
+            vouched = self._sign_in.vouched
+            account = await asyncio.to_thread(vouched, found, SINGLE, single.lasts, visit.device, visit.now)
+        except UnreachableError as error:
+            return await self._unreachable(visit, error)
+        except IdentityError as error:
+            return await self._ask(visit, problem=str(error))
+        return await self._next(visit, account)
+
+    async def _unreachable(self, visit: Visit, error: UnreachableError) -> Response:
+        _log.error("the single sign-on cannot be used: %s", error.detail)
+        return await self._ask(visit, problem=visit.words["elsewhere_down"])
 
     async def change(self, request: Request) -> Response:
         """Take a new password."""
@@ -264,7 +321,9 @@ class Portal:
             raise RefusedError(visit.words["busy"])
         self._waiting += 1
         try:
-            async with self._turn:
+            # A directory that does not answer must hold up nobody whose account is kept here.
+            asks = await asyncio.to_thread(self._sign_in.waits_for_directory, name)
+            async with self._asking if asks else self._turn:
                 known = self._sign_in.known
                 return await asyncio.to_thread(known, name, password, visit.device.address, visit.now)
         finally:
@@ -290,7 +349,8 @@ class Portal:
         young = visit.audience is Audience.EARLY
         if classes and (way == "class" or (young and way != "name")):
             return visit.show("classes.html", classes=classes, problem=problem)
-        return visit.show("sign_in.html", classes=classes, problem=problem, name=name, password=password)
+        shown = {"name": name, "password": password, "elsewhere": self._single.name if self._single else ""}
+        return visit.show("sign_in.html", classes=classes, problem=problem, **shown)
 
     async def _signed_in(self, visit: Visit, session: Session) -> Response:
         account = await asyncio.to_thread(self._sign_in.accounts.find, session.key)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.identity.announced import AnnouncedStore, Report, Status
 from appliance.identity.leases import Lease
 from appliance.identity.networks import ClientNetwork, Network, Networks
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
@@ -188,6 +189,65 @@ def test_who_signs_out_still_gets_the_page_that_says_so(tmp_path: Path) -> None:
     lost = use(made, found)
     assert lost == Lost(left=frozenset({TABLET.address, "fd00::14"}))
     assert lost | Lost(users=frozenset({"bob"})) == Lost(users=frozenset({"bob"}), left=lost.left)
+
+
+def login(made: School, name: str, *addresses: str, mac: str = TABLET.mac, at: float = NOW) -> None:
+    """Let somebody log in to the network, as a switch tells it."""
+    store = AnnouncedStore(made.database, 600)
+    store.take(Report(Status.START, "wifi", "ap", name, at, name, mac, addresses), at, at + 60)
+    store.settle(name, counts=True)
+
+
+@pytest.mark.slow
+def test_a_network_log_in_counts_before_a_sign_in(tmp_path: Path) -> None:
+    """The order of belief: the switch says who logged in to it; a sign-in was typed on what was at hand."""
+    made, clock = school(tmp_path), Clock()
+    made.add("amy")
+    made.sessions.begin(made.add("bob"), TABLET, NOW, NOW + 9_999)
+    found = resolver(made, clock)
+    assert found.resolve(TABLET.address).name == "bob"
+    login(made, "amy", TABLET.address)
+    use(made, found)
+    for address in (TABLET.address, "fd00::14"):
+        person = found.resolve(address)
+        assert (person.name, person.source) == ("amy", "own sign-in, network log-in")
+        assert person.confidence is Confidence.CERTAIN
+    clock.now = NOW + 60
+    assert found.resolve(TABLET.address).name == ""
+    assert found.expired().addresses == {TABLET.address, "fd00::14"}
+    known = read(made.database, made.trail, NOW)
+    found.use(known, believe(known, MACS, DEVICES, now=clock.now))
+    assert found.resolve(TABLET.address).name == "bob"
+
+
+@pytest.mark.slow
+def test_a_log_in_without_addresses_is_found_by_its_hardware(tmp_path: Path) -> None:
+    """A switch tells of a log-in before the device has an address; the gateway finds it by its hardware."""
+    made = school(tmp_path)
+    made.add("amy")
+    login(made, "amy")
+    found = resolver(made, Clock())
+    assert found.resolve("fd00::14").name == found.resolve(TABLET.address).name == "amy"
+    assert found.resolve(LAPTOP.address).name == ""
+    moved = {TABLET.address: "02:00:00:00:00:01"}
+    login(made, "amy", TABLET.address, at=NOW + 1)
+    assert use(made, found, moved).left
+    assert found.resolve(TABLET.address).name == ""
+
+
+@pytest.mark.slow
+def test_a_freeze_holds_for_a_network_log_in(tmp_path: Path) -> None:
+    """S-60: frozen is frozen, however somebody came in; and whoever is disabled here is nobody."""
+    made = school(tmp_path)
+    made.add("amy")
+    login(made, "amy", TABLET.address)
+    found = resolver(made, Clock())
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert TABLET.address in use(made, found).addresses
+    assert found.resolve(TABLET.address).standing is Standing.FROZEN
+    made.accounts.change("amy", disabled=True)
+    use(made, found)
+    assert found.resolve(TABLET.address).name == ""
 
 
 LEASED = {

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from appliance.identity.names import IdentityError
-from appliance.identity.signing_in import DueError, RefusedError, SignInRules, WaitError
+from appliance.identity.outside import Found
+from appliance.identity.signing_in import DueError, RefusedError, SignIn, SignInRules, WaitError
+from appliance.identity.snapshot import person_of
 from appliance.identity.tries import Limits
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret
-from tests.doubles.people import LAPTOP, NOW, TABLET, WORD, school
+from tests.doubles.directory import InMemory
+from tests.doubles.people import LAPTOP, NOW, TABLET, WORD, School, quick, school
 
 ROOM = Person("ks2", "network Classrooms")
 WRONG = Secret("Wrong-kettle-42")
@@ -124,6 +127,68 @@ def test_sharing_of_an_account_is_recorded(tmp_path: Path) -> None:
         ("amy", "also signed in at 10.20.0.14"),
         ("ms.jones", "a staff account on a device of the group ks2"),
     ]
+
+
+def directory_of(made: School, there: InMemory) -> SignIn:
+    return SignIn(made.database, made.trail, SignInRules(limits=Limits(tries=3)), quick(), there)
+
+
+@pytest.mark.slow
+def test_whoever_has_no_account_here_is_asked_about_in_the_directory(tmp_path: Path) -> None:
+    """Staff by LDAP: right there is right here, as what the directory says, with no password kept here."""
+    made, there = school(tmp_path), InMemory({"ms.jones": Found("ms.jones", "staff", Kind.STAFF)})
+    sign_in = directory_of(made, there)
+    account = sign_in.known("WEST\\MS.Jones", WORD, TABLET.address, NOW)
+    assert (account.name, account.group, account.password) == ("ms.jones", "staff", "")
+    assert not sign_in.must_change(account, NOW)
+    assert sign_in.enter(account, TABLET, Person("staff", "network Staff"), NOW)
+    assert sign_in.waits_for_directory("ms.jones")
+    person = person_of(made.accounts.get("ms.jones"), "portal")
+    assert person.source == "staff sign-in, portal, directory"
+    made.stops.freeze("ms.jones", "x", by="head", now=NOW)
+    with pytest.raises(RefusedError, match="stopped"):
+        sign_in.known("ms.jones", WORD, TABLET.address, NOW)
+
+
+@pytest.mark.slow
+def test_guessing_is_counted_for_the_directory_as_well(tmp_path: Path) -> None:
+    """CY-2: however the name is written, wrong ones lock here before they lock the account there."""
+    made, there = school(tmp_path), InMemory({"amy": Found("amy", "ks2")})
+    sign_in = directory_of(made, there)
+    for name in ("amy", "WEST\\amy", "amy@west"):
+        with pytest.raises(RefusedError, match="do not fit"):
+            sign_in.known(name, WRONG, LAPTOP.address, NOW)
+    asked = len(there.asked)
+    with pytest.raises(WaitError):
+        sign_in.known("amy", WORD, TABLET.address, NOW)
+    assert len(there.asked) == asked
+
+
+@pytest.mark.slow
+def test_a_directory_that_is_down_opens_to_nobody(tmp_path: Path) -> None:
+    """Never open: no answer is no sign-in, in words, and it counts as nobody's wrong password."""
+    made, there = school(tmp_path), InMemory(down=True)
+    sign_in = directory_of(made, there)
+    for _ in range(4):
+        with pytest.raises(RefusedError, match="cannot be asked just now"):
+            sign_in.known("amy", WORD, TABLET.address, NOW)
+    there.down, there.shut = False, {"amy"}
+    with pytest.raises(RefusedError, match="not let in"):
+        sign_in.known("amy", WORD, TABLET.address, NOW)
+
+
+@pytest.mark.slow
+def test_an_account_kept_here_counts_and_its_double_is_noted(tmp_path: Path) -> None:
+    """Duplicate accounts: the local password alone opens, and a technician learns of the other, once."""
+    made, there = school(tmp_path), InMemory({"amy": Found("amy", "staff")}, password=WRONG)
+    made.add("amy")
+    sign_in = directory_of(made, there)
+    assert not sign_in.waits_for_directory("amy")
+    for _ in range(2):
+        assert sign_in.known("amy", WORD, TABLET.address, NOW).group == "ks2"
+    assert [entry["what"] for entry in made.trail.entries()] == ["duplicate"]
+    with pytest.raises(RefusedError):
+        sign_in.known("amy", WRONG, TABLET.address, NOW)
 
 
 def test_proxy_credentials_fit_only_where_nothing_is_left_to_do(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from appliance.gateway.pages import TEMPLATES
+from appliance.identity.outside import Found, NotAdmittedError, Single, UnreachableError, Waiting
 from appliance.identity.passwords import of_pictures
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
@@ -26,7 +27,13 @@ FISH = ("fish", "moon", "apple")
 class Visitor:
     """A browser on a device, in front of the sign-in of a school."""
 
-    def __init__(self, made: School, group: str = "ks2", rules: SignInRules | None = None) -> None:
+    def __init__(
+        self,
+        made: School,
+        group: str = "ks2",
+        rules: SignInRules | None = None,
+        single: Single | None = None,
+    ) -> None:
         self.made = made
         self.now = NOW
         self.portal = Portal(
@@ -37,6 +44,7 @@ class Visitor:
             macs=lambda: {TABLET.address: TABLET.mac, LAPTOP.address: LAPTOP.mac},
             agreements={"ks2": ("Be kind.",)},
             own_name="filter.internal",
+            single=single,
             clock=lambda: self.now,
         )
         self.browser = self.another()
@@ -244,3 +252,94 @@ async def test_a_vouchers_code_fills_in_the_form_and_no_more(tmp_path: Path) -> 
     page = await visitor.send(page, name="Ann 1a2b", password=WORD.reveal())
     assert "Ann 1a2b" in page
     assert made.sessions.open(NOW)[0].ends == NOW + 60
+
+
+class Login:
+    """A single sign-on in memory; `fault` is raised where somebody comes back."""
+
+    name, lasts = "Micro<soft>", 3600.0
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.sent = Waiting()
+
+    def begin(self, waiting: Waiting) -> str:
+        self.sent = waiting
+        return f"https://login.example/authorize?state={waiting.state}"
+
+    def finish(self, code: str, waiting: Waiting, issuer: str = "") -> Found:
+        assert (code, waiting, issuer) == ("c", self.sent, "")
+        if self.fault is not None:
+            raise self.fault
+        return Found("zoë ñandú", "ks2")
+
+
+async def go(visitor: Visitor, single: Login) -> str:
+    """Go to the single sign-on and come back, as a browser does."""
+    page = await visitor.get()
+    assert "Micro&lt;soft&gt;" in page
+    away = await visitor.browser.get("/sign-in/with", follow_redirects=False)
+    assert away.headers["location"].startswith("https://login.example/authorize")
+    assert "samesite=lax" in away.headers["set-cookie"].lower()
+    return await visitor.get(f"/sign-in/back?code=c&state={single.sent.state}")
+
+
+@pytest.mark.slow
+async def test_people_sign_in_with_the_schools_single_sign_on(tmp_path: Path) -> None:
+    """Entra ID or Google: there, back, the agreement, the web; names in any script."""
+    made, single = school(tmp_path), Login()
+    visitor = Visitor(made, rules=SignInRules(agreements={"ks2": "2026-09"}), single=single)
+    page = await go(visitor, single)
+    assert "Be kind." in page
+    assert visitor.signed_in() == []
+    assert "zoë ñandú" in await visitor.send(page, "/sign-in/agree")
+    assert visitor.signed_in() == ["zoë ñandú"]
+    assert made.accounts.get("zoë ñandú").expires == NOW + 3600
+    again = await visitor.browser.get(f"/sign-in/back?code=c&state={single.sent.state}")
+    assert "That took too long" in again.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (UnreachableError("https://login.example is down"), "does not work just now"),
+        (NotAdmittedError("Use your school account."), "Use your school account."),
+    ],
+)
+async def test_what_goes_wrong_there_is_told_in_words(fault: Exception, said: str, tmp_path: Path) -> None:
+    """Back channel: the page says what to do, the journal says why, and nobody enters."""
+    single = Login(fault)
+    visitor = Visitor(school(tmp_path), single=single)
+    page = await go(visitor, single)
+    assert said in page
+    assert "login.example" not in page
+    assert visitor.signed_in() == []
+    await visitor.browser.get("/sign-in/with", follow_redirects=False)
+    denied = await visitor.get(f"/sign-in/back?error=access_denied&state={single.sent.state}")
+    assert "did not finish" in denied
+
+
+@pytest.mark.slow
+async def test_the_single_sign_on_opens_no_account_that_is_kept_here(tmp_path: Path) -> None:
+    """Duplicate accounts and freeze: the local account counts, and a frozen person stays so."""
+    made, single = school(tmp_path), Login()
+    made.add("Zoë Ñandú", group="staff")
+    visitor = Visitor(made, single=single)
+    assert "that one counts" in await go(visitor, single)
+    assert [entry["what"] for entry in made.trail.entries()] == ["duplicate"]
+    made.accounts.remove("Zoë Ñandú")
+    made.stops.freeze("zoë ñandú", "x", by="head", now=NOW)
+    assert "stopped for now" in await go(visitor, single)
+    assert visitor.signed_in() == []
+
+
+async def test_nobody_is_sent_anywhere_without_a_single_sign_on(visitor: Visitor) -> None:
+    """Open redirect: both addresses lead to the sign-in and to nowhere else."""
+    for path in ("/sign-in/with?next=https://evil.example", "/sign-in/back?code=c&state=x"):
+        answer = await visitor.browser.get(path, follow_redirects=False)
+        assert (
+            answer.headers.get("location", "https://filter.internal/sign-in")
+            == "https://filter.internal/sign-in"
+        )
+        assert "evil.example" not in answer.text

@@ -10,7 +10,13 @@ from appliance.portal.pages import Pages
 
 PAGES = Pages(TEMPLATES, "Westways")
 DRAWN: dict[str, dict[str, object]] = {
-    "sign_in.html": {"classes": ["Class 1B"], "problem": "No.", "name": "amy", "password": ""},
+    "sign_in.html": {
+        "classes": ["Class 1B"],
+        "problem": "No.",
+        "name": "amy",
+        "password": "",
+        "elsewhere": "Microsoft",
+    },
     "classes.html": {"classes": ["Class 1B"], "problem": ""},
     "pictures.html": {"name": "Class 1B", "chosen": ("sun",)},
     "change.html": {"ticket": "t", "problem": ""},
