@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from appliance.config.alerts import ALERTS_FILE, Around, read_alerts
 from appliance.config.categories import read_categories
 from appliance.config.document import Document, parse
 from appliance.config.inherit import Family, Written, resolve
@@ -18,9 +19,10 @@ from appliance.config.problems import Problem, ProblemsError, unknown
 from appliance.config.sets import SchoolSet, read_set
 from appliance.config.shapes import ProfileFile
 from appliance.config.typed import read_bytes, validate, without_problems
+from appliance.model.alerting import Alerting
 from appliance.model.category import Category
 from appliance.model.inspect import SiteRule, Sites
-from appliance.model.profile import Policy, Profile, ProfileSet
+from appliance.model.profile import Audience, Policy, Profile, ProfileSet
 
 SET_FILE = "set.yaml"
 _VERSION_DIGITS = 16
@@ -113,7 +115,7 @@ class _Loader:
             elif path.is_dir() and any(path.glob("*.yaml")):
                 self._note(path, "is not read; a set is one folder, with its profiles right in it")
                 continue
-            if path.suffix != ".yaml" or path.name == SET_FILE:
+            if path.suffix != ".yaml" or path.name in (SET_FILE, ALERTS_FILE):
                 continue
             document = self._document(path, f"{folder.name}/{path.name}")
             known = len(self._problems)
@@ -148,7 +150,25 @@ class _Loader:
             host: SiteRule(host, site.inspect, site.because, self._where(school, host))
             for host, site in shape.sites.items()
         }
-        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites))
+        alerts = self._alerts(school, family, profiles)
+        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites), alerts)
+
+    def _alerts(self, school: SchoolSet, family: Family, profiles: Mapping[str, Profile]) -> Alerting:
+        # A set may have none: it is asked for where alerts are to be delivered.
+        name = school.shape.set
+        path = self._folder / name / ALERTS_FILE
+        document = self._document(path, f"{name}/{ALERTS_FILE}") if path.exists() else None
+        if document is None:
+            return Alerting()
+        broken = {stem for folder, stem in self._broken if folder == name}
+        ages = dict.fromkeys(broken, False)
+        ages |= {profile.id: profile.audience is Audience.ADULT for profile in profiles.values()}
+        shown = f"{self._folder.name}/{name}/{ALERTS_FILE}"
+        try:
+            return read_alerts(document, Around(family.categories, ages, school.timetables, shown))
+        except ProblemsError as error:
+            self._problems += error.problems
+            return Alerting()
 
     def _where(self, school: SchoolSet, host: str) -> str:
         line = school.document.keys["sites", host].line

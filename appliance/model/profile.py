@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from appliance.model.alerting import Alerting
 from appliance.model.category import Category
 from appliance.model.inspect import Inspect, Sites
 from appliance.model.timetable import Timetable
@@ -71,13 +72,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSet:
-    """A school's whole policy: its profiles, which one an unknown person gets, and rules for single sites."""
+    """A school's whole policy: its profiles, the one for unknown persons, rules for sites, alerts."""
 
     id: str
     title: str
     strictest: str
     profiles: Mapping[str, Profile]
     sites: Sites = field(default_factory=Sites)
+    alerts: Alerting = field(default_factory=Alerting)
 
 
 @dataclass(frozen=True, slots=True)
