@@ -271,7 +271,8 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         if ensure_authority(settings.state / "ca", settings.school.name):
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
-        _ensure_key(settings.state / "keys" / "review.key")
+        for name in ("review.key", "alerts.key"):
+            ensure_key(settings.state / "keys" / name)
         Database(settings.state).prepare()
         if not ListPaths(settings.state).table.exists():
             _say("compiling the lists for the first time, which takes some seconds ...")
@@ -290,7 +291,8 @@ def prepare(settings: Settings) -> None:
                 raise
 
 
-def _ensure_key(path: Path) -> None:
+def ensure_key(path: Path) -> None:
+    """Make the key of 32 random bytes at `path` where there is none."""
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, exist_ok=True)

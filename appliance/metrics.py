@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from appliance.metrics_alerts import ALERT_SPECS, AlertMetrics
 from appliance.metrics_files import registry
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.known import FloorState
@@ -93,13 +94,14 @@ _SPECS: Mapping[str, _Spec] = {
     "gateway_config_last_reload_success_timestamp_seconds": _Spec(
         "livemostrecent", "When the configuration in force was read, as Unix time."
     ),
+    **{name: _Spec(*spec) for name, spec in ALERT_SPECS.items()},
 }
 
 METRICS: Mapping[str, str] = MappingProxyType({name: spec.help for name, spec in _SPECS.items()})
 """Every metric by its name, with what it says."""
 
 
-class Metrics:
+class Metrics(AlertMetrics):
     """One process's numbers. Ids must be made known first (`know`), else they are counted as "other"."""
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -125,9 +127,10 @@ class Metrics:
         categories: Collection[str] | None = None,
         lists: Collection[str] | None = None,
         stages: Collection[str] | None = None,
+        rules: Collection[str] | None = None,
     ) -> None:
         """Say which ids there are, at the start and after each change; None leaves a kind as it is."""
-        kinds = {"profile": profiles, "category": categories, "list": lists, "stage": stages}
+        kinds = {"profile": profiles, "category": categories, "list": lists, "stage": stages, "rule": rules}
         self._ids |= {kind: frozenset(ids) for kind, ids in kinds.items() if ids is not None}
         self._requests.clear()
 

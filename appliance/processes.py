@@ -45,7 +45,8 @@ _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
-_PORTAL_SECONDS = 1.0
+_BESIDE_SECONDS = 1.0
+_END_SECONDS = 4.0
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ async def _supervise(
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
-        *([lambda: _portal(running)] if settings.identity.portal else []),
+        *([lambda: _beside("portal", "sign-in", running)] if settings.identity.portal else []),
+        lambda: _beside("keeper", "keeper of alerts", running),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -161,19 +163,32 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         await asyncio.sleep(_LIST_METRICS_SECONDS)
 
 
-async def _portal(config: Path) -> None:
+async def _beside(verb: str, name: str, config: Path) -> None:
     # In a process of its own: comparing a password takes a tenth of a second of a processor, which no
-    # request should wait for. It ends when its standard input does, so that it never outlives us.
-    command = [sys.executable, "-m", "appliance", "run", "portal", "--config", str(config)]
+    # request should wait for; nor should one for a mail server. It ends when its standard input does, so
+    # that it never outlives us.
+    command = [sys.executable, "-m", "appliance", "run", verb, "--config", str(config)]
     while True:
         process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         try:
             status = await process.wait()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        logger.error("the sign-in ended (exit status %d); starting it again", status)
-        await asyncio.sleep(_PORTAL_SECONDS)
+            await _end(process)
+        logger.error("the %s ended (exit status %d); starting it again", name, status)
+        await asyncio.sleep(_BESIDE_SECONDS)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    # In order: what is just being sent is noted as sent. Who does not end in time is not waited for.
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), _END_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _keep_people(settings: Settings, policy: Policy) -> None:

@@ -18,6 +18,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
+from appliance.alerts.options import AlertSettings
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
@@ -231,6 +232,7 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     lists: ListSettings = ListSettings()
     events: EventSettings = EventSettings()
+    alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 
@@ -290,7 +292,8 @@ def load_settings(path: Path) -> Configuration:
     people = settings.identity.people
     identity = settings.identity.model_copy(update={"people": _resolved(base, people) if people else None})
     paths = _located(path, settings.paths)
-    changes = {"paths": paths, "gateway": gateway, "identity": identity}
+    alerts = settings.alerts.located(lambda file: _resolved(base, file))
+    changes = {"paths": paths, "gateway": gateway, "identity": identity, "alerts": alerts}
     return Configuration(settings.model_copy(update=changes), document)
 
 
@@ -363,6 +366,7 @@ def as_file(settings: Settings) -> str:
     for section, key in (("gateway", "extra_roots"), ("identity", "people")):
         file = getattr(getattr(settings, section), key)
         values[section][key] = str(file.absolute()) if file else None
+    values["alerts"] = settings.alerts.located(Path.absolute).model_dump(mode="json")
     return json.dumps(values, indent=2)  # JSON is YAML as well
 
 

@@ -176,7 +176,7 @@ def test_a_half_written_key_is_never_used(tmp_path: Path) -> None:
     key = tmp_path / "keys" / "review.key"
     key.parent.mkdir()
     key.with_suffix(".new").write_bytes(b"")
-    assembly._ensure_key(key)
+    assembly.ensure_key(key)
     assert len(key.read_bytes()) == 32
     assert [path.name for path in key.parent.iterdir()] == ["review.key"]
 

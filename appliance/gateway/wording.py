@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -219,3 +219,17 @@ def _words(section: Mapping[str, Any]) -> dict[str, Words]:
             }
             words[key] = Words(**texts)
     return words
+
+
+def upset_messages(folder: Path) -> frozenset[str]:
+    """Return what pages send when somebody says that something upset them, in the words of every age."""
+    data = tomllib.loads((folder / "wording.toml").read_text(encoding="utf-8"))
+    return frozenset(_found("upset_message", data))
+
+
+def _found(key: str, data: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _found(key, value)
+        elif name == key:
+            yield str(value)

@@ -253,3 +253,11 @@ def test_a_broken_wording_file_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="ks2"):
         wording.load_wording(file)
+
+
+def test_what_pages_send_when_something_upset_somebody_is_known_to_alerts() -> None:
+    """A button whose message nobody recognises would tell nobody (S-54)."""
+    assert wording.upset_messages(TEMPLATES) == {
+        "I saw something that upset me.",
+        "I saw something upsetting.",
+    }
