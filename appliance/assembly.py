@@ -164,6 +164,8 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
+    if not settings.alerts.deliver:
+        found.append("alerts.deliver is false: nobody is told of what is flagged (DFE-M1)")
     if not settings.identity.portal:
         found += _named_rules(loaded.policy.sets[settings.school.set])
     return found
