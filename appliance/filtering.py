@@ -134,9 +134,9 @@ class Filtering:
         """Note that the lists have changed, so that what was allowed before is judged again."""
         self.epoch += 1
 
-    def identify(self, client: str) -> Person:
-        """Return who stands behind a client address."""
-        return self._identity.resolve(client)
+    def identify(self, client: str, user: str = "") -> Person:
+        """Return who stands behind a client address; `user` has shown proxy credentials."""
+        return self._identity.resolve(client, user)
 
     def helps(self, host: str) -> bool:
         """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
@@ -221,10 +221,10 @@ class Filtering:
         )
         return Judgement(decision, person, profile, policy.categories.get(category))
 
-    def judge_failure(self, reason: Reason, because: str, client: str) -> Judgement:
+    def judge_failure(self, reason: Reason, because: str, client: str, user: str = "") -> Judgement:
         """Return the closed decision for something that failed; a failure is a decision, too."""
         policy = self._policy
-        person = self._identity.resolve(client)
+        person = self._identity.resolve(client, user)
         profile = self.profile_of(person, policy)
         return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
 

@@ -12,8 +12,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, util
 from pathlib import Path
+
+import click
 
 from appliance.supervisor import READY
 
@@ -26,8 +28,21 @@ def load() -> None:
 
     Without it the first `start` does so, later.
     """
+    Path(util.get_temp_dir()).mkdir(mode=0o700, exist_ok=True)  # remembered, and perhaps tidied away since
     multiprocessing.set_forkserver_preload([_LOADED])
     forkserver.ensure_running()
+
+
+def unload() -> None:
+    """End the process that `load` began, if any; workers that it forked count as ended, and end."""
+    server = vars(forkserver)["_forkserver"]  # nothing public ends it: asked kindly, it waits for its workers
+    known = vars(server)
+    if known["_forkserver_pid"] is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(known["_forkserver_pid"], signal.SIGTERM)
+    with contextlib.suppress(FileNotFoundError):  # its socket may be gone, or the whole folder
+        server._stop()  # noqa: SLF001 - waits for it and forgets it, so that the next start makes another
 
 
 class Worker:
@@ -89,20 +104,30 @@ class Worker:
 async def start(config: Path, place: int) -> Worker:
     """Start the worker of one place with the settings of `config`; OSError if there can be none now."""
     load()  # starts the fork server again if it was lost
-    return await asyncio.to_thread(_fork, config, place)
+    try:
+        return await asyncio.to_thread(_fork, config, place)
+    except (FileNotFoundError, ConnectionRefusedError):
+        # Somebody tidied /tmp, where the fork server is reached. Nobody can reach this one again: a new one
+        # takes its place, and what the old one forked is replaced as well, since its end would go unheard.
+        click.echo("appliance: what starts workers cannot be reached any more; it is started anew", err=True)
+        unload()
+        load()
+        return await asyncio.to_thread(_fork, config, place)
 
 
 def _fork(config: Path, place: int) -> Worker:
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    with theirs:
+    with theirs, contextlib.ExitStack() as undo:
+        undo.callback(ours.close)
         context = multiprocessing.get_context("forkserver")
         process = context.Process(target=_work, args=(str(config), place, theirs), name=f"worker-{place}")
         try:
             process.start()
-            return Worker(process, ours)
+            made = Worker(process, ours)
         except EOFError as error:  # the fork server ended before it could fork
-            ours.close()
             raise OSError(f"the process that starts workers has ended ({error})") from error
+        undo.pop_all()
+        return made
 
 
 def _work(config: str, place: int, said: connection.Connection) -> None:

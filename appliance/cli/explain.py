@@ -111,7 +111,7 @@ def explain(
             addresses = [_read(os.fsencode(url)) for url in urls]
             answers = [_answer(journey, text, address, who, when) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
-    named = _name_notes(answers, sign_in=loaded.settings.identity.portal)
+    named = _name_notes(answers, sign_in=loaded.settings.identity.learns_names)
     _tell([*(() if category else notes), *named])  # the policy alone asks no list
     return 0
 

@@ -165,7 +165,7 @@ class OwnSite:
         if not hmac.compare_digest(token.encode(), self._token(reference).encode()):
             answer(flow, _plain(400, "This form has expired. Please open the page again."))
             return False
-        person = self._filtering.identify(request.client)
+        person = self._filtering.identify(request.client, request.user)
         profile = self._filtering.profile_of(person)
         message = fields.get("message", [""])[0][:MESSAGE_LIMIT]
         await self._reviews.review(
@@ -182,10 +182,10 @@ class OwnSite:
         url = request.url
         if self._portal is None or url.scheme != "http" or not is_probe(url.host, url.path):
             return False
-        return self._filtering.identify(request.client).standing is Standing.OPEN
+        return self._filtering.identify(request.client, request.user).standing is Standing.OPEN
 
     def _notice(self, request: Request) -> Answer:
-        person = self._filtering.identify(request.client)
+        person = self._filtering.identify(request.client, request.user)
         profile = self._filtering.profile_of(person)
         return self._pages.notice(
             school=self._school,

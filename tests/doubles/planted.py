@@ -139,7 +139,7 @@ def _texts(
 
 
 def render(letter: Letter) -> Iterator[str]:
-    """Yield everything that can leave of one message: mail, subject, each webhook's form, syslog, log line."""
+    """Yield everything that can leave of one message: mail, subject, each webhook, syslog, log line."""
     raw = bytes(compose(replace(letter, address=DSL), "gateway@school.example"))
     mail = message_from_bytes(raw, policy=default)
     assert mail.get_all("To") == [DSL]

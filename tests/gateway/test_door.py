@@ -11,6 +11,7 @@ from mitmproxy.proxy.layers import modes
 from appliance.gateway import door
 from appliance.gateway.door import ExplicitDoor, Handler, TransparentDoor
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.translate import Tunnel
 from tests.doubles.addon import Bench
 from tests.gateway.playbook import client_context
 
@@ -209,7 +210,7 @@ def test_the_connections_of_whoever_lost_access_are_cut() -> None:
     ):
         handler, cuts = handler_with(None)
         handler.client = SimpleNamespace(id=str(number), peername=(address, 1))  # type: ignore[assignment]  # enough
-        handler.user = user
+        handler.tunnel = Tunnel(address, user=user)
         doors.connections[str(number)] = handler
         cut.append(cuts)
     gone, _ = handler_with(None)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import override
 from urllib.parse import urlencode
 
@@ -11,7 +10,6 @@ from mitmproxy.test import tflow
 
 from appliance.filtering import REVIEW_PATH
 from appliance.gateway.answers import Answer
-from appliance.gateway.pages import Pages
 from appliance.gateway.relay import Relay
 from appliance.gateway.site import CA_PATH, FORM_LIMIT, OwnSite
 from appliance.model.decision import Reason
@@ -19,13 +17,9 @@ from appliance.model.person import Person, Standing
 from appliance.model.request import Request, Wants
 from appliance.model.url import parse_url
 from tests.doubles.gateway import MemoryRecorder, OnePerson, filtering
+from tests.doubles.pages import pages
 
 OWN = "filter.internal"
-
-
-@cache
-def pages() -> Pages:
-    return Pages()
 
 
 class MemoryPortal(Relay):
