@@ -47,6 +47,7 @@ _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
 _BESIDE_SECONDS = 1.0
 _END_SECONDS = 4.0
+_KEEPER_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ async def _supervise(
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
         *([lambda: _beside("portal", "sign-in", running)] if settings.identity.portal else []),
-        lambda: _beside("keeper", "keeper of alerts", running),
+        lambda: _keeper(running),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -161,6 +162,12 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         if status.floor.mode:
             metrics.floor_development(synthetic=status.floor.mode == "development")
         await asyncio.sleep(_LIST_METRICS_SECONDS)
+
+
+async def _keeper(config: Path) -> None:
+    # The workers load first: nobody waits for an alert in the first seconds, and nothing of them is lost.
+    await asyncio.sleep(_KEEPER_SECONDS)
+    await _beside("keeper", "keeper of alerts", config)
 
 
 async def _beside(verb: str, name: str, config: Path) -> None:

@@ -73,6 +73,7 @@ def test_the_list_shows_what_is_open_and_was_told(tmp_path: Path) -> None:
         assert [case.told for case in cases.cases(db, everything=True)] == [True, False]
 
 
+@pytest.mark.slow
 def test_a_rule_that_cries_wolf_is_named_once_there_are_enough_answers(tmp_path: Path) -> None:
     """A vendor said itself that 99 of 100 triggers were false: here it is measured, rule by rule."""
     made = book(tmp_path, DSL)

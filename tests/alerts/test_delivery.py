@@ -13,7 +13,6 @@ from appliance.alerts.ladder import Directory
 from appliance.alerts.outbox import Letter
 from appliance.alerts.ways import RefusedError, WayError
 from tests.doubles.alerts import DEPUTY, DIRECTORY, DSL, MONDAY, book, happen, rule, rules, sighting
-from tests.doubles.keeping import until
 
 NOW = MONDAY.timestamp()
 
@@ -25,6 +24,7 @@ class Line:
     got: list[tuple[str, str]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     holds: asyncio.Event | None = None
+    two: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: Counter[str] = field(default_factory=Counter)
 
     async def send(self, letter: Letter) -> None:
@@ -36,6 +36,8 @@ class Line:
         if self.errors:
             raise self.errors.pop(0)
         self.got.append((letter.address, letter.what.value))
+        if len(self.got) > 1:
+            self.two.set()
 
 
 @dataclass
@@ -82,7 +84,7 @@ async def test_one_address_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
     one = delivery(made, way)
     await one.begin()
     await one.begin()
-    await until(lambda: len(way.got) == 2, "the deputy's messages")
+    await way.two.wait()
     assert {to for to, _ in way.got} == {DEPUTY}
     assert way.holds is not None
     way.holds.set()

@@ -129,6 +129,7 @@ def test_a_rule_that_is_edited_while_an_episode_is_open_counts_from_then_on(kept
     assert happen(kept, rules(), sighting(2, minutes=31)) == [("A-00001", "escalated", "deputy")]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 300)), max_size=25))
 def test_every_theme_of_everybody_is_told_at_its_highest(
     tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[int, int, int]]

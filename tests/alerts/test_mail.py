@@ -57,6 +57,7 @@ def test_a_mail_that_is_sent_again_is_the_same_mail() -> None:
     assert DSL.partition("@")[0] not in one["Message-ID"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "answer", "final"),
     [
@@ -79,6 +80,7 @@ async def test_what_the_server_says_decides_whether_it_is_tried_again(
     await Mailer(settings(mailbox, tmp_path, CA)).send(LETTER)
 
 
+@pytest.mark.slow
 async def test_a_server_with_a_strangers_certificate_gets_nothing(tmp_path: Path) -> None:
     """Whoever stands between us and the mail server reads no case."""
     async with serving(Mailbox(), trustme.CA()) as box:
@@ -91,6 +93,7 @@ async def test_a_server_with_a_strangers_certificate_gets_nothing(tmp_path: Path
     assert not box.asked
 
 
+@pytest.mark.slow
 async def test_a_server_that_hangs_is_given_up_in_time(mailbox: Mailbox, tmp_path: Path) -> None:
     """One dead server must not be waited for all day."""
     mailbox.hang = 5
@@ -104,6 +107,7 @@ async def test_a_server_that_is_not_there_is_told_in_words(tmp_path: Path) -> No
         await Mailer(settings(Mailbox(port=1), tmp_path, CA)).send(LETTER)
 
 
+@pytest.mark.slow
 async def test_a_connection_that_breaks_after_the_mail_was_taken_is_no_acceptance(
     mailbox: Mailbox, tmp_path: Path
 ) -> None:
@@ -116,6 +120,7 @@ async def test_a_connection_that_breaks_after_the_mail_was_taken_is_no_acceptanc
     assert first[1]["Message-ID"] == second[1]["Message-ID"]
 
 
+@pytest.mark.slow
 async def test_a_password_that_others_can_read_is_not_used(mailbox: Mailbox, tmp_path: Path) -> None:
     """A password lies in a file of the gateway's own, and is never shown."""
     secret = tmp_path / "password"

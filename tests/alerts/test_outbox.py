@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from appliance.alerts import outbox
 from appliance.alerts.book import Book
 from appliance.alerts.outbox import Letter
@@ -55,6 +57,7 @@ def test_each_failure_waits_longer_and_a_success_frees_the_rest(tmp_path: Path) 
     assert [letter.id for letter in due(made, 12)] == [second.id]
 
 
+@pytest.mark.slow
 def test_a_day_without_a_server_is_survived_and_four_days_are_told(tmp_path: Path) -> None:
     """Nothing is given up on a Friday evening; what is given up for good is never silent."""
     made = book(tmp_path, DSL)

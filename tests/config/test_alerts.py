@@ -103,6 +103,7 @@ def test_the_shipped_rules_tell_of_every_theme_of_the_seeds(name: str, tmp_path:
     assert any(rule.episodes for rule in found.rules)  # repeat offences (T:453)
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_rules_is_another_policy_and_a_broken_one_none(tmp_path: Path) -> None:
     """The keeper reads published rules, as workers do: a half-saved file changes nothing."""
     config = configuration(tmp_path, own_files=True)
