@@ -9,10 +9,12 @@ policy       pure: what is known + profile + now -> Decision
 overrides    what staff have opened for a lesson: who, what, for whom, why, until when
 inspection   pure: text and bytes -> findings
 events       the log: store, queries, retention
+alerts       which flagged accesses reach whom, and what they may read there
 metrics      Prometheus; told by the two hallways below
 
 filtering    hallway: what happens to one request, in order
 recording    hallway: what happens to one event, in order
+keeping      hallway: what happens to a flagged event afterwards, in order
 config       YAML in; typed values, or readable problems, out
 model        the words every room speaks; frozen, no I/O
 settings     deploy/appliance.yaml as one typed tree

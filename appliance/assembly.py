@@ -172,6 +172,8 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
     found += role_notes(loaded.policy.sets[settings.school.set])
+    if not settings.alerts.deliver:
+        found.append("alerts.deliver is false: nobody is told of what is flagged (DFE-M1)")
     found += identity_notes(settings)
     if not settings.identity.learns_names:
         found += _named_rules(loaded.policy.sets[settings.school.set])
@@ -283,7 +285,8 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         if ensure_authority(settings.state / "ca", settings.school.name):
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
-        _ensure_key(settings.state / "keys" / "review.key")
+        for name in ("review.key", "alerts.key"):
+            ensure_key(settings.state / "keys" / name)
         Database(settings.state).prepare()
         granting.prepare(settings.state)
         if not ListPaths(settings.state).table.exists():
@@ -303,7 +306,8 @@ def prepare(settings: Settings) -> None:
                 raise
 
 
-def _ensure_key(path: Path) -> None:
+def ensure_key(path: Path) -> None:
+    """Make the key of 32 random bytes at `path` where there is none."""
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, exist_ok=True)

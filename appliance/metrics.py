@@ -1,6 +1,6 @@
 """What the gateway tells Prometheus: several workers' numbers, summed, on a port of their own.
 
-What lives only here: prometheus_client, the name of every metric, and the rule that a label is an id
+What lives only here: prometheus_client, and the rule that a label is an id
 from the configuration or a member of a closed set. Anything else becomes "other", so no name, address
 or search term can reach a label, and nobody outside can make the numbers grow without end.
 """
@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from appliance.metrics_alerts import AlertMetrics
 from appliance.metrics_files import registry
+from appliance.metrics_specs import SPECS, Spec
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.known import FloorState
 
@@ -42,88 +44,11 @@ RADIUS_OUTCOMES: Final = (
 _QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
-class _Spec(NamedTuple):
-    """One metric. `mode` is "counter", "histogram", or how a gauge of several processes is joined."""
-
-    mode: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-_SPECS: Mapping[str, _Spec] = {
-    "gateway_requests_total": _Spec(
-        "counter", "Requests judged, by what was decided.", ("profile", "category", "action", "reason")
-    ),
-    "gateway_decision_seconds": _Spec("histogram", "Time that one decision took."),
-    "gateway_added_latency_seconds": _Spec(
-        "histogram", "Time that the gateway added to one request, recording included."
-    ),
-    "gateway_faults_closed_total": _Spec(
-        "counter", "Requests blocked because the filter could not answer.", ("reason", "stage")
-    ),
-    "gateway_connections_total": _Spec("counter", "Connections accepted from clients."),
-    "gateway_incomplete_requests_total": _Spec("counter", "Requests that their client never finished."),
-    "gateway_unread_connections_total": _Spec(
-        "counter", "Encrypted connections passed on unread, by how they ended: over, cut, failed.", ("end",)
-    ),
-    "gateway_unread_bytes_total": _Spec(
-        "counter", "Bytes of such connections that have ended, up and down.", ("direction",)
-    ),
-    "gateway_handshakes_failed_total": _Spec(
-        "counter",
-        "Clients that broke off at our certificate, by why: distrusted, left, other.",
-        ("why",),
-    ),
-    "gateway_reviews_total": _Spec("counter", 'Review requests ("I think this is a mistake") received.'),
-    "gateway_list_entries": _Spec("livemostrecent", "Entries in force of a list.", ("list",)),
-    "gateway_list_age_seconds": _Spec("livemostrecent", "Time since a list was made.", ("list",)),
-    "gateway_floor_state": _Spec(
-        "livemostrecent", "1 for the state that a statutory list is in, else 0.", ("list", "state")
-    ),
-    "gateway_floor_mode": _Spec(
-        "livemostrecent",
-        "1 for how a statutory list is held: development, upstream or supplied.",
-        ("list", "mode"),
-    ),
-    "gateway_list_update_failures_total": _Spec(
-        "counter", "Updates that failed; what was in force stayed.", ("list",)
-    ),
-    "gateway_list_last_update_success_timestamp_seconds": _Spec(
-        "livemostrecent", "When a feed was last found or made current, as Unix time.", ("list",)
-    ),
-    "gateway_floor_development": _Spec(
-        "livemostrecent", "1 when the statutory lists are synthetic: this is not compliance (DFE-F3)."
-    ),
-    "gateway_event_queue_length": _Spec("livesum", "Ordinary events that wait to be written to the log."),
-    "gateway_event_commit_seconds": _Spec("histogram", "Time to put flagged events safely on the disk."),
-    "gateway_events_spilled_total": _Spec(
-        "counter", "Flagged events kept in the spill file, because the database did not take them."
-    ),
-    "gateway_events_dropped_total": _Spec(
-        "counter", "Ordinary events not recorded, because the log did not keep up."
-    ),
-    "gateway_workers_running": _Spec("livemostrecent", "Worker processes alive now."),
-    "gateway_worker_up": _Spec("livemostrecent", "1 when the worker in this place is alive.", ("worker",)),
-    "gateway_worker_restarts_total": _Spec("counter", "Workers started again after they died."),
-    "gateway_worker_renewals_total": _Spec(
-        "counter", "Workers replaced while they served, by why: age or memory.", ("why",)
-    ),
-    "gateway_radius_packets_total": _Spec(
-        "counter", "RADIUS accounting packets, by what became of them.", ("outcome",)
-    ),
-    "gateway_event_loop_lag_seconds": _Spec("livemax", "How late the busiest worker's event loop runs."),
-    "gateway_config_reload_failures_total": _Spec("counter", "Edits of the configuration refused as broken."),
-    "gateway_config_last_reload_successful": _Spec("livemostrecent", "1 when the last edit was taken up."),
-    "gateway_config_last_reload_success_timestamp_seconds": _Spec(
-        "livemostrecent", "When the configuration in force was read, as Unix time."
-    ),
-}
-
-METRICS: Mapping[str, str] = MappingProxyType({name: spec.help for name, spec in _SPECS.items()})
+METRICS: Mapping[str, str] = MappingProxyType({name: spec.help for name, spec in SPECS.items()})
 """Every metric by its name, with what it says."""
 
 
-class Metrics:
+class Metrics(AlertMetrics):
     """One process's numbers. Ids must be made known first (`know`), else they are counted as "other"."""
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -135,7 +60,7 @@ class Metrics:
         """
         self._directory = directory
         self._registry = registry(directory)
-        self._made = {name: _make(name, spec, self._registry) for name, spec in _SPECS.items()}
+        self._made = {name: _make(name, spec, self._registry) for name, spec in SPECS.items()}
         self._ids: dict[str, frozenset[str]] = {}
         self._requests: dict[tuple[str, str, Action, Reason], Callable[[], None]] = {}
         self._decided = _observer(self._made["gateway_decision_seconds"])
@@ -149,9 +74,10 @@ class Metrics:
         categories: Collection[str] | None = None,
         lists: Collection[str] | None = None,
         stages: Collection[str] | None = None,
+        rules: Collection[str] | None = None,
     ) -> None:
         """Say which ids there are, at the start and after each change; None leaves a kind as it is."""
-        kinds = {"profile": profiles, "category": categories, "list": lists, "stage": stages}
+        kinds = {"profile": profiles, "category": categories, "list": lists, "stage": stages, "rule": rules}
         self._ids |= {kind: frozenset(ids) for kind, ids in kinds.items() if ids is not None}
         self._requests.clear()
 
@@ -362,7 +288,7 @@ def wipe(directory: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _make(name: str, spec: _Spec, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - one of three classes
+def _make(name: str, spec: Spec, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - one of three classes
     from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see metrics_files.registry
 
     if spec.mode == "counter":

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 
+from appliance.alerts.options import needs as alert_needs
+from appliance.config.alerts import ALERTS_FILE
 from appliance.config.categories import STATUTORY
 from appliance.config.document import Document
 from appliance.config.document import Path as Keys
@@ -273,7 +275,8 @@ def _file_needs(settings: Settings) -> list[Need]:
     chosen = folders.get(settings.school.set)
     if chosen is None:
         return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
-    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem, Path(ROLES_FILE).stem}
+    others = {Path(name).stem for name in (SET_FILE, ROLES_FILE, ALERTS_FILE)}
+    profiles = {file.stem for file in chosen.glob("*.yaml")} - others
     return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
 
 
@@ -306,4 +309,4 @@ def needs_of(settings: Settings, policy: Policy) -> list[Need]:
     chosen = policy.sets.get(settings.school.set)
     if chosen is None:
         return [(("school", "set"), unknown("set", settings.school.set, policy.sets))]
-    return _group_needs(settings, chosen.profiles)
+    return _group_needs(settings, chosen.profiles) + alert_needs(settings.alerts, chosen.alerts)

@@ -59,6 +59,8 @@ _REVIEW_SECONDS = 2.0
 _REVIEW_LATE = 60.0
 _REVIEW_DAY = 86_400.0
 _SETTLE_SECONDS = 0.05
+_END_SECONDS = 4.0
+_KEEPER_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +162,7 @@ async def _supervise(
         lambda: _take_reviews(settings),
         *([lambda: _beside(running, "portal")] if settings.identity.portal else []),
         *([lambda: _beside(running, "radius")] if settings.identity.radius else []),
+        lambda: _keeper(running),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -239,9 +242,16 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         await asyncio.sleep(_LIST_METRICS_SECONDS)
 
 
+async def _keeper(config: Path) -> None:
+    # The workers load first: nobody waits for an alert in the first seconds, and nothing of them is lost.
+    await asyncio.sleep(_KEEPER_SECONDS)
+    await _beside(config, "keeper")
+
+
 async def _beside(config: Path, what: str) -> None:
-    # The sign-in and the network log-ins, each in a process of its own: comparing a password takes a tenth of
-    # a second of a processor, which no request should wait for, and no worker should carry what they bring.
+    # The sign-in, the network log-ins and the keeper of alerts, each in a process of its own: comparing a
+    # password takes a tenth of a second of a processor, which no request should wait for, nor for a mail
+    # server; and no worker should carry what they bring.
     # It ends when its standard input does, so that it never outlives us.
     command = [sys.executable, "-m", "appliance", "run", what, "--config", str(config)]
     while True:
@@ -249,10 +259,22 @@ async def _beside(config: Path, what: str) -> None:
         try:
             status = await process.wait()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+            await _end(process)
         logger.error("`run %s` ended (exit status %d); starting it again", what, status)
         await asyncio.sleep(_BESIDE_SECONDS)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    # In order: what is just being sent is noted as sent. Who does not end in time is not waited for.
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), _END_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _keep_people(settings: Settings, policy: Policy) -> None:

@@ -17,6 +17,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from appliance.alerts.options import AlertSettings
 from appliance.config.addresses import HostName, IpText, ListenAddress, NetworkText, Port
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
@@ -199,6 +200,7 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     lists: ListSettings = ListSettings()
     events: EventSettings = EventSettings()
+    alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 
@@ -260,7 +262,8 @@ def load_settings(path: Path) -> Configuration:
     gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
     identity = settings.identity.located(lambda path: _resolved(base, path))
     paths = _located(path, settings.paths)
-    changes = {"paths": paths, "gateway": gateway, "identity": identity}
+    alerts = settings.alerts.located(lambda file: _resolved(base, file))
+    changes = {"paths": paths, "gateway": gateway, "identity": identity, "alerts": alerts}
     return Configuration(settings.model_copy(update=changes), document)
 
 
@@ -330,7 +333,12 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
 def as_file(settings: Settings) -> str:
     """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
     paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
-    placed = settings.model_copy(update={"identity": settings.identity.located(Path.absolute)})
+    placed = settings.model_copy(
+        update={
+            "identity": settings.identity.located(Path.absolute),
+            "alerts": settings.alerts.located(Path.absolute),
+        }
+    )
     values = placed.model_dump(mode="json") | {"paths": paths}
     roots = settings.gateway.extra_roots
     values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None

@@ -9,15 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance import assembly
-from appliance.assembly import (
-    load,
-    notes,
-    prepare,
-    tell_problems,
-    watch_edits,
-    watch_lists,
-    watch_policy,
-)
+from appliance.assembly import load, notes, prepare, tell_problems, watch_edits, watch_lists, watch_policy
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.snapshots import Snapshots
 from appliance.gateway.ca import Authority
@@ -44,9 +36,10 @@ def test_the_shipped_files_can_be_loaded(tmp_path: Path) -> None:
     """What ships starts; noted is what is openly not compliant (DFE-F3), and what cannot open yet."""
     loaded = load(configuration(tmp_path))
     assert loaded.settings.school.set in loaded.policy.sets
-    synthetic, roles, named = notes(loaded)
+    synthetic, roles, quiet, named = notes(loaded)
     assert "NOT COMPLIANT" in synthetic
     assert "nobody has the roles study, technical" in roles
+    assert "nobody is told of what is flagged" in quiet
     assert named.startswith("rules for named users in staff (")
 
 
@@ -177,7 +170,7 @@ def test_a_half_written_key_is_never_used(tmp_path: Path) -> None:
     key = tmp_path / "keys" / "review.key"
     key.parent.mkdir()
     key.with_suffix(".new").write_bytes(b"")
-    assembly._ensure_key(key)
+    assembly.ensure_key(key)
     assert len(key.read_bytes()) == 32
     assert [path.name for path in key.parent.iterdir()] == ["review.key"]
 

@@ -100,6 +100,11 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.loop_lag(0.01)
     metrics.reload_failed()
     metrics.reloaded()
+    metrics.alert_sent(text, 1.0)
+    metrics.alert_failed(text)
+    metrics.alerts_standing(waiting=1, oldest=9.0, undelivered=1, without_recipient=1, unacknowledged=1)
+    metrics.alert_answers(text, 3, 1)
+    metrics.alerts_looked(1_800_000_000.0)
 
 
 def test_requests_are_counted_by_what_was_decided(metrics: Metrics) -> None:
@@ -145,7 +150,7 @@ def test_no_text_from_outside_reaches_a_label(text: str) -> None:
     lines = [line for line in metrics.text().splitlines() if not line.startswith("#")]
     labels = set(re.findall(r'"([^"]*)"', "\n".join(lines)))
     closed = {*Reason, *FloorState, *FLOOR_MODES, *ENDS, *HANDSHAKES, *RENEWALS, *RADIUS_OUTCOMES}
-    closed |= {"block", "allow", "other", "1", "up", "down"}
+    closed |= {"block", "allow", "other", "1", "up", "down", "yes", "no"}
     assert {label for label in labels if not re.fullmatch(r"[0-9.e+-]+|\+Inf", label)} <= closed
     assert text not in labels
 

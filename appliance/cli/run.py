@@ -53,6 +53,16 @@ def radius(setup: Setup) -> int:
 
 
 @run.command()
+@click.pass_obj
+def keeper(setup: Setup) -> int:
+    """Turn what is flagged into alerts, until standard input ends (`run` starts it)."""
+    from appliance import alerting  # noqa: PLC0415 - no other verb should wait for what it needs
+
+    alerting.keep(setup.settings)
+    return 0
+
+
+@run.command()
 @click.option("--place", default=0, show_default=True, help="Which of the workers this is: 0, 1, ...")
 @click.pass_obj
 def worker(setup: Setup, *, place: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from appliance.config.alerts import ALERTS_FILE, Around, read_alerts
 from appliance.config.categories import read_categories
 from appliance.config.document import Document, parse
 from appliance.config.inherit import Family, Written, resolve
@@ -20,9 +21,10 @@ from appliance.config.roles import ROLES_FILE, RolesFile, problems_of, roles_of
 from appliance.config.sets import SchoolSet, read_set
 from appliance.config.shapes import ProfileFile
 from appliance.config.typed import read_bytes, validate, without_problems
+from appliance.model.alerting import Alerting
 from appliance.model.category import Category
 from appliance.model.inspect import SiteRule, Sites
-from appliance.model.profile import Policy, Profile, ProfileSet
+from appliance.model.profile import Audience, Policy, Profile, ProfileSet
 from appliance.model.role import Role
 
 SET_FILE = "set.yaml"
@@ -116,7 +118,7 @@ class _Loader:
             elif path.is_dir() and any(path.glob("*.yaml")):
                 self._note(path, "is not read; a set is one folder, with its profiles right in it")
                 continue
-            if path.suffix != ".yaml" or path.name in (SET_FILE, ROLES_FILE):
+            if path.suffix != ".yaml" or path.name in (SET_FILE, ROLES_FILE, ALERTS_FILE):
                 continue
             document = self._document(path, f"{folder.name}/{path.name}")
             known = len(self._problems)
@@ -159,7 +161,9 @@ class _Loader:
         }
         roles = self._roles(shape.set, given, categories)
         zone = ZoneInfo(shape.timezone)
-        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites), roles, zone)
+        alerts = self._alerts(school, family, profiles)
+        sites_of = Sites(sites)
+        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, sites_of, roles, zone, alerts)
 
     def _roles(
         self, set_id: str, profiles: list[str], categories: Mapping[str, Category]
@@ -181,6 +185,23 @@ class _Loader:
             return {}
         self._problems += problems_of(document, shape, known, categories)
         return roles_of(document, shape, f"{self._folder.name}/{set_id}/{ROLES_FILE}")
+
+    def _alerts(self, school: SchoolSet, family: Family, profiles: Mapping[str, Profile]) -> Alerting:
+        # A set may have none: it is asked for where alerts are to be delivered.
+        name = school.shape.set
+        path = self._folder / name / ALERTS_FILE
+        document = self._document(path, f"{name}/{ALERTS_FILE}") if path.exists() else None
+        if document is None:
+            return Alerting()
+        broken = {stem for folder, stem in self._broken if folder == name}
+        ages = dict.fromkeys(broken, False)
+        ages |= {profile.id: profile.audience is Audience.ADULT for profile in profiles.values()}
+        shown = f"{self._folder.name}/{name}/{ALERTS_FILE}"
+        try:
+            return read_alerts(document, Around(family.categories, ages, school.timetables, shown))
+        except ProblemsError as error:
+            self._problems += error.problems
+            return Alerting()
 
     def _where(self, school: SchoolSet, host: str) -> str:
         line = school.document.keys["sites", host].line

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from appliance.config.alerts import AlertsFile
 from appliance.config.categories import read_categories
 from appliance.config.roles import RolesFile
 from appliance.config.shapes import CategoriesFile, ProfileFile, SetFile
@@ -58,6 +59,7 @@ def schemas(categories_file: Path) -> dict[str, str]:
         "profiles/roles.schema.json": schema_text(roles),
         "profiles/profile.schema.json": schema_text(profile_schema(categories)),
         "profiles/set.schema.json": schema_text(schema(SetFile)),
+        "profiles/alerts.schema.json": schema_text(schema(AlertsFile)),
         "blocklists/categories.schema.json": schema_text(names),
     }
 

@@ -8,7 +8,6 @@ lease is the weakest way to know a registered device, and a name that two device
 from __future__ import annotations
 
 import csv
-import io
 import ipaddress
 import math
 import re
@@ -147,8 +146,13 @@ def _isc_moment(ends: re.Match[str]) -> float | None:
         return None
 
 
+_LONGEST_LINE = 4_096
+
+
 def _kea(text: str) -> Iterator[tuple[str, Lease | None]]:
-    for row in csv.DictReader(io.StringIO(text)):
+    # Kea quotes nothing (it writes a comma as &#x2c), so that one odd line cannot swallow those after it.
+    lines = [line for line in text.splitlines() if len(line) <= _LONGEST_LINE]
+    for row in csv.DictReader(lines, quoting=csv.QUOTE_NONE):
         address, ends = row.get("address") or "", row.get("expire") or ""
         if not ends.isascii() or not ends.isdigit():
             continue

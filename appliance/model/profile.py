@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from appliance.model.alerting import Alerting
 from appliance.model.category import Category
 from appliance.model.inspect import Inspect, Sites
 from appliance.model.role import Role
@@ -85,6 +86,7 @@ class ProfileSet:
     sites: Sites = field(default_factory=Sites)
     roles: Mapping[str, Role] = field(default_factory=dict)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/London"))
+    alerts: Alerting = field(default_factory=Alerting)
 
 
 @dataclass(frozen=True, slots=True)

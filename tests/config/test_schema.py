@@ -38,7 +38,11 @@ def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
     """Opened in an editor, a shipped file shows no error."""
     schema = named_schema(file)
     assert schema.relative_to(ROOT).as_posix() in SCHEMAS
-    own = {"set.yaml": "set.schema.json", "roles.yaml": "roles.schema.json"}
+    own = {
+        "set.yaml": "set.schema.json",
+        "roles.yaml": "roles.schema.json",
+        "alerts.yaml": "alerts.schema.json",
+    }
     expected = own.get(file.name, "profile.schema.json")
     assert schema.name == (expected if file.parent.parent.name == "profiles" else "categories.schema.json")
     jsonschema.validate(

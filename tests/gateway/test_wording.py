@@ -255,8 +255,9 @@ def test_a_broken_wording_file_is_refused(tmp_path: Path) -> None:
         wording.load_wording(file)
 
 
-def test_what_says_that_somebody_is_upset_is_known() -> None:
-    """A child who is upset must not end up as a wish to open the site."""
-    found = upset_messages()
-    assert "I saw something that upset me." in found
-    assert "" not in found
+def test_what_pages_send_when_something_upset_somebody_is_known_to_alerts() -> None:
+    """A button whose message nobody knows tells nobody, and ends as a wish to open the site (S-54)."""
+    assert upset_messages() == {
+        "I saw something that upset me.",
+        "I saw something upsetting.",
+    }

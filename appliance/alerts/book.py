@@ -1,0 +1,130 @@
+"""The book of alerts: episodes, who must be told when, and what waits to be sent.
+
+What lives only here: every CREATE statement, and the transaction. How far the event log was read, the
+episodes that followed and who is to be told are one transaction: a keeper that dies anywhere goes on from
+there, with nothing lost and nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from appliance.config.problems import InWordsError
+
+FOLDER = "alerts"
+DATABASE = "alerts.sqlite3"
+VERSION = 1
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes."""
+
+_TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    # What was taken already; an event can come from the spill file first and from the log later.
+    "CREATE TABLE seen (key INTEGER PRIMARY KEY, time REAL NOT NULL) STRICT",
+    """CREATE TABLE episode (id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, theme TEXT NOT NULL,
+        title TEXT NOT NULL, "group" TEXT NOT NULL, severity INTEGER NOT NULL, level INTEGER NOT NULL,
+        count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, told REAL, state TEXT NOT NULL,
+        by TEXT NOT NULL, outcome TEXT NOT NULL, useful INTEGER) STRICT""",
+    "CREATE INDEX episode_subject ON episode (subject, theme, last)",
+    """CREATE TABLE hit (episode INTEGER NOT NULL, at REAL NOT NULL, reference TEXT NOT NULL,
+        category TEXT NOT NULL) STRICT""",
+    "CREATE INDEX hit_episode ON hit (episode)",
+    """CREATE TABLE tally (subject TEXT NOT NULL, theme TEXT NOT NULL, minute INTEGER NOT NULL,
+        count INTEGER NOT NULL, PRIMARY KEY (subject, theme, minute)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE fired (episode INTEGER NOT NULL, rule TEXT NOT NULL, level INTEGER NOT NULL,
+        PRIMARY KEY (episode, rule)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE mute (subject TEXT NOT NULL, theme TEXT NOT NULL, level INTEGER NOT NULL,
+        until REAL NOT NULL, PRIMARY KEY (subject, theme)) STRICT, WITHOUT ROWID""",
+    # Who must be told next, and when: the step on the ladder of a rule.
+    """CREATE TABLE duty (id INTEGER PRIMARY KEY, episode INTEGER NOT NULL, rule TEXT NOT NULL,
+        level INTEGER NOT NULL, tell TEXT NOT NULL, step INTEGER NOT NULL, told INTEGER NOT NULL,
+        patience REAL NOT NULL, due REAL NOT NULL) STRICT""",
+    "CREATE INDEX duty_due ON duty (due)",
+    "CREATE INDEX duty_episode ON duty (episode)",
+    """CREATE TABLE note (episode INTEGER NOT NULL, at REAL NOT NULL, by TEXT NOT NULL,
+        text TEXT NOT NULL) STRICT""",
+    """CREATE TABLE recipient (address TEXT PRIMARY KEY, asked REAL NOT NULL,
+        confirmed REAL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE outbox (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, what TEXT NOT NULL,
+        episode INTEGER, level INTEGER NOT NULL, channel TEXT NOT NULL, address TEXT NOT NULL,
+        body TEXT NOT NULL, at REAL NOT NULL, retry REAL NOT NULL, tries INTEGER NOT NULL,
+        state TEXT NOT NULL, error TEXT NOT NULL, sent REAL) STRICT""",
+    "CREATE INDEX outbox_waiting ON outbox (retry) WHERE state = 'waiting'",
+    "CREATE INDEX outbox_episode ON outbox (episode)",
+)
+
+
+class AlertsError(InWordsError):
+    """The book of alerts cannot be used, or there is no such case; the text says what to do."""
+
+
+class Book:
+    """The file in the folder `state`. Each use opens it anew, so that any thread or process may."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / FOLDER / DATABASE
+
+    def prepare(self) -> None:
+        """Make the file where there is none; OSError or AlertsError where it cannot be."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with self.writing() as db:
+            found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            if found == 0:
+                for statement in _TABLES:
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            elif found > VERSION:
+                raise AlertsError(f"{self.path}: written by a newer release; start that one")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, on the disk when the block ends; nothing is written if it raises.
+
+        AlertsError when the file is missing or broken, or another process holds it for too long.
+        """
+        with self._opened("rw") as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read for as long as the block lasts; AlertsError when there is nothing to be read."""
+        with self._opened("ro") as db:
+            yield db
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+                yield db
+        except sqlite3.Error as error:
+            hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"
+            raise AlertsError(f"{self.path}: cannot be used ({error}){hint}") from error
+
+
+def get(db: sqlite3.Connection, key: str) -> str:
+    """Return a single value that is kept under `key`, or an empty text."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def put(db: sqlite3.Connection, key: str, value: str) -> None:
+    """Keep a single value."""
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))

@@ -1,0 +1,176 @@
+"""Who is told: the confirmed people of a role, then those of the next while nobody acknowledges.
+
+What lives only here: how a duty ("this episode is to be told") becomes messages, and who counts as
+confirmed (GAI-4). While nobody who may be told is confirmed, the duty stays, and is told the moment
+somebody is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+
+from appliance.alerts import outbox
+from appliance.alerts.book import AlertsError, get, put
+from appliance.alerts.redact import What
+
+WITHOUT_ANYBODY = 30.0
+"""Seconds until a duty is looked at again for which there is nobody yet."""
+
+_ASK_AGAIN = 3 * 86_400.0
+"""After how long a recipient who did not answer is asked once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who can be told. `others` are the ways that have no role: (channel, address)."""
+
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    technicians: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+    alarms: tuple[tuple[str, str], ...] = ()
+    """The ways that take technical alarms alone."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every mail address there is, each once."""
+        found = [address for role in self.roles.values() for address in role]
+        return tuple(dict.fromkeys([*found, *self.technicians]))
+
+
+def tell(db: Connection, directory: Directory, now: float) -> int:
+    """Turn every duty that is due into messages; return how many messages there are more."""
+    known = confirmed(db)
+    rows = db.execute(
+        """SELECT id, episode, level, tell, step, told, patience FROM duty WHERE due <= ? OR due > ?
+            ORDER BY id""",
+        (now, now + 8 * 86_400),  # further ahead than any rule: noted before the clock was put right
+    ).fetchall()
+    return sum(_tell(db, directory, known, row, now) for row in rows)
+
+
+def drop(db: Connection) -> None:
+    """Forget who was to be told: where nothing is delivered, nobody is told later either."""
+    db.execute("DELETE FROM duty")
+
+
+def _tell(
+    db: Connection,
+    directory: Directory,
+    known: frozenset[str],
+    row: tuple[int, int, int, str, int, int, float],
+    now: float,
+) -> int:
+    duty, episode, level, roles, step, told, patience = row
+    ladder = roles.split()
+    what = What.ESCALATED if told > 0 else What.ALERT
+    to = [] if told > 0 else list(directory.others)
+    reached = -1
+    for number in range(step, len(ladder)):
+        people = [address for address in directory.roles.get(ladder[number], ()) if address in known]
+        if people:
+            to += [(outbox.MAIL, address) for address in people]
+            reached = number
+            break
+    count = sum(
+        outbox.add(db, f"{what}|{episode}|{level}", what, each, now, episode=episode, level=level)
+        for each in to
+    )
+    db.execute("UPDATE episode SET told = coalesce(told, ?) WHERE id = ?", (now, episode))
+    if reached < 0 and told <= 0:
+        db.execute("UPDATE duty SET told = -1, due = ? WHERE id = ?", (now + WITHOUT_ANYBODY, duty))
+    elif 0 <= reached < len(ladder) - 1:
+        db.execute(
+            "UPDATE duty SET step = ?, told = 1, due = ? WHERE id = ?", (reached + 1, now + patience, duty)
+        )
+    else:
+        db.execute("DELETE FROM duty WHERE id = ?", (duty,))
+    return count
+
+
+def confirmed(db: Connection) -> frozenset[str]:
+    """Return the addresses whose owners said that alerts arrive."""
+    return frozenset(a for (a,) in db.execute("SELECT address FROM recipient WHERE confirmed IS NOT NULL"))
+
+
+def ask(db: Connection, directory: Directory, key: bytes, page: str, now: float) -> None:
+    """Ask each address that is not confirmed yet; `page` is where the link leads, or empty."""
+    for address in directory.addresses:
+        row = db.execute("SELECT asked, confirmed FROM recipient WHERE address = ?", (address,)).fetchone()
+        if row is not None and (row[1] is not None or abs(now - row[0]) < _ASK_AGAIN):
+            continue
+        db.execute(
+            """INSERT INTO recipient (address, asked) VALUES (?, ?)
+                ON CONFLICT DO UPDATE SET asked = excluded.asked""",
+            (address, now),
+        )
+        secret = token(key, address)
+        body: dict[str, str | int] = {"token": secret, "link": f"{page}{secret}" if page else ""}
+        outbox.add(db, f"confirm|{int(now)}", What.CONFIRM, (outbox.MAIL, address), now, body=body)
+
+
+def token(key: bytes, address: str) -> str:
+    """Return what only whoever reads the mail of `address` is told."""
+    digest = hmac.new(key, f"confirm:{address}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
+
+
+def confirm(db: Connection, addresses: Iterable[str], key: bytes, given: str, now: float) -> str:
+    """Note that the owner of `given` can be told, and return the address; AlertsError for any other token."""
+    said = given.strip().lower().encode("utf-8", "replace")
+    for address in addresses:
+        if hmac.compare_digest(token(key, address).encode(), said):
+            db.execute(
+                """INSERT INTO recipient (address, asked, confirmed) VALUES (?, ?, ?)
+                    ON CONFLICT DO UPDATE SET confirmed = coalesce(confirmed, excluded.confirmed)""",
+                (address, now, now),
+            )
+            # What waited for somebody to be told of it has somebody now.
+            db.execute("UPDATE duty SET due = min(due, ?) WHERE told < 0", (now,))
+            return address
+    raise AlertsError(
+        "this is no token of a recipient in the settings; copy it from the newest mail that asks for it"
+    )
+
+
+def heartbeat(db: Connection, directory: Directory, day: str, now: float) -> bool:
+    """Put the sign of life of `day` in, once; return whether it was new."""
+    if get(db, "heartbeat") == day:
+        return False
+    put(db, "heartbeat", day)
+    episodes = db.execute("SELECT count(*) FROM episode WHERE level >= 0 AND last >= ?", (now - 86_400,))
+    unanswered = db.execute("SELECT count(*) FROM episode WHERE level >= 0 AND state = 'open'")
+    undelivered = db.execute("SELECT count(*) FROM outbox WHERE state != 'sent' AND at < ?", (now - 600,))
+    body: dict[str, str | int] = {
+        "episodes": int(episodes.fetchone()[0]),
+        "unacknowledged": int(unanswered.fetchone()[0]),
+        "undelivered": int(undelivered.fetchone()[0]),
+    }
+    known = confirmed(db)
+    to = [(outbox.MAIL, address) for address in directory.addresses if address in known]
+    for each in (*to, *directory.others):
+        outbox.add(db, f"heartbeat|{day}", What.HEARTBEAT, each, now, body=body)
+    return True
+
+
+def trouble(db: Connection, directory: Directory, channel: str, now: float) -> None:
+    """Tell of what cannot be delivered on `channel`, by every other way, at most once an hour."""
+    row = db.execute(
+        "SELECT count(*) FROM outbox WHERE state != 'sent' AND channel = ?", (channel,)
+    ).fetchone()
+    body: dict[str, str | int] = {"channel": channel, "waiting": int(row[0])}
+    known = confirmed(db)
+    people = [(outbox.MAIL, a) for a in directory.technicians if a in known]
+    for each in (*people, *directory.others, *directory.alarms):
+        if each[0] != channel:
+            outbox.add(db, f"trouble|{channel}|{int(now // 3600)}", What.TROUBLE, each, now, body=body)
+
+
+def test(db: Connection, directory: Directory, now: float) -> int:
+    """Put a test to everybody in, confirmed or not; return how many."""
+    to = [*((outbox.MAIL, address) for address in directory.addresses), *directory.others, *directory.alarms]
+    return sum(outbox.add(db, f"test|{now}", What.TEST, each, now) for each in to)

@@ -1,0 +1,111 @@
+"""What may leave the school: the whole of it.
+
+What lives only here: the types that everything which is sent is made of. They have no field for a name, an
+address, a site or a search term, and each field takes only what it is for; so no template can leak one
+(W:422-424). Pure: no clock, disk or network.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+from appliance.model.category import Severity
+
+CASE = re.compile(r"A-[0-9]{5,12}")
+_LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
+_TOKEN = re.compile(r"[a-z2-7]{26}")
+_LONGEST = 60
+
+
+class What(StrEnum):
+    """Why somebody is told."""
+
+    ALERT = "alert"  # an episode began, or became more serious
+    ESCALATED = "escalated"  # nobody acknowledged in time
+    TEST = "test"
+    HEARTBEAT = "heartbeat"
+    CONFIRM = "confirm"
+    TROUBLE = "trouble"  # alerts could not be delivered to somebody
+
+
+def plain(text: str) -> str:
+    """Return a title from a configuration file as one short line without controls."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)[:_LONGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One alert as it leaves. `theme` is the title of a theme of the rules, never of what was seen.
+
+    `link` is empty where the school has no page for cases.
+
+    ValueError for a field that holds anything else than it is for.
+    """
+
+    what: What
+    case: str
+    severity: Severity
+    theme: str
+    at: datetime
+    link: str
+
+    def __post_init__(self) -> None:
+        if not CASE.fullmatch(self.case):
+            raise ValueError("a case reference is A- and digits")
+        if self.theme != plain(self.theme):
+            raise ValueError("a theme's title is one short printable line")
+        if self.link and not _LINK.fullmatch(self.link):
+            raise ValueError("a link leads to a page, and carries nothing else")
+        if self.at.tzinfo is None:
+            raise ValueError("a moment needs its zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The daily sign of life: numbers alone."""
+
+    at: datetime
+    episodes: int
+    unacknowledged: int
+    undelivered: int
+
+    def __post_init__(self) -> None:
+        for one in fields(self)[1:]:
+            if type(getattr(self, one.name)) is not int:
+                raise ValueError(f"{one.name} is a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The question to a new recipient whether alerts arrive. `link` is empty where no page serves it."""
+
+    at: datetime
+    token: str
+    link: str
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.token):
+            raise ValueError("a token is 26 small letters and digits")
+        if self.link and not _LINK.fullmatch(self.link):
+            raise ValueError("a link leads to a page, and carries nothing else")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Alerts cannot be delivered on one way; which, how many and since when."""
+
+    at: datetime
+    channel: str
+    waiting: int
+
+    def __post_init__(self) -> None:
+        if self.channel not in ("mail", "webhook", "syslog", "nobody"):
+            raise ValueError("a channel is mail, webhook, syslog or nobody")
+        if type(self.waiting) is not int:
+            raise ValueError("waiting is a number")
+
+
+type Message = Notice | Pulse | Confirmation | Trouble

@@ -1,0 +1,122 @@
+"""Alerts over HTTPS: our own JSON, signed; what Teams, Slack and Alertmanager read.
+
+What lives only here: the form of each, and the signature. It is an HMAC-SHA256 over the time, a dot and the
+body: whoever has the secret knows that the message is ours, and not an old one sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import urllib3
+
+from appliance.alerts.options import WebhookSettings
+from appliance.alerts.outbox import Letter
+from appliance.alerts.redact import Confirmation, Notice, Pulse, Trouble
+from appliance.alerts.ways import WayError, read_secret
+from appliance.alerts.wording import words
+from appliance.model.secret import Secret
+
+_OK = range(200, 300)
+
+
+def payload(letter: Letter, form: str) -> object:
+    """Return what is sent, in the form that the other side reads."""
+    text = words(letter.message)
+    if form == "teams":
+        return _teams(text.subject, text.body)
+    if form == "slack":
+        escaped = f"*{text.subject}*\n{text.body}"
+        for mark, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            escaped = escaped.replace(mark, entity)
+        return {"text": escaped}
+    if form == "alertmanager":
+        return [_alarm(letter)]
+    return {"id": letter.digest, "what": letter.what.value, **_fields(letter)}
+
+
+def signature(secret: Secret, timestamp: int, body: bytes) -> str:
+    """Return the value of the header that shows whose message it is, and of when."""
+    made = hmac.new(secret.reveal().encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
+    return f"v1={made.hexdigest()}"
+
+
+class Webhook:
+    """The way to one address."""
+
+    def __init__(self, settings: WebhookSettings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+
+    async def send(self, letter: Letter) -> None:
+        """Return when the other side has taken it; WayError when not."""
+        await asyncio.to_thread(self._post, letter)
+
+    def _post(self, letter: Letter) -> None:
+        body = json.dumps(payload(letter, self._settings.format), ensure_ascii=True).encode()
+        headers = {"content-type": "application/json", "x-gateway-id": letter.digest}
+        if self._settings.secret_file is not None:
+            moment = int(self._clock())
+            headers["x-gateway-timestamp"] = str(moment)
+            headers["x-gateway-signature"] = signature(read_secret(self._settings.secret_file), moment, body)
+        timeout = urllib3.Timeout(total=self._settings.timeout_seconds)
+        try:
+            answer = self._pool.request(
+                "POST", self._settings.url, body=body, headers=headers, timeout=timeout, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            # The address may hold a secret of its own, and these errors name it: only their kind is told.
+            raise WayError(
+                f"the webhook {self._settings.name} cannot be reached ({type(error).__name__})"
+            ) from None
+        if answer.status not in _OK:
+            raise WayError(f"the webhook {self._settings.name} answered {answer.status}")
+
+
+def _fields(letter: Letter) -> dict[str, Any]:
+    message = letter.message
+    at = message.at.isoformat(timespec="seconds")
+    if isinstance(message, Notice):
+        severity = message.severity.name.lower()
+        return {
+            "case": message.case,
+            "severity": severity,
+            "theme": message.theme,
+            "at": at,
+            "link": message.link,
+        }
+    if isinstance(message, Pulse):
+        numbers = ("episodes", "unacknowledged", "undelivered")
+        return {"at": at, **{name: getattr(message, name) for name in numbers}}
+    if isinstance(message, Trouble):
+        return {"at": at, "channel": message.channel, "waiting": message.waiting}
+    return {"at": at}
+
+
+def _teams(title: str, body: str) -> object:
+    blocks = [
+        {"type": "TextBlock", "text": title, "weight": "Bolder", "wrap": True},
+        {"type": "TextBlock", "text": body, "wrap": True},
+    ]
+    card = {"type": "AdaptiveCard", "version": "1.4", "body": blocks}
+    kind = "application/vnd.microsoft.card.adaptive"
+    return {"type": "message", "attachments": [{"contentType": kind, "content": card}]}
+
+
+def _alarm(letter: Letter) -> dict[str, Any]:
+    message = letter.message
+    channel = message.channel if isinstance(message, Trouble) else letter.what.value
+    labels = {"alertname": "SchoolGatewayAlerts", "severity": "critical", "channel": channel}
+    text = "" if isinstance(message, Confirmation) else words(message).subject
+    return {
+        "labels": labels,
+        "annotations": {"summary": text},
+        "startsAt": message.at.isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,102 @@
+"""What the messages say, in English that a safeguarding lead reads on a phone.
+
+What lives only here: the sentences. They are made from the types of `redact` alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Trouble, What
+
+_FOOT = "This message holds no personal details on purpose; they stay on the gateway."
+_TROUBLE = {
+    "mail": "Mails with alerts cannot be delivered",
+    "webhook": "A webhook does not take alerts",
+    "syslog": "The syslog server cannot be reached",
+    "nobody": "Alerts wait, because nobody who may be told has confirmed yet",
+}
+
+
+class Text(NamedTuple):
+    """One message in words: a line, and what follows it."""
+
+    subject: str
+    body: str
+
+
+def words(message: Message) -> Text:
+    """Return a message in words."""
+    if isinstance(message, Pulse):
+        return _pulse(message)
+    if isinstance(message, Confirmation):
+        return _confirmation(message)
+    if isinstance(message, Trouble):
+        return _trouble(message)
+    return _notice(message)
+
+
+def _notice(notice: Notice) -> Text:
+    if notice.what is What.TEST:
+        return Text(
+            "Test of the school gateway's alerts",
+            "This is a test: alerts reach you.\n\nNothing has happened, and nothing is to be done.\n",
+        )
+    severity = notice.severity.name.lower()
+    begin = "Not acknowledged yet" if notice.what is What.ESCALATED else "Alert"
+    lines = [
+        f"Case:      {notice.case}",
+        f"Severity:  {severity}",
+        f"Theme:     {notice.theme}",
+        f"Told at:   {notice.at:%Y-%m-%d %H:%M} UTC",
+        "",
+        *([f"Details:   {notice.link}", ""] if notice.link else []),
+        "On the gateway:",
+        f"    appliance alerts show {notice.case}",
+        f"    appliance alerts ack {notice.case}",
+        "",
+    ]
+    if notice.what is What.ESCALATED:
+        lines.insert(0, "Nobody has acknowledged this case in time. Please look at it.\n")
+    return Text(f"{begin}: {notice.case} {severity}, {notice.theme}", "\n".join([*lines, _FOOT, ""]))
+
+
+def _pulse(pulse: Pulse) -> Text:
+    lines = [
+        "The school gateway's alerts are working.",
+        "",
+        f"Cases in the last 24 hours:  {pulse.episodes}",
+        f"Not acknowledged:            {pulse.unacknowledged}",
+        f"Could not be delivered:      {pulse.undelivered}",
+        "",
+        "If this message does not come one day, the alerts have stopped: tell your technician.",
+        "",
+    ]
+    count = pulse.unacknowledged
+    return Text(
+        f"Daily sign of life: {count} not acknowledged" if count else "Daily sign of life", "\n".join(lines)
+    )
+
+
+def _confirmation(asked: Confirmation) -> Text:
+    lines = ["The school gateway is to send safeguarding alerts to this address.", ""]
+    if asked.link:
+        lines += [
+            "To say that they arrive, open this page from within the school and confirm:",
+            "",
+            asked.link,
+            "",
+        ]
+        lines += ["Or let your technician type on the gateway:", ""]
+    else:
+        lines += ["To say that they arrive, let your technician type on the gateway:", ""]
+    lines += [f"appliance alerts confirm {asked.token}", ""]
+    lines += ["Until then no alert is sent here. If you did not expect this, do nothing.", ""]
+    return Text("Please confirm that alerts reach you", "\n".join(lines))
+
+
+def _trouble(trouble: Trouble) -> Text:
+    what = _TROUBLE[trouble.channel]
+    return Text(
+        what, f"{what}.\n\nMessages that wait: {trouble.waiting}\n\nOn the gateway: appliance alerts status\n"
+    )

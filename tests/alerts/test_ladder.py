@@ -1,0 +1,174 @@
+"""Who is told, and who is told next."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from appliance.alerts import ladder, outbox
+from appliance.alerts.book import AlertsError
+from appliance.alerts.cases import acknowledge
+from appliance.alerts.ladder import Directory
+from appliance.alerts.redact import Confirmation, Pulse, Trouble
+from appliance.model.alerting import OutOfHours
+from appliance.model.timetable import Timetable, When, Window
+from tests.doubles.alerts import (
+    DEPUTY,
+    DIRECTORY,
+    DSL,
+    HEAD,
+    MONDAY,
+    book,
+    happen,
+    later,
+    rule,
+    rules,
+    sighting,
+)
+
+NOW = MONDAY.timestamp()
+KEY = b"k" * 32
+LONDON = ZoneInfo("Europe/London")
+HOURS = Timetable(
+    "attended", (Window(frozenset(range(5)), time(7, 30), time(17, 30)),), When.ALWAYS, (), LONDON
+)
+NEVER = Timetable("never", (Window(frozenset(), time(7, 30), time(17, 30)),), When.ALWAYS, (), LONDON)
+
+
+def test_who_does_not_answer_is_followed_by_the_next(tmp_path: Path) -> None:
+    """A lead who is ill must not be the end of it: then the deputy, then the head (A6)."""
+    made = book(tmp_path, DSL, DEPUTY, HEAD)
+    happen(made, rules(), sighting())
+    assert later(made, 29) == []
+    assert later(made, 30) == [("A-00001", "escalated", "deputy")]
+    assert later(made, 60) == [("A-00001", "escalated", "head")]
+    assert later(made, 6_000) == []
+
+
+def test_who_acknowledges_ends_the_calling(tmp_path: Path) -> None:
+    """Nobody is called in the evening for what somebody looks after already."""
+    made = book(tmp_path, DSL, DEPUTY)
+    happen(made, rules(), sighting())
+    with made.writing() as db:
+        acknowledge(db, "a-1", "dsl", NOW)
+    assert later(made, 300) == []
+
+
+def test_an_unconfirmed_address_gets_nothing_and_the_next_role_does(tmp_path: Path) -> None:
+    """A typing error in an address must not send a child's case to a stranger (GAI-4)."""
+    made = book(tmp_path, DEPUTY)
+    assert happen(made, rules(), sighting()) == [("A-00001", "alert", "deputy")]
+
+
+def test_what_has_nobody_to_go_to_waits_and_goes_out_with_the_first_confirmation(tmp_path: Path) -> None:
+    """An alert of the first day must not be lost because nobody had followed the link yet."""
+    made = book(tmp_path)
+    assert happen(made, rules(), sighting()) == []
+    with made.writing() as db:
+        ladder.confirm(db, DIRECTORY.addresses, KEY, ladder.token(KEY, DSL), NOW + 60)
+    assert later(made, 1) == [("A-00001", "alert", "dsl")]
+
+
+def test_only_the_token_of_a_recipient_confirms(tmp_path: Path) -> None:
+    """Nobody makes himself a recipient by guessing, nor by an address that the settings do not name."""
+    made = book(tmp_path)
+    stranger = ladder.token(KEY, "stranger@else.example")
+    for given in ("", "a" * 26, stranger, ladder.token(b"other", DSL), "\udc80"):
+        with pytest.raises(AlertsError, match="no token"), made.writing() as db:
+            ladder.confirm(db, DIRECTORY.addresses, KEY, given, NOW)
+    with made.writing() as db:
+        assert (
+            ladder.confirm(db, DIRECTORY.addresses, KEY, f" {ladder.token(KEY, DSL).upper()}\n", NOW) == DSL
+        )
+        assert ladder.confirmed(db) == {DSL}
+
+
+def test_each_recipient_is_asked_once_and_again_after_days(tmp_path: Path) -> None:
+    """Who overlooked the question is reminded, and nobody gets it every ten seconds."""
+    made = book(tmp_path, DSL)
+    with made.writing() as db:
+        for moment in (NOW, NOW + 10, NOW + 3 * 86_400 + 1):
+            ladder.ask(db, DIRECTORY, KEY, "https://filter.internal/alerts/confirm/", moment)
+        asked = outbox.due(db, NOW + 4 * 86_400, "https://x.example/")
+    assert [letter.address for letter in asked] == [DEPUTY, HEAD] * 2
+    assert isinstance(asked[0].message, Confirmation)
+    assert asked[0].message.link.endswith(ladder.token(KEY, DEPUTY))
+
+
+def test_out_of_hours_waits_for_the_morning_where_the_rule_says_so(tmp_path: Path) -> None:
+    """Gambling at midnight is for the morning; self-harm at midnight is for now."""
+    made = book(tmp_path, DSL)
+    waiting = rules(rule(out_of_hours=OutOfHours.WAIT), hours=HOURS)
+    assert happen(made, waiting, sighting(minutes=12 * 60)) == []  # Monday 22:15
+    assert later(made, 21 * 60) == []
+    assert later(made, 21.5 * 60) == [("A-00001", "alert", "dsl")]  # Tuesday 07:45
+    now = rules(rule(), hours=HOURS)
+    assert happen(made, now, sighting(1, "gambling", minutes=36 * 60)) == [("A-00002", "alert", "dsl")]
+
+
+def test_a_waiting_alert_goes_out_after_three_days_whatever_the_hours_say(tmp_path: Path) -> None:
+    """The summer holidays must not bury an alert for six weeks."""
+    made = book(tmp_path, DSL)
+    never = rules(rule(out_of_hours=OutOfHours.WAIT), hours=NEVER)
+    assert happen(made, never, sighting()) == []
+    assert later(made, 3 * 24 * 60) == [("A-00001", "alert", "dsl")]
+
+
+def test_the_sign_of_life_goes_out_once_a_day_and_holds_numbers(tmp_path: Path) -> None:
+    """Silence means silence: who gets no mail at all knows that something is wrong."""
+    made = book(tmp_path, DSL)
+    happen(made, rules(), sighting())
+    with made.writing() as db:
+        assert ladder.heartbeat(db, DIRECTORY, "2026-11-23", NOW)
+        assert not ladder.heartbeat(db, DIRECTORY, "2026-11-23", NOW + 60)
+        assert ladder.heartbeat(db, DIRECTORY, "2026-11-24", NOW + 86_400)
+        pulses = [letter.message for letter in outbox.due(db, NOW + 86_400, "https://x.example/")][1:]
+    assert pulses[0] == Pulse(MONDAY, 1, 1, 0)
+    assert len(pulses) == 2
+
+
+def test_what_cannot_be_delivered_is_told_by_every_other_way_once_an_hour(tmp_path: Path) -> None:
+    """A mail server that is down must not be the one that has to tell of it."""
+    made = book(tmp_path, "it@school.example")
+    there = Directory({}, ("it@school.example",), (("syslog", "syslog"),), (("webhook", "am"),))
+    with made.writing() as db:
+        for moment in (NOW, NOW + 60):
+            ladder.trouble(db, there, "mail", moment)
+        letters = outbox.due(db, NOW + 60, "https://x.example/")
+        assert [(letter.channel, letter.message) for letter in letters] == [
+            ("syslog", Trouble(MONDAY, "mail", 0)),
+            ("webhook", Trouble(MONDAY, "mail", 0)),
+        ]
+        ladder.trouble(db, there, "webhook", NOW + 60)
+        assert [letter.channel for letter in outbox.due(db, NOW + 60, "https://x.example/")][2:] == [
+            "mail",
+            "syslog",
+        ]
+
+
+def test_a_test_goes_to_everybody_confirmed_or_not(tmp_path: Path) -> None:
+    """The button shows each way that there is, above all the one that does not work."""
+    made = book(tmp_path)
+    with made.writing() as db:
+        assert ladder.test(db, DIRECTORY, NOW) == 3
+
+
+def test_where_nothing_is_delivered_nothing_is_told_later_either(tmp_path: Path) -> None:
+    """A school that switches alerts on gets those from now on, not a term's worth at once."""
+    made = book(tmp_path, DSL)
+    happen(made, rules(rule(out_of_hours=OutOfHours.WAIT), hours=NEVER), sighting())
+    with made.writing() as db:
+        ladder.drop(db)
+    assert later(made, 10_000) == []
+
+
+def test_a_clock_that_was_far_ahead_leaves_nothing_waiting_for_years(tmp_path: Path) -> None:
+    """A box without a battery starts in whatever year it likes."""
+    made = book(tmp_path, DSL, DEPUTY)
+    happen(made, rules(), sighting(), now=MONDAY + timedelta(days=3_650))
+    assert later(made, 1) == [("A-00001", "escalated", "deputy")]
+    with made.reading() as db:
+        assert len(outbox.due(db, NOW + 60, "https://x.example/")) == 2

@@ -1,0 +1,80 @@
+"""The section `alerts` of the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from appliance.alerts.options import AlertSettings, needs
+from appliance.model.alerting import Alerting
+from tests.doubles.alerts import rules
+
+MAIL = {"server": "smtp.school.example", "sender": "gateway@school.example"}
+ROLES = {"dsl": ["dsl@school.example"], "deputy": ["a@school.example"], "head": ["b@school.example"]}
+
+
+def said(**values: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        AlertSettings.model_validate(values)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"roles": {"dsl": ["Mrs Lead <dsl@school.example>"]}}, "is no mail address"),
+        ({"roles": {"dsl": ["dsl@school.example\nBcc: x@y.example"]}}, "is no mail address"),
+        ({"mail": {**MAIL, "security": "none"}}, "only leads to this machine itself"),
+        ({"mail": {**MAIL, "user": "gateway"}}, "belong together"),
+        ({"mail": {**MAIL, "server": "a b"}}, "is no host name"),
+        ({"webhooks": [{"name": "x", "url": "http://hooks.example/a"}]}, "must begin with https"),
+        ({"webhooks": [{"name": "x", "url": "https://"}]}, "is no web address"),
+        ({"heartbeat": "25:00"}, "never occurs"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(values: dict[str, Any], problem: str) -> None:
+    """A case that goes out unencrypted, or to a mistyped address, is found out before the first alert."""
+    assert problem in said(**values)
+
+
+def test_a_role_that_rules_tell_and_nobody_has_is_a_problem() -> None:
+    """No alerting without a recipient (GAI-4); and switching it off is a word in the settings."""
+    on = AlertSettings.model_validate(
+        {"deliver": True, "mail": MAIL, "roles": {"dsl": ["dsl@school.example"]}}
+    )
+    found = needs(on, rules())
+    assert [text.partition(",")[0] for _, text in found] == [
+        "rules tell the role 'deputy' (Deputy)",
+        "rules tell the role 'head' (Head)",
+    ]
+    assert needs(AlertSettings(), rules()) == []
+    whole = AlertSettings.model_validate({"deliver": True, "mail": MAIL, "roles": ROLES})
+    assert needs(whole, rules()) == []
+
+
+def test_what_is_missing_to_tell_anybody_is_a_problem() -> None:
+    """Alerts that are switched on and lead nowhere would be the worst of both."""
+    on = AlertSettings.model_validate({"deliver": True, "roles": ROLES})
+    assert [key for key, _ in needs(on, rules())] == [("alerts", "deliver")]
+    assert "no alerts.yaml" in needs(on, Alerting())[0][1]
+    (wrong,) = needs(AlertSettings.model_validate({"roles": {"dls": ["a@b.example"]}}), rules())
+    assert wrong == (
+        ("alerts", "roles", "dls"),
+        "unknown role 'dls'; did you mean 'dsl'? Also possible: deputy, head",
+    )
+    files = {"deliver": True, "roles": ROLES, "mail": {**MAIL, "roots": "/nowhere/ca.pem"}}
+    ((key, text),) = needs(AlertSettings.model_validate(files), rules())
+    assert (key, text) == (("alerts", "mail", "roots"), "there is no file /nowhere/ca.pem")
+
+
+def test_files_count_from_the_folder_of_the_settings() -> None:
+    """A command works from anywhere."""
+    hooks = [{"name": "x", "url": "https://hooks.example/a", "secret_file": "s"}]
+    plain = AlertSettings.model_validate({"mail": {**MAIL, "roots": "ca.pem"}, "webhooks": hooks})
+    found = plain.located(lambda file: Path("/etc/appliance") / file)
+    assert found.mail is not None
+    assert (found.mail.roots, found.mail.password_file) == (Path("/etc/appliance/ca.pem"), None)
+    assert found.webhooks[0].secret_file == Path("/etc/appliance/s")

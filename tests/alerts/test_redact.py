@@ -1,0 +1,70 @@
+"""What may leave, and what cannot be put into it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.alerts.redact import Confirmation, Notice, Pulse, Trouble, What, plain
+from appliance.model.category import Severity
+from tests.doubles.alerts import MONDAY
+
+GOOD: dict[str, Any] = {
+    "what": What.ALERT,
+    "case": "A-00012",
+    "severity": Severity.HIGH,
+    "theme": "Self-harm",
+    "at": MONDAY,
+    "link": "https://school.example/cases/A-00012",
+}
+
+
+def test_a_notice_has_room_for_five_things_and_why() -> None:
+    """Redacted by construction: what has no field cannot be sent by any template (W:422-424)."""
+    assert {one.name for one in fields(Notice)} == {"what", "case", "severity", "theme", "at", "link"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("case", "Ada Example"),
+        ("case", "A-00012\r\nBcc: x@y.example"),
+        ("theme", "Self-harm\r\nBcc: x@y.example"),
+        ("theme", "x" * 61),
+        ("link", "https://school.example/cases/?q=how+to+die"),
+        ("link", "https://school.example/a b"),
+        ("link", "javascript:alert(1)"),
+        ("at", datetime(2026, 11, 23)),  # noqa: DTZ001 - that is what is wrong with it
+    ],
+)
+def test_no_field_takes_what_it_is_not_for(field: str, value: object) -> None:
+    """A later change that puts a name where a reference belongs fails at once, and in a test."""
+    with pytest.raises(ValueError, match=r"\w"):
+        Notice(**{**GOOD, field: value})
+
+
+def test_the_others_hold_numbers_and_words_of_ours() -> None:
+    """The sign of life, the question and the alarm have no room for a text from outside either."""
+    with pytest.raises(ValueError, match="number"):
+        Pulse(MONDAY, "Ada", 0, 0)  # type: ignore[arg-type] # that is what is wrong with it
+    with pytest.raises(ValueError, match="token"):
+        Confirmation(MONDAY, "Ada Example", "")
+    with pytest.raises(ValueError, match="link"):
+        Confirmation(MONDAY, "a" * 26, "https://x.example/?q=Ada")
+    with pytest.raises(ValueError, match="channel"):
+        Trouble(MONDAY, "dsl@school.example", 1)
+    with pytest.raises(ValueError, match="number"):
+        Trouble(MONDAY, "mail", True)
+
+
+@given(st.text())
+def test_a_title_is_one_short_printable_line(text: str) -> None:
+    """What a technician writes into alerts.yaml cannot break a header."""
+    assert plain(text).isprintable()
+    assert len(plain(text)) <= 60
+    assert plain(plain(text)) == plain(text)

@@ -1,0 +1,111 @@
+"""Messages to a web address: their forms, their signature, and what an answer means."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.alerts.options import WebhookSettings
+from appliance.alerts.outbox import Letter
+from appliance.alerts.redact import Notice, Pulse, Trouble, What
+from appliance.alerts.ways import WayError
+from appliance.alerts.webhook import Webhook, payload, signature
+from appliance.model.category import Severity
+from appliance.model.secret import Secret
+from tests.doubles.alerts import MONDAY
+
+NOTICE = Notice(What.ALERT, "A-00012", Severity.HIGH, "Bullying & <abuse>", MONDAY, "")
+LETTER = Letter(1, "n", What.ALERT, "webhook", "hook", 0, NOTICE)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append((dict(self.headers.items()), body))  # type: ignore[attr-defined] # ours, below
+        self.send_response(self.server.status)  # type: ignore[attr-defined] # ours, below
+        self.send_header("location", "http://127.0.0.1:1/")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's signature
+        """Say nothing."""
+
+
+@contextmanager
+def hook(status: int = 204) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Handler)
+    server.got, server.status = [], status  # type: ignore[attr-defined] # for the handler
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", server.got  # type: ignore[attr-defined] # as above
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def test_a_message_is_signed_with_its_time(tmp_path: Path) -> None:
+    """Whoever listens knows that it is ours, of now, and unchanged."""
+    secret = tmp_path / "secret"
+    secret.write_text("shared\n")
+    secret.chmod(0o600)
+    with hook() as (url, got):
+        await Webhook(WebhookSettings(name="hook", url=url, secret_file=secret), lambda: 1_000.5).send(LETTER)
+    ((headers, body),) = got
+    expected = hmac.new(b"shared", b"1000." + body, hashlib.sha256).hexdigest()
+    assert headers["x-gateway-signature"] == f"v1={expected}" == signature(Secret("shared"), 1_000, body)
+    assert headers["x-gateway-timestamp"] == "1000"
+    assert headers["x-gateway-id"] == LETTER.digest
+    assert json.loads(body)["case"] == "A-00012"
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 429, 500])
+async def test_anything_but_a_yes_is_tried_again(status: int) -> None:
+    """A redirect is not followed: it could lead anywhere."""
+    with hook(status) as (url, got):
+        with pytest.raises(WayError, match=f"hook answered {status}"):
+            await Webhook(WebhookSettings(name="hook", url=url)).send(LETTER)
+        assert len(got) == 1
+
+
+async def test_an_address_that_holds_a_secret_is_not_told() -> None:
+    """Teams and Slack put the key into the address, and errors stand in the log."""
+    with pytest.raises(WayError) as caught:
+        await Webhook(WebhookSettings(name="hook", url="http://127.0.0.1:1/very-secret")).send(LETTER)
+    assert "very-secret" not in str(caught.value)
+
+
+def test_each_form_is_what_the_other_side_reads() -> None:
+    """Teams takes a card, Slack a text with its three marks escaped, Alertmanager labels."""
+    text = json.dumps(payload(LETTER, "teams"))
+    assert "AdaptiveCard" in text
+    assert "A-00012" in text
+    slack = payload(LETTER, "slack")
+    assert isinstance(slack, dict)
+    assert slack["text"].startswith("*Alert: A-00012 high, Bullying &amp; &lt;abuse&gt;*")
+    alarm = replace(LETTER, what=What.TROUBLE, message=Trouble(MONDAY, "mail", 3))
+    alarms = payload(alarm, "alertmanager")
+    assert isinstance(alarms, list)
+    one = alarms[0]
+    assert one["labels"] == {"alertname": "SchoolGatewayAlerts", "severity": "critical", "channel": "mail"}
+    assert one["startsAt"] == "2026-11-23T10:15:00+00:00"
+    assert payload(replace(LETTER, what=What.TROUBLE, message=Trouble(MONDAY, "mail", 3)), "json") == {
+        "id": LETTER.digest,
+        "what": "trouble",
+        "at": "2026-11-23T10:15:00+00:00",
+        "channel": "mail",
+        "waiting": 3,
+    }
+    pulse = payload(replace(LETTER, what=What.HEARTBEAT, message=Pulse(MONDAY, 1, 2, 3)), "json")
+    assert isinstance(pulse, dict)
+    assert pulse["unacknowledged"] == 2
