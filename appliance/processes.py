@@ -21,12 +21,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, handover, recycling
+from appliance import assembly, granting, handover, recycling
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import Snapshots
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
+from appliance.gateway.wording import upset_messages
 from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
@@ -38,6 +39,7 @@ from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
+from appliance.overrides.names import OverrideError
 from appliance.ports import Ports, claim_ports
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
@@ -51,8 +53,12 @@ _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
+_OVERRIDES_SECONDS = 1.0
 _PORTAL_SECONDS = 1.0
 _SETTLE_SECONDS = 0.05
+_REVIEW_SECONDS = 2.0
+_REVIEW_LATE = 60.0
+_REVIEW_DAY = 86_400.0
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +156,8 @@ async def _supervise(
         lambda: _retire(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: _keep_overrides(settings, loaded.policy),
+        lambda: _take_reviews(settings),
         *([lambda: _portal(running)] if settings.identity.portal else []),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
@@ -259,6 +267,35 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
         except (IdentityError, OSError) as error:
             logger.warning("sessions could not be ended this time: %s", error)
         await asyncio.sleep(_PEOPLE_SECONDS)
+
+
+async def _keep_overrides(settings: Settings, policy: Policy) -> None:
+    # Workers end overrides by themselves, to the second; here it is written down, also for those that nobody
+    # uses, and what was asked for and never decided is closed.
+    keeper = granting.keeper(settings.state, policy.sets[settings.school.set])
+    while True:
+        try:
+            await keeper.look()
+        except (OverrideError, OSError) as error:
+            logger.warning("overrides could not be looked after this time: %s", error)
+        await asyncio.sleep(_OVERRIDES_SECONDS)
+
+
+async def _take_reviews(settings: Settings) -> None:
+    # What readers of block pages say is a mistake becomes a request that staff see and decide. At the start
+    # a day is looked back: nothing is taken twice, and what was asked just before an end is not lost.
+    intake = granting.intake(settings.state, upset_messages())
+    since = time.time() - _REVIEW_DAY
+    while True:
+        await asyncio.sleep(_REVIEW_SECONDS)
+        now = time.time()
+        try:
+            found = await granting.asked_on_pages(settings.state, since)
+            await asyncio.to_thread(intake.take, found, now)
+        except (EventsError, OverrideError, OSError) as error:
+            logger.warning("review requests could not be taken in this time: %s", error)
+        else:
+            since = now - _REVIEW_LATE
 
 
 async def _refresh_floor(settings: Settings) -> None:

@@ -12,17 +12,19 @@ import gc
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from appliance import assembly
+from appliance import assembly, granting
 from appliance.config.problems import ProblemsError
 from appliance.events.errors import EventsError
 from appliance.events.store import EventStore
 from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority, AuthorityError
+from appliance.gateway.credentials import Credentials
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.lane_judge import Lane
@@ -32,15 +34,24 @@ from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
+from appliance.gateway.proxy_tls import ProxyTls
 from appliance.gateway.relay import Relay
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
-from appliance.identity.database import FOLDER
+from appliance.identity.audit import Trail
+from appliance.identity.database import FOLDER, Database
+from appliance.identity.networks import Networks, ProxySignIn
+from appliance.identity.passwords import Passwords
 from appliance.identity.resolver import Lost
+from appliance.identity.resolver import Resolver as People
+from appliance.identity.signing_in import SignIn
 from appliance.metrics import Metrics
+from appliance.model.grant import Grant
 from appliance.model.profile import Policy
+from appliance.model.secret import Secret
+from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Recycle, Settings, load_settings
@@ -101,6 +112,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
+    passage.credentials = _credentials(settings, policy, who)
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
     doors.passage = passage
     doors.given = under.sockets if under is not None else ()
@@ -113,6 +125,13 @@ async def _work(settings: Settings, under: Under | None) -> None:
 
     people = assembly.follower(settings, who, cut)
     await people.look()  # who is frozen is frozen from the first request on
+
+    def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
+        journey.grant(Grants(grants))
+        doors.cut_overrides(ended)  # what passes spliced is judged again, for the epoch has changed
+
+    overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
+    await overrides.look()
     worker = _worker(settings, journey, recorder, metrics, doors)
     know(metrics, policy, lists)
     _collect_seldom()
@@ -125,6 +144,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
         loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(people.follow)),
+        loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
         loop.create_task(go_on(passage.watch)),
     ]
@@ -135,6 +155,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        passage.credentials.close()
         await events.close()
 
 
@@ -159,10 +180,28 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
     return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
 
 
+def _credentials(settings: Settings, policy: Policy, who: People) -> Credentials:
+    networks = Networks(settings.client_networks, policy.sets[settings.school.set].strictest)
+    if all(one.proxy is ProxySignIn.NEVER for one in settings.client_networks):
+        return Credentials()
+    entry = SignIn(Database(settings.state), Trail(settings.state), settings.identity.rules, Passwords())
+
+    def check(name: str, password: Secret, address: str) -> str:
+        return entry.shown(name, password, address, networks.resolve(address), time.time()).name
+
+    def kept(name: str) -> str:
+        account = who.account(name)
+        return account.password if account is not None and account.usable(time.time()) else ""
+
+    return Credentials(check, kept, networks.proxy_sign_in, plain=settings.identity.allow_plain)
+
+
 def _worker(
     settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, doors: Doors
 ) -> Worker:
     authority, reach = Authority(settings.state / "ca"), assembly.reach(settings)
+    names = (settings.gateway.proxy_name or settings.gateway.own_name, settings.gateway.own_name)
+    doors.proxy_tls = ProxyTls(authority, names)
     site = OwnSite(
         pages=Pages(),
         filtering=journey,
@@ -184,6 +223,7 @@ def _worker(
         handshakes=Handshakes(settings.state),
         lean=settings.gateway.lean_lane,
         http2=settings.gateway.http2,
+        credentials=doors.passage.credentials if doors.passage is not None else None,
     )
     roots = write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots)
     lane = Lane(

@@ -23,7 +23,7 @@ from appliance.config.problems import Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
 from appliance.gateway.listen import Listen
-from appliance.identity.networks import ClientNetwork, Network
+from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
 from appliance.model.url import UrlRefusedError, parse_host
 
@@ -151,6 +151,12 @@ class GatewaySettings(Section):
     """The front door."""
 
     listen: ListenAddress | None = Field(description="Explicit proxy; null for none.")
+    listen_tls: ListenAddress | None = Field(
+        None, description="Explicit proxy to which browsers speak under encryption; null for none."
+    )
+    proxy_name: HostName | None = Field(
+        None, description="Host name of this machine in `listen_tls`, for its certificate; null for none."
+    )
     transparent: ListenAddress | None = Field(None, description="Where nftables redirects to; null for none.")
     workers: int = Field(
         0, strict=True, ge=0, le=64, description="Worker processes; 0 = one a CPU core, at most 4."
@@ -192,12 +198,20 @@ class ClientNetworkSettings(Section):
     sign_in: bool = Field(
         default=False, description="Whether one must sign in here; help lines are open before."
     )
+    proxy_sign_in: ProxySignIn = Field(
+        ProxySignIn.NEVER, description="Name and password given to the proxy: never, offered or required."
+    )
 
 
 class IdentitySettings(SignInSettings):
     """Who is asking."""
 
     networks: tuple[ClientNetworkSettings, ...] = ()
+
+    @property
+    def learns_names(self) -> bool:
+        """Whether anybody can say who they are, at the portal or to the proxy."""
+        return self.portal or any(one.proxy_sign_in is not ProxySignIn.NEVER for one in self.networks)
 
 
 class ListSettings(Section):
@@ -265,12 +279,15 @@ class Settings(Section):
     @property
     def client_networks(self) -> tuple[ClientNetwork, ...]:
         """The client networks as identity takes them."""
-        return tuple(ClientNetwork(n.network, n.group, n.name, n.sign_in) for n in self.identity.networks)
+        return tuple(
+            ClientNetwork(n.network, n.group, n.name, n.sign_in, n.proxy_sign_in)
+            for n in self.identity.networks
+        )
 
     @property
     def listen(self) -> Listen:
         """Where workers listen."""
-        return Listen(self.gateway.listen, self.gateway.transparent)
+        return Listen(self.gateway.listen, self.gateway.transparent, self.gateway.listen_tls)
 
     @property
     def retention(self) -> Retention:
@@ -328,12 +345,13 @@ def _located(path: Path, paths: Paths) -> Paths:
 
 def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem]:
     gateway = settings.gateway
-    if gateway.listen is None and gateway.transparent is None:
+    if gateway.listen is None and gateway.transparent is None and gateway.listen_tls is None:
         message = "nobody could connect: give 'listen' or 'transparent' an address"
         yield document.problem(("gateway", "listen"), message)
     taken: list[tuple[tuple[str, int], str]] = []
     for place, address in (
         (("gateway", "listen"), gateway.listen),
+        (("gateway", "listen_tls"), gateway.listen_tls),
         (("gateway", "transparent"), gateway.transparent),
         (("metrics", "listen"), settings.metrics.listen),
         (("demo", "listen"), settings.demo.listen if settings.demo else None),
@@ -364,7 +382,7 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
             )
             yield document.problem(("identity", "networks", index, "network"), message)
         known.setdefault(one.network, one.group)
-        if one.sign_in and not settings.identity.portal:
+        if one.sign_in and one.proxy_sign_in is ProxySignIn.NEVER and not settings.identity.portal:
             message = "nobody could sign in here: set identity.portal to true, or take this away"
             yield document.problem(("identity", "networks", index, "sign_in"), message)
 

@@ -14,8 +14,10 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, util
 from pathlib import Path
+
+import click
 
 from appliance.supervisor import LEAVE, READY
 
@@ -28,8 +30,21 @@ def load() -> None:
 
     Without it the first `start` does so, later.
     """
+    Path(util.get_temp_dir()).mkdir(mode=0o700, exist_ok=True)  # remembered, and perhaps tidied away since
     multiprocessing.set_forkserver_preload([_LOADED])
     forkserver.ensure_running()
+
+
+def unload() -> None:
+    """End the process that `load` began, if any; workers that it forked count as ended, and end."""
+    server = vars(forkserver)["_forkserver"]  # nothing public ends it: asked kindly, it waits for its workers
+    known = vars(server)
+    if known["_forkserver_pid"] is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(known["_forkserver_pid"], signal.SIGTERM)
+    with contextlib.suppress(FileNotFoundError):  # its socket may be gone, or the whole folder
+        server._stop()  # noqa: SLF001 - waits for it and forgets it, so that the next start makes another
 
 
 class Worker:
@@ -100,24 +115,34 @@ async def start(
     It listens on `sockets`, and ends when `alive` can be read: its other end is its supervisor's.
     """
     load()  # starts the fork server again if it was lost
-    return await asyncio.to_thread(_fork, config, place, tuple(sockets), alive)
+    try:
+        return await asyncio.to_thread(_fork, config, place, tuple(sockets), alive)
+    except (FileNotFoundError, ConnectionRefusedError):
+        # Somebody tidied /tmp, where the fork server is reached. Nobody can reach this one again: a new one
+        # takes its place, and what the old one forked is replaced as well, since its end would go unheard.
+        click.echo("appliance: what starts workers cannot be reached any more; it is started anew", err=True)
+        unload()
+        load()
+        return await asyncio.to_thread(_fork, config, place, tuple(sockets), alive)
 
 
 def _fork(
     config: Path, place: int, sockets: tuple[socket.socket, ...], alive: connection.Connection
 ) -> Worker:
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    with theirs:
+    with theirs, contextlib.ExitStack() as undo:
+        undo.callback(ours.close)
         context = multiprocessing.get_context("forkserver")
         process = context.Process(
             target=_work, args=(str(config), place, theirs, alive, sockets), name=f"worker-{place}"
         )
         try:
             process.start()
-            return Worker(process, ours)
+            made = Worker(process, ours)
         except EOFError as error:  # the fork server ended before it could fork
-            ours.close()
             raise OSError(f"the process that starts workers has ended ({error})") from error
+        undo.pop_all()
+        return made
 
 
 def _work(

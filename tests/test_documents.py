@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 
 import click
+import pytest
 
-from tests.test_house import complain, read
+from tests.test_house import ROOT, complain, read
 
 
 def verbs(command: click.Command, name: str) -> Iterator[str]:
@@ -34,6 +35,14 @@ def test_the_readme_names_every_make_target() -> None:
     complain(missing, "not in README.md")
 
 
+def test_the_readme_names_every_room() -> None:
+    """Whoever looks for the place where something is done finds it in one table."""
+    rooms = [path for path in (ROOT / "appliance").iterdir() if not path.name.startswith("_")]
+    names = [f"`appliance/{path.name}`" for path in rooms]
+    complain([name for name in names if name not in read("README.md")], "not in README.md")
+
+
+@pytest.mark.slow
 def test_the_readme_names_every_command() -> None:
     """A command that nobody can find was not written."""
     cli = importlib.import_module("appliance.cli.main").cli

@@ -223,7 +223,7 @@ def test_the_metrics_fit_where_they_are_handed_in(metrics: Metrics) -> None:
 
 def ask(endpoint: Endpoint, method: str, path: str) -> tuple[int, str]:
     """Ask the endpoint once."""
-    connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=60)
     connection.request(method, path)
     response = connection.getresponse()
     body = response.read().decode()
@@ -257,7 +257,7 @@ def test_the_port_answers_nothing_else(endpoint: Endpoint, method: str, path: st
 def test_the_port_can_be_an_ipv6_one(metrics: Metrics) -> None:
     """A school on IPv6 can watch its gateway."""
     served = metrics.serve("::1", 0)
-    connection = http.client.HTTPConnection("::1", served.port, timeout=5)
+    connection = http.client.HTTPConnection("::1", served.port, timeout=60)
     connection.request("GET", "/metrics")
     assert connection.getresponse().status == 200
     connection.close()

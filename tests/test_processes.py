@@ -173,14 +173,14 @@ class Gateway:
             urllib.request.ProxyHandler({"http": f"http://{HOST}:{self.proxy}"})
         )
         try:
-            with opener.open(url, timeout=10) as answer:
+            with opener.open(url, timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
 
     def number(self, name: str) -> float:
         """Return one of the gateway's metrics."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.metrics}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{HOST}:{self.metrics}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} ")), -1.0)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
-from multiprocessing import forkserver
+from collections.abc import AsyncIterator, Iterator
+from multiprocessing import forkserver, util
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_lost_fork_server_leaves_no_worker_unwatched(tmp_path: Path) -> None:
             assert await one.ready()
             os.kill(parent_of(one.pid), signal.SIGKILL)
             assert await one.wait() != 0
-            until = time.monotonic() + 5
+            until = time.monotonic() + 30
             while alive(one.pid) and time.monotonic() < until:  # noqa: ASYNC110 - a process sets no event
                 await asyncio.sleep(0.01)
             assert not alive(one.pid)
@@ -90,6 +91,45 @@ def test_a_lost_fork_server_leaves_no_worker_unwatched(tmp_path: Path) -> None:
 
     (tmp_path / "again").mkdir()
     asyncio.run(run())
+
+
+def test_workers_are_replaced_after_the_folder_of_the_fork_server_was_tidied_away(tmp_path: Path) -> None:
+    """Somebody who cleans /tmp on a running gateway does not leave it without workers (DFE-F3)."""
+
+    async def run() -> None:
+        async with worker(tmp_path) as one:
+            assert await one.ready()
+            shutil.rmtree(util.get_temp_dir())
+            async with worker(tmp_path / "again") as other:
+                assert await other.ready()
+                assert await one.wait() != 0  # heard of as ended, so that its supervisor replaces it too
+
+    (tmp_path / "again").mkdir()
+    asyncio.run(run())
+
+
+def test_a_new_start_knows_nothing_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that forks workers ends with the run it belongs to, and its environment with it."""
+    monkeypatch.setenv("APPLIANCE_STATE", str(tmp_path / "nobody's"))
+    kept = len(list(below(os.getpid())))
+    workers.load()
+    workers.unload()
+    workers.unload()
+    monkeypatch.undo()
+    assert len(list(below(os.getpid()))) <= kept + 1  # Python's own tracker of resources stays
+
+    async def run() -> None:
+        async with worker(tmp_path) as one:
+            assert await one.ready()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(autouse=True)
+def _no_fork_server_is_left() -> Iterator[None]:
+    workers.unload()
+    yield
+    workers.unload()
 
 
 def parent_of(pid: int) -> int:

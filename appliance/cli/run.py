@@ -26,7 +26,10 @@ def run(context: click.Context) -> int:
     workers.load()
     from appliance.cli import starting  # noqa: PLC0415 - loads while the workers load
 
-    return starting.start(context.obj)
+    try:
+        return starting.start(context.obj)
+    finally:
+        workers.unload()
 
 
 @run.command()

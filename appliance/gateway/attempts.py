@@ -81,7 +81,7 @@ class Connection:
         port = tunnel.port or name.port
         url = Url("https", name.host, port, "/", "", name.ip)
         method = "TLS" if tunnel.encrypted else "CONNECT" if tunnel.connect else ""
-        return Request(url, method=method, client=tunnel.client, refused=refused)
+        return Request(url, method=method, client=tunnel.client, user=tunnel.user, refused=refused)
 
 
 class Attempts:

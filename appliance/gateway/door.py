@@ -32,6 +32,7 @@ from appliance.gateway.lingering import UNREAD_MARK, linger
 from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
 from appliance.gateway.pressure import HELD_LIMIT, LEAVING, RETRY_SECONDS, busy, held, taken
+from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.translate import Tunnel
 
@@ -51,6 +52,10 @@ class SchoolExplicitMode(mode_specs.RegularMode):
     """Clients know the proxy and speak to it (CONNECT, absolute addresses)."""
 
 
+class SchoolEncryptedMode(mode_specs.RegularMode):
+    """As the explicit mode, and what they say to the proxy is encrypted."""
+
+
 class SchoolTransparentMode(mode_specs.TransparentMode):
     """Clients know nothing; nftables redirects their connections here."""
 
@@ -61,13 +66,13 @@ class Handler(mode_servers.ProxyConnectionHandler):
     hooks: Hooks
     """How the hooks of our addons are found and run."""
     tunnel: Tunnel | None = None
-    """What the door learned of the connection, where it opened the tunnel itself."""
+    """What is known of the connection; what it learns of it later, the addon writes into it."""
     began = False
     """Set by the addon once a request or tunnel of this connection was judged."""
     link: Link | None = None
     """The lean lane's way to the sites, where this connection is in that lane."""
-    user = ""
-    """The account whose proxy credentials this connection has shown, set by the addon."""
+    overrides: frozenset[int] = frozenset()
+    """The overrides that something on this connection was open by."""
     _opened: float | None = None
     _refused = False
     _unread = False
@@ -251,12 +256,16 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
             for each in sockets:
                 each.close()
             raise
-        return [Entrance(sockets, passage, self.serve, self.destination)]
+        return [Entrance(sockets, passage, self.serve, self.destination, self.encryption())]
+
+    def encryption(self) -> ProxyTls | None:
+        """Return what opens the encryption of connections to this port, where they are encrypted."""
+        return None
 
     destination: Callable[[socket.socket], tuple[str, int]] | None = None
 
     async def serve(
-        self, sock: socket.socket, first: bytes, tunnel: Tunnel | None, wanted: tuple[str, int] | None
+        self, sock: socket.socket, first: bytes, tunnel: Tunnel, wanted: tuple[str, int] | None
     ) -> None:
         """Let mitmproxy read a connection, with all that was read of it so far."""
         loop = asyncio.get_running_loop()
@@ -264,13 +273,16 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         reader.feed_data(first)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        kind = InnerWriter if tunnel.secure else asyncio.StreamWriter
+        writer = kind(transport, protocol, reader, loop)
+        if isinstance(writer, InnerWriter):
+            writer.device = tunnel.client
         doors: Any = self.manager
         handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)
         handler.hooks = doors.hooks()
         context = handler.layer.context
         handler.tunnel = tunnel
-        if wanted is not None and tunnel is None:
+        if wanted is not None and tunnel.connect is None:
             handler.client.sockname = wanted
         if wanted is not None:
             context.server.address = wanted
@@ -312,6 +324,21 @@ class ExplicitDoor(_Door[SchoolExplicitMode]):
         return modes.HttpProxy(context)
 
 
+class EncryptedDoor(_Door[SchoolEncryptedMode]):
+    """Takes connections of clients that know the proxy and speak to it under encryption."""
+
+    @override
+    def encryption(self) -> ProxyTls | None:
+        found: ProxyTls | None = getattr(self.manager, "proxy_tls", None)
+        if found is None:
+            raise OSError("there is no certificate for the proxy itself")
+        return found
+
+    @override
+    def make_top_layer(self, context: Context) -> Layer:
+        return modes.HttpProxy(context)
+
+
 class TransparentDoor(_Door[SchoolTransparentMode]):
     """Takes redirected connections."""
 
@@ -332,6 +359,8 @@ class Doors(proxyserver.Proxyserver):
     """Listening sockets that somebody else opened, and keeps when this worker ends."""
     leaving = False
     """Set once another worker has taken this one's place."""
+    proxy_tls: ProxyTls | None = None
+    """What opens encryption to the proxy itself, where there is a port for it."""
 
     # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
 
@@ -355,12 +384,28 @@ class Doors(proxyserver.Proxyserver):
             handler
             for handler in list(self.connections.values())
             if isinstance(handler, Handler)
-            and (handler.user in users or peer_of(handler.client) in addresses)
+            and ((handler.tunnel and handler.tunnel.user in users) or peer_of(handler.client) in addresses)
         ]
         for handler in lost:
             handler.cut()
         for door in self.passage.waiting if self.passage is not None else ():
-            door.cut(addresses)
+            door.cut(addresses, users)
+        return len(lost)
+
+    def lives_by(self, client: Any, overrides: frozenset[int]) -> None:
+        """Note that something on a client's connection is open by these overrides, if by any."""
+        if overrides and (handler := self.handler_of(client)) is not None:
+            handler.overrides |= overrides
+
+    def cut_overrides(self, ended: frozenset[int]) -> int:
+        """End every open connection that lived by an override which has ended, at once."""
+        lost = [
+            handler
+            for handler in list(self.connections.values())
+            if isinstance(handler, Handler) and handler.overrides & ended
+        ]
+        for handler in lost:
+            handler.cut()
         return len(lost)
 
     @property

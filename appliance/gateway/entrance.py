@@ -20,7 +20,8 @@ from typing import Any
 from appliance.filtering import Judgement
 from appliance.gateway.hello import ALERT_CLOSE, Hello, HelloReader, NoHelloError, starts_like_tls
 from appliance.gateway.passage import Passage, What
-from appliance.gateway.translate import Tunnel, host_of
+from appliance.gateway.proxy_tls import CUT_SECONDS, ProxyTls, Relay
+from appliance.gateway.translate import Tunnel, connect_of, host_of
 from appliance.model.decision import Reason
 from appliance.model.inspect import Inspect
 from appliance.model.request import Request
@@ -47,16 +48,17 @@ _CONNECT = re.compile(
     rb"((?:(?!(?i:content-length|transfer-encoding|expect|upgrade)[ \t]*:)[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*"
     rb"[\t\x20-\x7e\x80-\xff]*\r\n){0,64})\r\n"
 )
+_SHOWN = re.compile(rb"(?im)^proxy-authorization:[ \t]*(.*?)[ \t]*\r$")
 _HOSTS = re.compile(rb"(?im)^host:[ \t]*(.*?)[ \t]*\r$")
 _SSH = b"SSH-"
 _NO_TEXT = re.compile(rb"[^\t\n\r\x20-\x7e]")
 
 NEITHER = "The connection speaks neither HTTP nor TLS."
 SSH = "The connection speaks SSH, which is no way to the web."
-TO_PROXY = "The device speaks TLS to the proxy's own port; a proxy is spoken to in plain HTTP."
+TO_PROXY = "The device speaks TLS to the proxy's plain port; gateway.listen_tls is the one for that."
 TOO_LATE = "The connection did not say in time what it wants."
 
-type Serve = Callable[[socket.socket, bytes, Tunnel | None, tuple[str, int] | None], Awaitable[None]]
+type Serve = Callable[[socket.socket, bytes, Tunnel, tuple[str, int] | None], Awaitable[None]]
 """Hands a connection to mitmproxy: its socket, the bytes read, what is known of it, and where it goes."""
 
 
@@ -64,7 +66,8 @@ class Entrance:
     """Listening sockets, and everybody who has come in and not yet said what they want.
 
     `destination` returns where a redirected connection was going (OSError if it was not redirected); None
-    for a port to which clients speak as to a proxy. The passage stands in `passage`.
+    for a port to which clients speak as to a proxy, under the encryption `proxy_tls` if there is any. The
+    passage stands in `passage`.
     """
 
     def __init__(
@@ -73,11 +76,15 @@ class Entrance:
         passage: Passage,
         serve: Serve,
         destination: Callable[[socket.socket], tuple[str, int]] | None,
+        proxy_tls: ProxyTls | None = None,
     ) -> None:
         self.sockets = sockets
         self.passage, self.serve, self.destination = passage, serve, destination
+        self._proxy_tls = proxy_tls
         self.loop = asyncio.get_running_loop()
         self.visitors: set[Visitor] = set()
+        self._relays: set[Relay] = set()
+        self._opening = 0
         self._tasks: set[asyncio.Task[None]] = set()
         passage.waiting.append(self)
         for listener in sockets:
@@ -108,11 +115,14 @@ class Entrance:
     def __len__(self) -> int:
         return len(self.visitors)
 
-    def cut(self, addresses: Collection[str]) -> None:
-        """Send away whoever waits and comes from one of `addresses`, with or without a tunnel."""
+    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
+        """Send away whoever waits, with or without a tunnel, by address or by the credentials shown."""
         for visitor in list(self.visitors):
-            if visitor.client in addresses:
+            if visitor.tunnel.client in addresses or visitor.tunnel.user in users:
                 visitor.leave()
+        lost = [each for each in self._relays if each.tunnel.client in addresses or each.tunnel.user in users]
+        for relay in lost:  # what a slow client has not read yet does not reach it any more
+            self.loop.call_later(CUT_SECONDS, relay.cut)
 
     def run(self, work: Awaitable[None], sock: socket.socket | None) -> None:
         """Do something for a connection; when it fails, `sock` is closed, and the fault is counted."""
@@ -156,7 +166,7 @@ class Entrance:
 
     def _welcome(self, sock: socket.socket, peer: Any) -> None:
         tunnel = Tunnel(client=str(peer[0]).removeprefix("::ffff:"))
-        if len(self.visitors) >= MOST_WAITING:
+        if len(self.visitors) + self._opening >= MOST_WAITING:
             logger.warning("a connection was not taken: too many wait for their first bytes")
             sock.close()
             return
@@ -166,6 +176,10 @@ class Entrance:
             wanted = self.destination(sock) if self.destination is not None else None
             if wanted is not None:
                 tunnel.destination, tunnel.port = host_of(wanted[0]), wanted[1]
+            if self._proxy_tls is not None:
+                tunnel.secure = True
+                self.run(self._open(sock, tunnel, self._proxy_tls), sock)
+                return
             Visitor(self, sock, tunnel, wanted)
         except OSError as error:
             logger.warning("a connection was not taken: %s", error)
@@ -174,6 +188,21 @@ class Entrance:
             self.fault(error)
             sock.close()
 
+    async def _open(self, sock: socket.socket, tunnel: Tunnel, proxy_tls: ProxyTls) -> None:
+        self._opening += 1
+        try:
+            inner, relay = await proxy_tls.opened(sock, tunnel)
+        except OSError:  # no handshake, in time or at all: nobody has asked for anything yet
+            return
+        finally:
+            self._opening -= 1
+        self._relays.add(relay)
+        try:
+            Visitor(self, inner, tunnel, None)
+            await relay.run()
+        finally:
+            self._relays.discard(relay)
+
 
 class Visitor:
     """One connection of which nothing is known yet but where it comes from."""
@@ -181,19 +210,15 @@ class Visitor:
     def __init__(
         self, entrance: Entrance, sock: socket.socket, tunnel: Tunnel, wanted: tuple[str, int] | None
     ) -> None:
-        self._entrance, self._sock, self._tunnel, self._wanted = entrance, sock, tunnel, wanted
+        self._entrance, self._sock, self.tunnel, self._wanted = entrance, sock, tunnel, wanted
         self._data = bytearray()
         self._hello = HelloReader()
         self._asked: tuple[Request, Judgement] | None = None
+        self._comparing = self._compared = False
         self._timer = entrance.loop.call_later(entrance.passage.idle, self.leave)
         self._timed = False
         entrance.visitors.add(self)
         entrance.loop.add_reader(sock, self._readable)
-
-    @property
-    def client(self) -> str:
-        """The network address of the client."""
-        return self._tunnel.client
 
     @property
     def silent(self) -> bool:
@@ -271,10 +296,14 @@ class Visitor:
         if found is None or target is None:
             self._inspect()
             return
-        self._tunnel.connect, self._tunnel.port = target, int(found[2])
+        if self._comparing or not self._knows(
+            [value.decode("latin-1") for value in _SHOWN.findall(found[3])]
+        ):
+            return
+        self.tunnel.connect, self.tunnel.port = target, int(found[2])
         if self._refused_as_tunnel(target):
-            self._tunnel.connect = self._tunnel.port = None
-            self._inspect()  # answers with the page that belongs to it, and records it
+            self.tunnel.connect = self.tunnel.port = None
+            self._inspect()  # answers with the page that belongs to it, or asks who it is, and records it
             return
         self._entrance.passage.metrics.connection()
         del self._data[: found.end()]
@@ -283,6 +312,30 @@ class Visitor:
         self._wanted = (target.host, int(found[2]))
         if self._data:
             self._look()
+
+    def _knows(self, shown: list[str]) -> bool:
+        # Whether it is known whose credentials these are; if not, that is found out, and we look again.
+        if self._compared:
+            return True
+        found = self._entrance.passage.credentials.look(shown, self.tunnel)
+        if found is not None:
+            found.note(self.tunnel)
+            return True
+        self._comparing = True
+        self._entrance.loop.remove_reader(self._sock)
+        self._entrance.run(self._compare(shown), self._sock)
+        return False
+
+    async def _compare(self, shown: list[str]) -> None:
+        try:
+            await self._entrance.passage.credentials.learn(shown, self.tunnel)
+            self._comparing, self._compared = False, True
+            if self in self._entrance.visitors:  # it may have been sent away meanwhile
+                self._entrance.loop.add_reader(self._sock, self._readable)
+                self._look()
+        except BaseException:
+            self._let_go()  # the socket is closed, and must not be looked at any more
+            raise
 
     def _target(self, found: re.Match[bytes]) -> Url | None:
         hosts = _HOSTS.findall(found[3])
@@ -300,9 +353,10 @@ class Visitor:
         return target if target.ip is None else None  # a number has no name to be judged by
 
     def _refused_as_tunnel(self, target: Url) -> bool:
-        url = Url("https", target.host, int(self._tunnel.port or 0), "/", "", target.ip)
-        request = Request(url, method="CONNECT", client=self._tunnel.client)
+        request = connect_of(target, int(self.tunnel.port or 0), self.tunnel)
         judgement = self._entrance.passage.filtering.judge(request)
+        if self._entrance.passage.credentials.asks(judgement, request, self.tunnel):
+            return True
         if not judgement.decision.blocked:
             return False
         if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
@@ -323,7 +377,7 @@ class Visitor:
 
     def _decide(self, hello: Hello) -> None:
         passage = self._entrance.passage
-        verdict = passage.judge(self._tunnel, hello)
+        verdict = passage.judge(self.tunnel, hello)
         self._asked = None
         if verdict.what is What.INSPECT:
             passage.later(passage.note(verdict))
@@ -338,16 +392,15 @@ class Visitor:
 
     def _inspect(self) -> None:
         self._let_go()
-        known = self._tunnel if self._tunnel.connect is not None else None
-        work = self._entrance.serve(self._sock, bytes(self._data), known, self._wanted)
+        work = self._entrance.serve(self._sock, bytes(self._data), self.tunnel, self._wanted)
         self._entrance.run(work, self._sock)
 
     def _refuse_unread(self, because: str) -> None:
         self._count()
-        self._close_with(self._entrance.passage.refuse_unread(self._tunnel, because))
+        self._close_with(self._entrance.passage.refuse_unread(self.tunnel, because))
 
     def _count(self) -> None:
-        if self._tunnel.connect is None:  # one that opened a tunnel was counted then
+        if self.tunnel.connect is None:  # one that opened a tunnel was counted then
             self._entrance.passage.metrics.connection()
 
     def _close_with(self, record: Awaitable[None]) -> None:

@@ -128,6 +128,8 @@ class Lane:
             return None
         self._metrics.added_latency(took)
         self._addon.began(client)
+        if carried is not None:
+            self._doors.lives_by(client, carried.judgement.overrides)
         return carried
 
     def finished(self, carried: Carried, status: int) -> None:
@@ -140,7 +142,8 @@ class Lane:
         """Answer for a site that failed, and record the access."""
         reason = failure_of(failure.message)
         carried = failure.carried
-        judgement = self._filtering.judge_failure(reason, FAILURES[reason], carried.request.client)
+        asked = carried.request
+        judgement = self._filtering.judge_failure(reason, FAILURES[reason], asked.client, asked.user)
         request = replace(carried.request, wants=wants_of(failure.head.field))
         failure.failed = Carried(request, judgement, carried.reference, sent=carried.sent)
         carried.recorded = True
@@ -163,8 +166,8 @@ class Lane:
         with contextlib.suppress(Exception):  # closed it is, whatever else fails
             failed = data.failed
             if failed is None or not failed.recorded:
-                client = data.carried.request.client
-                judgement = self._filtering.judge_failure(reason, FAILURES[reason], client)
+                asked = data.carried.request
+                judgement = self._filtering.judge_failure(reason, FAILURES[reason], asked.client, asked.user)
                 failed = Carried(data.carried.request, judgement, actions.new_reference())
                 record = self._addon.attempts.soon("", failed, CLOSED.status)
             data.answer = self._site.page(failed.judgement, failed.request, failed.reference)
@@ -180,7 +183,7 @@ class Lane:
     def _judge(self, known: Connection, head: RequestHead) -> Carried | None:
         tunnel = known.tunnel
         url = _url(tunnel, head)
-        if url is None:
+        if url is None or not self._knows(tunnel, head):
             return None
         request = Request(
             url,
@@ -188,15 +191,29 @@ class Lane:
             method=head.method,
             client=tunnel.client,
             destination=tunnel.destination,
+            user=tunnel.user,
         )
         if self._site.serves(request):
             return None
         judgement = self._decide(request)
         if judgement.decision.blocked or judgement.decision.flagged:
             return None
+        if tunnel.wrong and self._addon.credentials.asks(judgement, request, tunnel):
+            return None
         if self._reads(known, request, judgement):
             return None
         return Carried(request, judgement, actions.new_reference())
+
+    def _knows(self, tunnel: Tunnel, head: RequestHead) -> bool:
+        # Each request to the proxy itself counts by its own credentials; those within a tunnel, by what was
+        # shown when it was opened. What must be compared first is the full lane's, which can wait.
+        if not tunnel.to_proxy or not (head.shown or tunnel.user or tunnel.wrong or tunnel.due):
+            return True
+        found = self._addon.credentials.look(head.shown, tunnel)
+        if found is None:
+            return False
+        found.note(tunnel)
+        return True
 
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.

@@ -11,15 +11,19 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where a worker listens: as an explicit proxy, and for redirected connections; None for neither."""
+    """Where a worker listens; None for no such port.
+
+    As an explicit proxy, for redirected connections, and as a proxy spoken to under encryption.
+    """
 
     explicit: tuple[str, int] | None
     transparent: tuple[str, int] | None
+    encrypted: tuple[str, int] | None = None
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Every address and port to bind."""
-        wanted = [each for each in (self.explicit, self.transparent) if each is not None]
+        wanted = [each for each in (self.explicit, self.transparent, self.encrypted) if each is not None]
         return tuple((address, port) for host, port in wanted for address in addresses(host))
 
 

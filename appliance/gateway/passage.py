@@ -19,6 +19,7 @@ from typing import Protocol
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
+from appliance.gateway.credentials import Credentials
 from appliance.gateway.hello import Hello
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.splice import Splice
@@ -116,8 +117,8 @@ class _Passing:
 class Waiting(Protocol):
     """Who lets clients in."""
 
-    def cut(self, addresses: Collection[str]) -> None:
-        """Send away whoever waits and comes from one of `addresses`."""
+    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
+        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`."""
 
     def shut(self) -> None:
         """Let nobody in any more."""
@@ -142,6 +143,8 @@ class Passage:
     connect: Callable[[str, int], Awaitable[socket.socket]]
     own_name: str = ""
     idle: float = 600.0
+    credentials: Credentials = field(default_factory=Credentials)
+    """What devices have shown to the proxy, for the doors to ask."""
     waiting: list[Waiting] = field(default_factory=list)
     """The doors at which clients wait that have not said yet what they want."""
     _passing: set[_Passing] = field(default_factory=set)
@@ -185,7 +188,7 @@ class Passage:
         """Record a connection that speaks nothing that could be judged."""
         self.metrics.incomplete()
         target = tunnel.connect or tunnel.destination or host_of("invalid")
-        request = Request(target, method="CONNECT", client=tunnel.client, refused=because)
+        request = Request(target, method="CONNECT", client=tunnel.client, user=tunnel.user, refused=because)
         judgement = self.filtering.judge(request)
         await self._record(actions.Carried(request, judgement, actions.new_reference()))
 
@@ -288,7 +291,8 @@ class Passage:
     async def _fail(self, passing: _Passing, reason: Reason) -> None:
         self.metrics.passed_unread(FAILED, 0, 0)
         because = _FAILED.get(reason, _FAILED[Reason.UPSTREAM_UNREACHABLE])
-        judgement = self.filtering.judge_failure(reason, because, passing.verdict.request.client)
+        asked = passing.verdict.request
+        judgement = self.filtering.judge_failure(reason, because, asked.client, asked.user)
         await self._record(replace(passing.carried, judgement=judgement))
 
     async def _record(self, carried: actions.Carried) -> None:

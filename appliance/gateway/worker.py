@@ -117,6 +117,8 @@ def _modes(listen: Listen) -> list[str]:
     found = []
     if listen.explicit is not None:
         found.append("schoolexplicit@{}:{}".format(*listen.explicit))
+    if listen.encrypted is not None:
+        found.append("schoolencrypted@{}:{}".format(*listen.encrypted))
     if listen.transparent is not None:
         found.append("schooltransparent@{}:{}".format(*listen.transparent))
     return found

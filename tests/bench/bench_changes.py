@@ -92,12 +92,14 @@ def _edits(settings: Settings, profile: Path) -> list[float]:
     return seconds
 
 
-def _blocked(settings: Settings) -> bool:
+def _blocked(settings: Settings) -> bool | None:
+    # None when nobody answered, which is neither: a worker that is gone shows no edit in force.
     assert settings.listen.explicit is not None
     with contextlib.suppress(OSError), socket.create_connection(settings.listen.explicit, 5) as client:
         client.sendall(_REQUEST)
-        return client.recv(4096).startswith(b"HTTP/1.1 403")
-    return False
+        status = client.recv(4096)
+        return status.startswith(b"HTTP/1.1 403") if status.startswith(b"HTTP/1.1 ") else None
+    return None
 
 
 def _deaths(settings: Settings, process: subprocess.Popen[bytes]) -> list[float]:

@@ -11,6 +11,7 @@ from mitmproxy.proxy.layers import modes
 from appliance.gateway import door
 from appliance.gateway.door import ExplicitDoor, Handler, TransparentDoor
 from appliance.gateway.heads import MALFORMED_MARK
+from appliance.gateway.translate import Tunnel
 from tests.doubles.addon import Bench
 from tests.gateway.playbook import client_context
 
@@ -193,7 +194,7 @@ def test_the_connections_of_whoever_lost_access_are_cut() -> None:
     ):
         handler, cuts = handler_with(None)
         handler.client = SimpleNamespace(id=str(number), peername=(address, 1))  # type: ignore[assignment]  # enough
-        handler.user = user
+        handler.tunnel = Tunnel(address, user=user)
         doors.connections[str(number)] = handler
         cut.append(cuts)
     gone, _ = handler_with(None)
@@ -201,3 +202,18 @@ def test_the_connections_of_whoever_lost_access_are_cut() -> None:
     doors.connections["9"] = gone
     assert doors.cut({"10.20.0.5"}, {"amy"}) == 3
     assert [bool(cuts) for cuts in cut] == [True, True, True, False]
+
+
+def test_what_lived_by_an_override_is_cut_with_it() -> None:
+    """S-23: connections that were open by an ended override end, and those of another lesson go on."""
+    doors = Bench().doors
+    cut: list[list[str]] = []
+    for number, lived in enumerate(({1}, {1, 2}, {2}, set[int]())):
+        handler, cuts = handler_with(None)
+        handler.client = SimpleNamespace(id=str(number), peername=("10.20.0.5", 1))  # type: ignore[assignment]  # enough
+        doors.connections[str(number)] = handler
+        doors.lives_by(handler.client, frozenset(lived))
+        cut.append(cuts)
+    doors.lives_by(SimpleNamespace(id="gone"), frozenset({1}))
+    assert doors.cut_overrides(frozenset({1})) == 2
+    assert [bool(cuts) for cuts in cut] == [True, True, False, False]

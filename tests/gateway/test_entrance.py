@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,15 @@ from typing import Any
 import pytest
 
 from appliance.gateway import entrance as module
+from appliance.gateway.credentials import Check, Credentials
 from appliance.gateway.entrance import NEITHER, SSH, TO_PROXY, Entrance
 from appliance.gateway.hello import ALERT_CLOSE
 from appliance.gateway.translate import Tunnel
+from appliance.identity.networks import ProxySignIn
+from appliance.identity.signing_in import RefusedError
 from appliance.model.decision import Reason
+from appliance.model.person import Person, Standing
+from appliance.model.secret import Secret
 from tests.gateway.test_hello import hello_of
 from tests.gateway.test_passage import PUSH, Stand
 
@@ -26,7 +32,7 @@ class Door:
 
     stand: Stand
     entrance: Entrance
-    served: list[tuple[bytes, Tunnel | None, tuple[str, int] | None]] = field(default_factory=list)
+    served: list[tuple[bytes, Tunnel, tuple[str, int] | None]] = field(default_factory=list)
 
     async def say(self, *parts: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = self.entrance.sockets[0].getsockname()
@@ -60,7 +66,7 @@ async def opened(*, transparent: bool = True) -> AsyncIterator[Door]:
     listener.setblocking(False)
     served: list[Any] = []
 
-    async def serve(sock: socket.socket, first: bytes, tunnel: Tunnel | None, wanted: Any) -> None:
+    async def serve(sock: socket.socket, first: bytes, tunnel: Tunnel, wanted: Any) -> None:
         served.append((first, tunnel, wanted))
         sock.close()
 
@@ -91,7 +97,9 @@ async def test_an_inspected_connection_goes_on_with_all_its_bytes() -> None:
     hello = hello_of("site.example")
     async with opened() as door:
         await door.answer(hello[:100], hello[100:])
-    assert door.served == [(hello, None, WANTED)]
+    assert [(first, tunnel.connect, wanted) for first, tunnel, wanted in door.served] == [
+        (hello, None, WANTED)
+    ]
 
 
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n", b"\r\nGET", b"S", b"SEARCH / HTTP/1.1\r\n"])
@@ -173,7 +181,7 @@ async def test_whatever_is_out_of_the_ordinary_goes_on_whole(head: bytes) -> Non
     """The stricter reader judges it anew, with its own answers and pages."""
     async with opened(transparent=False) as door:
         await door.answer(head)
-    assert [(first, tunnel, wanted) for first, tunnel, wanted in door.served] == [(head, None, None)]
+    assert [(first, tunnel.connect, wanted) for first, tunnel, wanted in door.served] == [(head, None, None)]
 
 
 @pytest.mark.slow
@@ -238,3 +246,68 @@ async def test_who_leaves_early_is_forgotten() -> None:
         await asyncio.sleep(0.01)
         assert door.entrance.visitors == set()
         assert door.stand.metrics.unfinished == 1
+
+
+CONNECT = f"CONNECT {PUSH}:443 HTTP/1.1\r\nHost: {PUSH}:443\r\n"
+SHOWS = "Proxy-Authorization: Basic YW15Ong=\r\n"  # amy:x
+
+
+def asking(door: Door, check: Check, rule: ProxySignIn = ProxySignIn.REQUIRED) -> None:
+    """Let the door read credentials, in the clear."""
+    door.stand.passage.credentials = Credentials(check, lambda _name: "hash", lambda _at: rule, plain=True)
+
+
+async def test_a_tunnel_is_the_persons_whose_credentials_opened_it() -> None:
+    """What is in it is judged and recorded as theirs, and it ends with their access."""
+    async with opened(transparent=False) as door:
+        asking(door, lambda name, _word, _at: name)
+        reader, writer = await door.say(f"{CONNECT}{SHOWS}\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        (visitor,) = door.entrance.visitors
+        assert visitor.tunnel.user == "amy"
+        door.entrance.cut((), {"bob"})
+        assert door.entrance.visitors == {visitor}
+        door.entrance.cut((), {"amy"})
+        assert await reader.read() == b""
+        writer.close()
+        # Known by now, so that the next one is not held up; nothing of the header goes on.
+        reader, writer = await door.say(f"{CONNECT}{SHOWS}\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+@pytest.mark.parametrize("shown", ["", SHOWS, SHOWS + SHOWS, "Proxy-Authorization: Basic !!\r\n"])
+async def test_who_is_not_known_gets_no_tunnel(shown: str) -> None:
+    """None, wrong, twice, rubbish: mitmproxy asks, and nothing of the tunnel is left over."""
+
+    def refuse(_name: str, _word: Secret, _at: str) -> str:
+        raise RefusedError("no")
+
+    async with opened(transparent=False) as door:
+        asking(door, refuse)
+        signed_out = Person("ks2", "network Room", standing=Standing.SIGNED_OUT)
+        door.stand.identity.person = signed_out
+        head = f"{CONNECT}{shown}\r\n".encode()
+        await door.answer(head)
+        ((first, tunnel, wanted),) = door.served
+        assert (first, tunnel.connect, tunnel.port, tunnel.user, wanted) == (head, None, None, "", None)
+
+
+async def test_who_is_sent_away_during_the_comparison_stays_away() -> None:
+    """S-60: a freeze does not wait for a hash, and whoever it cut does not come in afterwards."""
+    go_on = threading.Event()
+
+    def slowly(name: str, _word: Secret, _at: str) -> str:
+        go_on.wait(5)
+        return name
+
+    async with opened(transparent=False) as door:
+        asking(door, slowly)
+        reader, writer = await door.say(f"{CONNECT}{SHOWS}\r\n".encode())
+        while not door.entrance.visitors:  # noqa: ASYNC110 - the entrance tells nobody
+            await asyncio.sleep(0)
+        door.entrance.cut({"127.0.0.1"})
+        go_on.set()
+        assert await reader.read() == b""
+        writer.close()
+    assert door.served == []

@@ -239,7 +239,7 @@ def _nginx(origin: Origin) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 def _listener(network: Network, address: str, port: int) -> socket.socket:

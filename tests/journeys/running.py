@@ -146,7 +146,7 @@ class Gateway:
         """End it, and return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers that are there now."""
@@ -175,7 +175,7 @@ def running(gateway: Gateway) -> Iterator[Gateway]:
         if gateway.process is not None and gateway.process.poll() is None:
             gateway.process.terminate()
             try:
-                gateway.process.wait(timeout=20)
+                gateway.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 gateway.process.kill()
                 gateway.process.wait()

@@ -123,7 +123,7 @@ def test_messages_of_an_allowed_websocket_flow_both_ways(lab: Lab, uri: str, via
     with socket_to(lab, uri, via) as live:
         for message in ("good morning", b"\x00\xff" * 200_000, "bye"):
             live.send(message)
-            assert live.recv(timeout=20) == message
+            assert live.recv(timeout=60) == message
 
 
 @pytest.mark.parametrize("via", BOTH)

@@ -51,7 +51,7 @@ def test_it_ends_cleanly_whatever_is_going_on(started: Lab, number: signal.Signa
     with subprocess.Popen(command) as download, started.dial():  # and a connection that says nothing
         until(lambda: started.gateway.log() is not None, "the log can be read")
         assert started.gateway.stop(number) == 0
-        assert download.wait(timeout=20) != 0
+        assert download.wait(timeout=60) != 0
     assert "appliance: ended" in started.gateway.said()
     assert "Traceback" not in started.gateway.said()
     check_nothing_is_left(started, pids)

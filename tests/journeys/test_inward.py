@@ -115,7 +115,7 @@ def test_the_port_for_redirected_traffic_takes_no_direct_calls(lab: Lab) -> None
         lab.dial(via=Via.WIRE, to=GATEWAY, port=TRANSPARENT)
     before = lab.total("gateway_connections_total")
     with lab.network.inside(lab.network.gateway):  # past the firewall: the gateway itself must refuse as well
-        wire = socket.create_connection((GATEWAY, TRANSPARENT), timeout=5)
+        wire = socket.create_connection((GATEWAY, TRANSPARENT), timeout=20)
     with wire:
         wire.sendall(b"GET / HTTP/1.1\r\nHost: education.example\r\n\r\n")
         assert drain(wire) == b""

@@ -81,7 +81,7 @@ class Load:
         connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
 
 def _status(connection: http.client.HTTPConnection, host: str) -> int:
@@ -146,7 +146,7 @@ class School:
 
     def answers(self, host: str) -> int:
         """Return what the gateway answers for a host now; 0 while nobody does."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             try:
                 return _status(connection, host)
             except OSError:

@@ -69,7 +69,7 @@ class School:
     def told(self) -> str:
         """Return the metrics' text, empty while there is none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=60) as answer:
                 return str(answer.read(), "utf-8")
         except OSError:
             return ""
@@ -80,7 +80,7 @@ class School:
             urllib.request.ProxyHandler({"http": f"http://127.0.0.1:{self.proxy}"})
         )
         try:
-            with opener.open(address, timeout=10) as answer:
+            with opener.open(address, timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
