@@ -158,7 +158,6 @@ class GatewayAddon:
         if (pending := known.take_pending()) is not None:
             await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
-            # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
             self._handshakes.failed(known.tunnel.sni.host, why, datetime.now(UTC).date())
 
     @closed
@@ -209,8 +208,7 @@ class GatewayAddon:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.judgement.decision.blocked:
             actions.pass_back(flow, carried)
-        if self._doors.leaving:
-            actions.end_with(flow)
+        actions.end_with(flow, leaving=self._doors.leaving)
 
     @closed
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -329,8 +327,6 @@ class GatewayAddon:
         except Exception:  # noqa: BLE001, S110 - the page failed as well; a bare answer still closes
             pass
         return CLOSED
-
-    # --- parts -----------------------------------------------------------------------------------
 
     def _known(self, client: connection.Client) -> Connection:
         return self.connections[client.id]
