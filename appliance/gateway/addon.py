@@ -24,9 +24,10 @@ from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.credentials import ASK, HEADER, Credentials, refused
-from appliance.gateway.door import Doors, peer_of
+from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
+from appliance.gateway.peers import peer_of
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of

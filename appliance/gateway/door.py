@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any, override
 
-from mitmproxy import connection, ctx, platform
+from mitmproxy import connection, ctx
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import commands, events, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
@@ -31,6 +31,7 @@ from appliance.gateway.lane_link import Link
 from appliance.gateway.lingering import UNREAD_MARK, linger
 from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
+from appliance.gateway.peers import destination_of, peer_of
 from appliance.gateway.pressure import HELD_LIMIT, LEAVING, RETRY_SECONDS, busy, held, taken
 from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.resolver import CLIENT
@@ -293,27 +294,6 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
-
-
-def peer_of(client: connection.Client) -> str:
-    """Return the device's address, in the one form that the record has; empty if it has gone already."""
-    peer: Any = client.peername
-    return str(peer[0]).removeprefix("::ffff:") if peer else ""
-
-
-def destination_of(sock: socket.socket) -> tuple[str, int]:
-    """Return where the client of a redirected connection wanted to go.
-
-    OSError if it was not: whoever connects to the port itself would be sent round in circles (H26).
-    """
-    assert platform.original_addr is not None  # noqa: S101 - set on Linux
-    try:
-        wanted: tuple[str, int] = platform.original_addr(sock)
-    except OSError as error:
-        raise OSError(f"it came to the transparent port and was not redirected ({error})") from None
-    if wanted == sock.getsockname()[:2]:
-        raise OSError("it came to the transparent port and was not redirected")
-    return wanted
 
 
 class ExplicitDoor(_Door[SchoolExplicitMode]):
