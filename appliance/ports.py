@@ -79,4 +79,5 @@ def claim_ports(addresses: Sequence[tuple[str, int]]) -> None:
                 probe.listen(1)
             except OSError as error:
                 hint = _HINTS.get(error.errno or 0, "choose another address in the configuration file")
-                raise StartError(f"cannot listen on {host}:{port} ({error.strerror}); {hint}") from error
+                shown = f"[{host.strip('[]')}]" if ":" in host else host
+                raise StartError(f"cannot listen on {shown}:{port} ({error.strerror}); {hint}") from error

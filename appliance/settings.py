@@ -81,12 +81,8 @@ class Recycle(Section):
     """When a worker is replaced by a fresh one; it finishes what it has begun."""
 
     hours: float = Field(24.0, strict=True, ge=0, le=8760, description="After so long; 0 for never.")
-    megabytes: int = Field(
-        300, strict=True, ge=0, le=65_536, description="With so much memory of its own; 0 for never."
-    )
-    drain_seconds: int = Field(
-        300, strict=True, ge=1, le=86_400, description="How long open connections may go on meanwhile."
-    )
+    megabytes: int = Field(300, strict=True, ge=0, le=65_536, description="With so much memory; 0: never.")
+    drain_seconds: int = Field(300, strict=True, ge=1, le=86_400, description="How long the rest may go on.")
 
 
 class GatewaySettings(Section):
@@ -118,11 +114,7 @@ class GatewaySettings(Section):
     idle_seconds: int = Field(
         600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
     )
-    http2: bool = Field(
-        default=True,
-        strict=True,
-        description="Whether browsers are offered HTTP/2 on sites that are opened.",
-    )
+    http2: bool = Field(default=True, strict=True, description="Whether sites that are opened offer HTTP/2.")
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )

@@ -82,10 +82,10 @@ def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
     flow.response.stream = _counter(lambda size: setattr(carried, "received", carried.received + size))
 
 
-def end_with(flow: http.HTTPFlow) -> None:
-    """Let an HTTP/1 connection end with this answer; HTTP/2 has a way of its own (`pressure.py`)."""
+def end_with(flow: http.HTTPFlow, *, leaving: bool) -> None:
+    """Let an HTTP/1 connection end with this answer if we leave; HTTP/2 ends as `pressure.py` has it."""
     response = flow.response
-    if response is not None and response.status_code >= _FINAL and flow.client_conn.alpn != b"h2":
+    if leaving and response is not None and response.status_code >= _FINAL and flow.client_conn.alpn != b"h2":
         response.headers["connection"] = "close"
 
 

@@ -25,10 +25,10 @@ from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
 from appliance.gateway.credentials import ASK, HEADER, Credentials, refused
 from appliance.gateway.door import Doors
-from appliance.gateway.handler import peer_of
 from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
 from appliance.gateway.lived import lives_by
+from appliance.gateway.peers import peer_of
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of
@@ -158,7 +158,6 @@ class GatewayAddon:
         if (pending := known.take_pending()) is not None:
             await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
-            # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
             self._handshakes.failed(known.tunnel.sni.host, why, datetime.now(UTC).date())
 
     @closed
@@ -209,8 +208,7 @@ class GatewayAddon:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.judgement.decision.blocked:
             actions.pass_back(flow, carried)
-        if self._doors.leaving:
-            actions.end_with(flow)
+        actions.end_with(flow, leaving=self._doors.leaving)
 
     @closed
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -327,8 +325,6 @@ class GatewayAddon:
             if failed is not None and failed.judgement.decision.reason in FAILURES:
                 return self._site.page(failed.judgement, failed.request, failed.reference)
         return CLOSED
-
-    # --- parts -----------------------------------------------------------------------------------
 
     def _known(self, client: connection.Client) -> Connection:
         return self.connections[client.id]

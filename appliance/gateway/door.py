@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any, override
 
-from mitmproxy import ctx, platform
+from mitmproxy import ctx
 from mitmproxy.addons import proxyserver
 from mitmproxy.proxy import mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
@@ -21,10 +21,11 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.entrance import Entrance
-from appliance.gateway.handler import Handler, peer_of
+from appliance.gateway.handler import Handler
 from appliance.gateway.hooks import Answering, Hooks
 from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
+from appliance.gateway.peers import destination_of, peer_of
 from appliance.gateway.pressure import LEAVING
 from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.resolver import CLIENT
@@ -97,21 +98,6 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
-
-
-def destination_of(sock: socket.socket) -> tuple[str, int]:
-    """Return where the client of a redirected connection wanted to go.
-
-    OSError if it was not: whoever connects to the port itself would be sent round in circles (H26).
-    """
-    assert platform.original_addr is not None  # noqa: S101 - set on Linux
-    try:
-        wanted: tuple[str, int] = platform.original_addr(sock)
-    except OSError as error:
-        raise OSError(f"it came to the transparent port and was not redirected ({error})") from None
-    if wanted == sock.getsockname()[:2]:
-        raise OSError("it came to the transparent port and was not redirected")
-    return wanted
 
 
 class ExplicitDoor(_Door[SchoolExplicitMode]):

@@ -103,9 +103,11 @@ class Entrance:
                 if sock is not None:
                     sock.close()
 
-        task = self.loop.create_task(done())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Begun at once: most of it need not wait, and a turn of the loop costs as much as a decision.
+        task = asyncio.Task(done(), loop=self.loop, eager_start=True)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def fault(self, error: BaseException) -> None:
         """Count a fault, and log its kind; its text can hold what a pupil sent."""

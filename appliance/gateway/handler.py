@@ -211,9 +211,3 @@ def _current_error() -> str:
 
     error = sys.exc_info()[1]
     return type(error).__name__ if error else "unknown error"
-
-
-def peer_of(client: connection.Client) -> str:
-    """Return the device's address, in the one form that the record has; empty if it has gone already."""
-    peer: Any = client.peername
-    return str(peer[0]).removeprefix("::ffff:") if peer else ""

@@ -26,11 +26,11 @@ from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Connection, Metrics
 from appliance.gateway.closed import FAILURES, closed
 from appliance.gateway.door import Doors
-from appliance.gateway.handler import peer_of
 from appliance.gateway.lane_heads import RequestHead
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lane_pool import Pool
 from appliance.gateway.lived import lives_by
+from appliance.gateway.peers import peer_of
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, wants_of
 from appliance.gateway.upstream import failure_of

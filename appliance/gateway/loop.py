@@ -81,12 +81,15 @@ class GuardedLoop(asyncio.SelectorEventLoop):
             raise OSError("the site did not answer in time") from None
 
     async def _race(self, addresses: list[str], port: int) -> socket.socket:
+        if len(addresses) == 1:  # nobody to race against: no task, and nothing to wait for beside it
+            return await self._attempt(addresses[0], port)
         running: set[asyncio.Task[socket.socket]] = set()
         failed: BaseException | None = None
         try:
             while addresses or running:
                 if addresses:
-                    running.add(self.create_task(self._attempt(addresses.pop(0), port)))
+                    attempt = self._attempt(addresses.pop(0), port)
+                    running.add(asyncio.Task(attempt, loop=self, eager_start=True))
                 done, running = await asyncio.wait(
                     running,
                     timeout=NEXT_ADDRESS_SECONDS if addresses else None,

@@ -275,9 +275,10 @@ class Passage:
             except Exception as error:  # noqa: BLE001 - it has been closed already
                 self._fault("record", error)
 
-        task = asyncio.get_running_loop().create_task(done())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.Task(done(), loop=asyncio.get_running_loop(), eager_start=True)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _over(self, passing: _Passing) -> None:
         self._passing.discard(passing)

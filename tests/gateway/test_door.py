@@ -8,7 +8,7 @@ import pytest
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.layers import modes
 
-from appliance.gateway import door
+from appliance.gateway import peers
 from appliance.gateway.door import ExplicitDoor, TransparentDoor
 from appliance.gateway.translate import Tunnel
 from tests.doubles.addon import Bench
@@ -94,10 +94,10 @@ def test_only_redirected_connections_are_taken(
     monkeypatch.setattr("mitmproxy.platform.original_addr", original)
     came: Any = SimpleNamespace(getsockname=lambda: ("10.20.0.1", 8443, 0, 0))
     if taken:
-        assert door.destination_of(came) == wanted
+        assert peers.destination_of(came) == wanted
         return
     with pytest.raises(OSError, match="was not redirected"):
-        door.destination_of(came)
+        peers.destination_of(came)
 
 
 def test_a_handler_is_found_while_its_client_is_there() -> None:

@@ -120,7 +120,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
     ),
     "H30 a crash prints whole bodies": (
         f"{HERE}/test_worker.py::test_libraries_that_print_what_passes_are_silenced",
-        f"{HERE}/test_door.py::test_a_crash_is_told_by_its_kind_and_cuts_both_sides",
+        f"{HERE}/test_handler.py::test_a_crash_is_told_by_its_kind_and_cuts_both_sides",
     ),
     "H31 header validation breaks some sites": (
         f"{HERE}/test_layers.py::test_what_contradicts_itself_is_refused_and_not_passed_on",

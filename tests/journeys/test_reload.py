@@ -110,6 +110,7 @@ def test_settings_that_are_wrong_change_nothing(brief_lab: Lab) -> None:
     """A slip in the file costs a message: the workers go on as they were, and are the same."""
     lab = brief_lab
     good = lab.gateway.config.read_text(encoding="utf-8")
+    until(lambda: len(lab.gateway.workers()) == 2, "whoever was replaced before has gone")
     before = lab.gateway.workers()
     assert lab.gateway.process is not None
     try:
