@@ -19,11 +19,11 @@ from pathlib import Path
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
+from appliance.events.audit import Trail
 from appliance.events.hits import HITS_FILE, Hits
 from appliance.filtering import Filtering, Rules, Told
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.following import Follower
 from appliance.identity.neighbours import neighbours

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from appliance import assembly
 from appliance.config.problems import ProblemsError
+from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.passwords import Passwords

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 
 from appliance import assembly
+from appliance.events.audit import Trail
 from appliance.gateway.pages import TEMPLATES
-from appliance.identity.audit import Trail
 from appliance.identity.database import FOLDER, Database
 from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks

@@ -20,8 +20,8 @@ import click
 from appliance import asking, assembly
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
+from appliance.events.audit import Trail
 from appliance.filtering import Filtering, Judgement
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.snapshot import known_person
 from appliance.model.decision import Decision, Reason

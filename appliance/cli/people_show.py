@@ -16,8 +16,8 @@ from rich.table import Table
 
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
+from appliance.events.audit import Trail
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.sessions import SCHOOL_ZONE, Sessions
 from appliance.identity.stops import Stop, Stops

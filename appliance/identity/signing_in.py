@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
-from appliance.identity.stops import Stops
+from appliance.identity.stops import Stops, Trail
 from appliance.identity.tries import Limits, Tries
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret

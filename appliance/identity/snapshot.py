@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.sessions import Session, Sessions
-from appliance.identity.stops import Stop, Stops
+from appliance.identity.stops import Stop, Stops, Trail
 from appliance.model.person import Confidence, Kind, Person, Standing
 
 _WORDS = {

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.identity.audit import Trail
-from appliance.identity.names import IdentityError
+from appliance.events.audit import Trail
+from appliance.events.errors import EventsError
 from tests.doubles.people import NOW
 
 
@@ -35,7 +35,7 @@ def test_a_changed_or_missing_line_is_found(line: int, tmp_path: Path) -> None:
     for broken in (altered, lines[:line] + lines[line + 1 :]):
         made.path.write_bytes(b"".join(broken))
         with pytest.raises(
-            IdentityError, match=rf"audit\.jsonl:{line + 1 if broken is not altered else line + 2}"
+            EventsError, match=rf"audit\.jsonl:{line + 1 if broken is not altered else line + 2}"
         ):
             made.entries()
 
@@ -47,3 +47,25 @@ def test_a_line_that_a_power_cut_left_half_is_no_line(tmp_path: Path) -> None:
         file.write(b'{"at": "2026')
     made.add("unfreeze", "pupil 1", by="head", at=NOW)
     assert len(made.entries()) == 5
+
+
+def test_a_trail_of_an_older_release_goes_on_where_it_is_now(tmp_path: Path) -> None:
+    """Nothing is lost when the file moves: what was there is read, and the chain continues."""
+    made = trail(tmp_path)
+    (tmp_path / "identity").mkdir()
+    made.path.rename(tmp_path / "identity" / "audit.jsonl")
+    assert len(made.entries()) == 4
+    made.add("unfreeze", "pupil 1", by="head", at=NOW)
+    assert len(made.entries()) == 5
+    assert not (tmp_path / "identity" / "audit.jsonl").exists()
+
+
+def test_a_file_without_a_line_at_its_end_is_not_cut_off(tmp_path: Path) -> None:
+    """What somebody has put at the end is evidence as well: it is told, and not removed."""
+    made = trail(tmp_path)
+    with made.path.open("ab") as file:
+        file.write(b"x" * 100_000)
+    size = made.path.stat().st_size
+    with pytest.raises(EventsError, match="restore it"):
+        made.add("unfreeze", "pupil 1", by="head", at=NOW)
+    assert made.path.stat().st_size == size
