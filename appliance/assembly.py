@@ -55,6 +55,8 @@ _HELD = {
     "upstream": "is enforced by an upstream provider, which canaries prove",
 }
 NOBODY_NAMED = "such rules open for nobody, since the gateway learns no names while identity.portal is false"
+GATEWAY = "the gateway"
+"""Who did what nobody did by hand, in the audit."""
 WHO_SIGNED_IN = "such rules open for those whom they name, while they are signed in"
 """What is to be known about rules for named users."""
 
@@ -257,7 +259,12 @@ def snapshots(settings: Settings) -> Snapshots:
         needs = [Problem(str(profiles), 1, 1, message) for _, message in needs_of(settings, policy)]
         return needs + statutory_problems(policy, settings.blocklists)
 
-    return Snapshots(settings.state / "policy", profiles, settings.blocklists / CATEGORIES, unfit=unfit)
+    def record(before: str, after: str) -> None:
+        trail = Trail(settings.state)
+        trail.add("policy-in-force", after, by=GATEWAY, at=time.time(), instead_of=before)
+
+    store = settings.state / "policy"
+    return Snapshots(store, profiles, settings.blocklists / CATEGORIES, unfit=unfit, record=record)
 
 
 def prepare(settings: Settings) -> None:

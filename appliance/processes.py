@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 from appliance import assembly
 from appliance.config.problems import ProblemsError
 from appliance.events.audit import Trail
+from appliance.events.checkpoints import Checkpoints, send
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
+from appliance.events.seals import Sealer
 from appliance.gateway.demo import serve_demo
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
@@ -44,6 +46,7 @@ _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
+_SEAL_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
 _PORTAL_SECONDS = 1.0
 
@@ -106,6 +109,7 @@ async def _supervise(
         lambda: assembly.watch_edits(store, changed, broken),
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
+        lambda: _seal(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
         *([lambda: _portal(running)] if settings.identity.portal else []),
@@ -244,7 +248,33 @@ async def _retire(settings: Settings) -> None:
     # round, never the filter.
     while True:
         try:
-            await retire(settings.state, settings.retention, datetime.now(UTC))
+            done = await retire(settings.state, settings.retention, datetime.now(UTC))
+            if gone := {name: count for name, count in (done.blanked | done.deleted).items() if count}:
+                trail = Trail(settings.state)
+                counts = {f"of_{name}": float(count) for name, count in gone.items()}
+                trail.add("retention", "the log", by=assembly.GATEWAY, at=time.time(), **counts)
         except (OSError, EventsError) as error:
             logger.warning("old records could not be removed this time: %s", error)
         await asyncio.sleep(_RETIRE_SECONDS)
+
+
+async def _seal(settings: Settings) -> None:
+    # Flagged events join the audit within a minute, and what says how far it goes leaves the box in its time.
+    sealer = Sealer(settings.state)
+    points = Checkpoints(settings.state, settings.school.name)
+    next_point = 0.0
+    while True:
+        try:
+            await asyncio.to_thread(sealer.seal, time.time())
+            if time.monotonic() >= next_point:
+                next_point = time.monotonic() + settings.audit.checkpoint_hours * 3600
+                await asyncio.to_thread(_checkpoint, points, settings)
+        except (OSError, EventsError) as error:
+            logger.warning("the audit could not be sealed this time: %s", error)
+        await asyncio.sleep(_SEAL_SECONDS)
+
+
+def _checkpoint(points: Checkpoints, settings: Settings) -> None:
+    if points.due():
+        made = points.make(time.time())
+        send(made, settings.audit.copy_to, to_syslog=settings.audit.syslog)

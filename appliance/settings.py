@@ -209,6 +209,16 @@ class EventSettings(Section):
     )
 
 
+class AuditSettings(Section):
+    """Who did what: how its checkpoints leave the box."""
+
+    checkpoint_hours: float = Field(
+        24.0, strict=True, ge=1, le=744, description="How often a checkpoint is written, if there is news."
+    )
+    copy_to: Path | None = Field(None, description="A folder elsewhere, such as a share, for a copy of each.")
+    syslog: bool = Field(default=True, strict=True, description="Whether each is one line in syslog too.")
+
+
 class MetricsSettings(Section):
     """Prometheus."""
 
@@ -231,6 +241,7 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     lists: ListSettings = ListSettings()
     events: EventSettings = EventSettings()
+    audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 
@@ -289,8 +300,10 @@ def load_settings(path: Path) -> Configuration:
     gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
     people = settings.identity.people
     identity = settings.identity.model_copy(update={"people": _resolved(base, people) if people else None})
+    copies = settings.audit.copy_to
+    audit = settings.audit.model_copy(update={"copy_to": _resolved(base, copies) if copies else None})
     paths = _located(path, settings.paths)
-    changes = {"paths": paths, "gateway": gateway, "identity": identity}
+    changes = {"paths": paths, "gateway": gateway, "identity": identity, "audit": audit}
     return Configuration(settings.model_copy(update=changes), document)
 
 
@@ -360,7 +373,7 @@ def as_file(settings: Settings) -> str:
     """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
     paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
     values = settings.model_dump(mode="json") | {"paths": paths}
-    for section, key in (("gateway", "extra_roots"), ("identity", "people")):
+    for section, key in (("gateway", "extra_roots"), ("identity", "people"), ("audit", "copy_to")):
         file = getattr(getattr(settings, section), key)
         values[section][key] = str(file.absolute()) if file else None
     return json.dumps(values, indent=2)  # JSON is YAML as well

@@ -118,6 +118,8 @@ def import_(
             _check_same(before.get(name), categories, use)
             wanted = Wanted(name, title or name, categories, use, Format(chosen), means_suffixes, column)
             done = _import_one(where, path, wanted, low_memory=low_memory)
+        for meta in done.lists:
+            where.note("list-import", meta.id, source=meta.source, entries=meta.entries, use=meta.use)
     show.imported(done, paths, as_json=as_json)
     for meta in done.lists:
         show.replaced(before.get(meta.id), meta)

@@ -55,6 +55,7 @@ def add(where: WhereDecided, use: str, address: str, because: str, who: str | No
         _refuse(where, address, Use(use))
         local = LocalFile(Paths(where.state).local)
         entry = local.add(Use(use), address, because=because, who=who or _user(), at=datetime.now(UTC))
+        where.note(f"local-{use}", entry, reason=because, named=who)
     for line in _in_force(where, entry, Use(use)):
         click.echo(show.plain(line, keep="\n"), err=True)
 
@@ -74,6 +75,7 @@ def remove(where: Where, address: str, because: str, who: str | None) -> None:
                 "there is no local decision on exactly this address; `appliance lists lookup` shows which "
                 "entries name it"
             )
+        where.note("local-remove", address, reason=because, was=", ".join(found), named=who)
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
 
 

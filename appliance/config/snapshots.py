@@ -24,7 +24,8 @@ class Snapshots:
     """Publishes and opens policies. `profiles` and `categories` are the technician's files.
 
     `unfit` says what makes a policy that is right in itself useless for this gateway, such as a missing
-    profile that a client network counts on; such a policy is not published.
+    profile that a client network counts on; such a policy is not published. `record` is told of each change
+    of what is in force, from which version to which; what it cannot record does not happen.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Snapshots:
         categories: Path,
         groups: Collection[str] = (),
         unfit: Callable[[Policy], Sequence[Problem]] = lambda _: (),
+        record: Callable[[str, str], None] = lambda _old, _new: None,
     ) -> None:
         self._store = store
         self._profiles = profiles
         self._categories = categories
         self._groups = groups
         self._unfit = unfit
+        self._record = record
 
     def publish(self) -> Policy:
         """Check the technician's files and put them in force; ProblemsError (and no change) if they are bad.
@@ -112,8 +115,9 @@ class Snapshots:
         return True
 
     def _point(self, version: str) -> None:
-        if self.current() == version:
+        if (before := self.current()) == version:
             return
+        self._record(before, version)
         temporary = self._store / f".{_CURRENT}-{os.getpid()}"
         with temporary.open("w", encoding="ascii") as file:
             file.write(f"{version}\n")
