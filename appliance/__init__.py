@@ -7,6 +7,7 @@ identity     an address and its credentials -> a Person, and how sure we are
 lists        millions of names; one question: which lists name this?
 policy       pure: what is known + profile + now -> Decision
 inspection   pure: text and bytes -> findings
+changes      proposals, their impact, who released them
 events       the log: store, queries, retention; the audit trail
 metrics      Prometheus; told by the two hallways below
 

@@ -18,10 +18,11 @@ from pathlib import Path
 
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
-from appliance.config.snapshots import Snapshots
+from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
 from appliance.events.hits import HITS_FILE, Hits
 from appliance.filtering import Filtering, Rules, Told
+from appliance.filtering import Lists as Asked
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.database import Database
@@ -196,7 +197,7 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
 def filtering(
     settings: Settings,
     policy: Policy,
-    lists: Lists,
+    lists: Asked,
     set_id: str = "",
     told: Told | None = None,
     identity: People | None = None,
@@ -263,8 +264,13 @@ def snapshots(settings: Settings) -> Snapshots:
         trail = Trail(settings.state)
         trail.add("policy-in-force", after, by=GATEWAY, at=time.time(), instead_of=before)
 
-    store = settings.state / "policy"
-    return Snapshots(store, profiles, settings.blocklists / CATEGORIES, unfit=unfit, record=record)
+    def held(version: str) -> str:
+        if settings.changes.approval == "single":
+            return ""
+        return f"{version} waits until a second person has released it: `appliance changes propose`"
+
+    store, categories = settings.state / "policy", settings.blocklists / CATEGORIES
+    return Snapshots(store, profiles, categories, unfit=unfit, record=record, held=held)
 
 
 def prepare(settings: Settings) -> None:
@@ -372,7 +378,10 @@ def _say(text: str) -> None:
 
 
 def tell_problems(error: ProblemsError | OSError) -> None:
-    """Print what is wrong with an edit, on stderr."""
+    """Print what is wrong with an edit, or for what it waits, on stderr."""
+    if isinstance(error, HeldError):
+        _say(f"the edit is not in force; the policy from before stays. {error.problems[0].message}")
+        return
     sys.stderr.write("appliance: the edit is not in force; the policy from before stays. What is wrong:\n")
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()

@@ -18,10 +18,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
+from appliance.changes.options import ChangeSettings
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
+from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
 from appliance.identity.networks import ClientNetwork, Network
 from appliance.identity.options import SignInSettings
@@ -209,16 +211,6 @@ class EventSettings(Section):
     )
 
 
-class AuditSettings(Section):
-    """Who did what: how its checkpoints leave the box."""
-
-    checkpoint_hours: float = Field(
-        24.0, strict=True, ge=1, le=744, description="How often a checkpoint is written, if there is news."
-    )
-    copy_to: Path | None = Field(None, description="A folder elsewhere, such as a share, for a copy of each.")
-    syslog: bool = Field(default=True, strict=True, description="Whether each is one line in syslog too.")
-
-
 class MetricsSettings(Section):
     """Prometheus."""
 
@@ -242,6 +234,7 @@ class Settings(Section):
     lists: ListSettings = ListSettings()
     events: EventSettings = EventSettings()
     audit: AuditSettings = AuditSettings()
+    changes: ChangeSettings = ChangeSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 
@@ -293,7 +286,11 @@ def load_settings(path: Path) -> Configuration:
     """Read the configuration file; ProblemsError with everything that is wrong with it."""
     document = open_document(path)
     settings = validate(document, Settings)
-    if problems := [*_listen_problems(settings, document), *_network_problems(settings, document)]:
+    problems = [*_listen_problems(settings, document), *_network_problems(settings, document)]
+    if settings.changes.approval == "two" and not settings.changes.approvers:
+        message = "nobody could release a change: name staff accounts in changes.approvers"
+        problems.append(document.problem(("changes", "approval"), message))
+    if problems:
         raise ProblemsError(problems)
     base = path.resolve().parent
     extra = settings.gateway.extra_roots

@@ -107,6 +107,8 @@ def import_(
     """
     paths = Paths(where.state)
     with readable():
+        if where.approval_of_two and use == "allow":
+            raise ImportRefusedError("with changes.approval: two no list opens sites by one person's import")
         found = survey_of(path)
         before = {meta.id: meta for meta in Store(paths).all()}
         if found.folders and not categories and use == "category":

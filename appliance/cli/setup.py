@@ -81,6 +81,11 @@ class Setup:
         """Who calls the command, as the audit names them: whoever called sudo, not root."""
         return os.environ.get("SUDO_USER") or getpass.getuser()
 
+    @property
+    def approval_of_two(self) -> bool:
+        """Whether what loosens the policy needs a second person."""
+        return self.settings.changes.approval == "two"
+
     def note(self, what: str, whom: str, **details: str | float | None) -> None:
         """Put what was done into the audit; OSError, or an error in words, where it cannot be."""
         from appliance.events.audit import Trail  # noqa: PLC0415 - `--help` needs none

@@ -124,6 +124,8 @@ class SignIn:
             self._sharing(account, device, now, f"also signed in at {', '.join(elsewhere)}")
         if account.kind is Kind.STAFF and expected.group != account.group:
             self._sharing(account, device, now, f"a staff account on a device of the group {expected.group}")
+        if account.kind is Kind.STAFF:
+            self._trail.add("sign-in", account.name, by=account.name, at=now, address=device.address)
         return self.sessions.begin(account, device, now, end_of_day(now, self.rules.day_ends))
 
     def _sharing(self, account: Account, device: Device, now: float, what: str) -> None:
