@@ -66,6 +66,7 @@ class Answer:
 @click.option(
     "--category", default="", metavar="ID", help="Ask the policy alone, about a category such as gambling."
 )
+@click.option("--decision", default="", metavar="ID", help="A past decision, by its reference, made again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def explain(
@@ -77,6 +78,7 @@ def explain(
     person: str,
     at: str,
     category: str,
+    decision: str,
     as_json: bool,
 ) -> int:
     r"""Say what would be decided for each URL, by which rule and list, and why.
@@ -90,7 +92,14 @@ def explain(
 
     With `-` in place of URLs, reads one URL a line from standard input and answers one JSON object a line,
     in order. Exit status 0 whatever the decision; 2 if a name, a time or a file is wrong.
+
+    With --decision, a decision of the log is made again by the policy of that day, with what the list said
+    that its record names. Exit status 1 if it is not there, or comes out differently.
     """
+    if decision:
+        from appliance.cli.explain_past import explain_past  # noqa: PLC0415 - needs the log, and no other answer does
+
+        return explain_past(setup, decision, as_json=as_json)
     if bool(urls) == bool(category):
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.loaded

@@ -21,6 +21,7 @@ from appliance.events.audit import Trail
 from appliance.events.checkpoints import GATEWAY
 from appliance.events.errors import EventsError
 from appliance.events.record import Record
+from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
 from appliance.events.verify_audit import canonical, merkle_root
 
@@ -53,6 +54,7 @@ class Sealer:
         if not (self.state / DATABASE).exists():
             return 0
         if self.last < 0:
+            prepare(self.state / DATABASE)  # a worker may be making it in this moment
             seals = [entry for entry in trail.entries() if entry["what"] == WHAT]
             self.last = max((int(entry["last"]) for entry in seals), default=0)
         while batch := _events(self.state, self.last, _LARGEST, MOST):
