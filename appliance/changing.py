@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,9 +22,9 @@ from appliance.events.audit import Trail
 from appliance.events.past import Past, past, span
 from appliance.filtering import Filtering
 from appliance.identity.names import key
-from appliance.lists.entries import EntryRefusedError, key_of, shown
+from appliance.lists.entries import shown
 from appliance.lists.lists import Lists
-from appliance.lists.local import LOCAL, LocalFile
+from appliance.lists.local import LOCAL, LocalFile, LocalRefusedError, local_key
 from appliance.lists.overlay import Overlay
 from appliance.lists.paths import Paths
 from appliance.model.decision import Reason
@@ -32,7 +32,7 @@ from appliance.model.inspect import Traits
 from appliance.model.known import Known, Match, Use
 from appliance.model.person import Confidence, Person
 from appliance.model.request import Request
-from appliance.model.url import Url, UrlRefusedError, parse_host, parse_url
+from appliance.model.url import Url, UrlRefusedError, parse_host, parse_typed, parse_url
 from appliance.settings import Settings, load_settings
 
 PART = 25_000
@@ -60,6 +60,7 @@ def put_in_force(settings: Settings, proposal: Proposal) -> None:
     """Do what a released proposal says; ProblemsError, OSError."""
     store = assembly.snapshots(settings)
     local = LocalFile(Paths(settings.state).local)
+    check_entries(settings, proposal.entries)
     if proposal.version != proposal.base:
         store.put_in_force(proposal.version)
     for act, address in proposal.entries:
@@ -68,6 +69,28 @@ def put_in_force(settings: Settings, proposal: Proposal) -> None:
             local.remove(address, because=why, who=proposal.by, at=datetime.now(UTC))
         else:
             local.add(Use(act), address, because=why, who=proposal.by, at=datetime.now(UTC))
+
+
+def check_entries(settings: Settings, entries: Iterable[Entry]) -> None:
+    """Raise ChangeError for an entry that cannot be one, before anything of it is written down.
+
+    What a statutory list names is not kept in a proposal either: it may be read, and those lists may not.
+    """
+    lists = assembly.open_lists(settings)
+    for act, address in entries:
+        known = lists.lookup(_example(entry_key(address)))
+        if known.floor.hit:
+            raise ChangeError("an entry is on a statutory list: it is closed, and no entry opens it")
+        if act == Use.BLOCK and any(match.use is Use.HELP for match in known.matches):
+            raise ChangeError(f"{address} is a help line; help lines stay open")
+
+
+def _example(one: str) -> Url:
+    # An address that the entry covers; a network has none, and no list names one by name.
+    try:
+        return parse_typed(shown(one))
+    except UrlRefusedError:
+        return parse_host("invalid")
 
 
 def roll_back(settings: Settings, version: str, by: str) -> None:
@@ -83,10 +106,10 @@ def roll_back(settings: Settings, version: str, by: str) -> None:
 
 
 def entry_key(address: str) -> str:
-    """Return the key of an entry; ChangeError where the text is no address."""
+    """Return the key of an entry; ChangeError where the text can be none."""
     try:
-        return key_of(address.strip())
-    except EntryRefusedError as error:
+        return local_key(address)
+    except LocalRefusedError as error:
         raise ChangeError(f"{address}: {error}") from None
 
 

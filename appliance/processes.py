@@ -126,8 +126,8 @@ def _note_approval(settings: Settings) -> None:
     # That one person may change the policy alone is a choice of the school's, and stands in the audit.
     trail, chosen = Trail(settings.state), settings.changes.approval
     try:
-        before = [entry["whom"] for entry in trail.entries() if entry["what"] == "approval"]
-        if before[-1:] != [chosen]:
+        before = trail.last("approval")
+        if before is None or before["whom"] != chosen:
             trail.add("approval", chosen, by=assembly.GATEWAY, at=time.time())
     except (EventsError, OSError) as error:
         logger.warning("the audit cannot be written: %s", error)

@@ -37,5 +37,5 @@ def test_a_proposals_entries_count_as_if_they_were_in_force() -> None:
 
 def test_what_is_no_address_cannot_be_proposed() -> None:
     """A slip is told when it is made, and not at the release."""
-    with pytest.raises(ChangeError, match="not a"):
+    with pytest.raises(ChangeError, match="give a host"):
         entry_key("not a host")

@@ -78,8 +78,7 @@ def propose(
         for act, addresses in (("allow", allow), ("block", block), ("remove", remove))
         for address in addresses
     )
-    for entry in entries:
-        changing.entry_key(entry.address)
+    changing.check_entries(settings, entries)
     store = assembly.snapshots(settings)
     base = store.current()
     version = store.keep().version

@@ -55,8 +55,8 @@ class Sealer:
             return 0
         if self.last < 0:
             prepare(self.state / DATABASE)  # a worker may be making it in this moment
-            seals = [entry for entry in trail.entries() if entry["what"] == WHAT]
-            self.last = max((int(entry["last"]) for entry in seals), default=0)
+            newest = trail.last(WHAT)
+            self.last = int(newest["last"]) if newest else 0
         while batch := _events(self.state, self.last, _LARGEST, MOST):
             root = merkle_root([leaf(record) for _, record in batch])
             first, last = batch[0][0], batch[-1][0]

@@ -177,3 +177,25 @@ def test_who_acts_is_proved(made: Setup, capsys: Output) -> None:
     assert "say who you are" in capsys.readouterr().err
     assert run(setup, "propose", "--because", WHY, who="nobody") == 2
     assert "do not fit" in capsys.readouterr().err
+
+
+def test_no_proposal_names_what_may_not_be_named(made: Setup, capsys: Output) -> None:
+    """A statutory address is not even written down, a help line stays open, and a slip is told at once."""
+    setup = Setup()
+    setup.config = made.config
+    floor = next(
+        line.strip()
+        for line in (setup.blocklists / "floor-development" / "iwf.txt").read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    )
+    for wish, said in (
+        (("--allow", floor), "statutory list"),
+        (("--block", "www.childline.org.uk"), "help line"),
+        (("--allow", "co.uk"), "public suffix"),
+        (("--allow", "no host"), "give a host"),
+    ):
+        assert run(setup, "propose", "--because", WHY, *wish, who="tech") == 2
+        assert said in capsys.readouterr().err
+    assert run(setup, "list", "--json") == 0
+    assert capsys.readouterr().out == ""
+    assert floor.encode() not in Trail(setup.state).path.read_bytes()

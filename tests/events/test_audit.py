@@ -115,3 +115,14 @@ def test_what_the_network_sent_cannot_break_a_record(tmp_path: Path) -> None:
     made.add("locked", "a\r\nb\x00\ud800\u2028", by="the gateway", at=NOW, share=0.1 + 0.2)
     assert made.path.read_bytes().count(b"\n") == 1
     assert made.entries()[0]["share"] == 0.3
+
+
+def test_the_newest_of_a_kind_is_found_from_the_end(tmp_path: Path) -> None:
+    """A start does not wait for a million records to be checked."""
+    made = trail(tmp_path)
+    assert made.last("approval") is None
+    assert Trail(tmp_path / "none").last("freeze") is None
+    made.add("note", 'a "what":"freeze" b', by="head", at=NOW)
+    newest = made.last("freeze")
+    assert newest is not None
+    assert newest["whom"] == "pupil 3"
