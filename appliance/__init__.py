@@ -6,6 +6,7 @@ gateway      the front door; the only room that knows mitmproxy
 identity     an address and its credentials -> a Person, and how sure we are
 lists        millions of names; one question: which lists name this?
 policy       pure: what is known + profile + now -> Decision
+overrides    what staff have opened for a lesson: who, what, for whom, why, until when
 inspection   pure: text and bytes -> findings
 changes      proposals, their impact, who released them
 events       the log: store, queries, retention; the audit trail

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance import granting
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import HeldError, Snapshots
@@ -27,6 +28,7 @@ from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.database import Database
 from appliance.identity.following import Follower
+from appliance.identity.leases import Lease, LeaseFile
 from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks
 from appliance.identity.resolver import Lost
@@ -40,7 +42,9 @@ from appliance.model.profile import Policy, ProfileSet, Rating
 from appliance.plausible import (
     cross_check,
     floor_problems,
+    identity_notes,
     needs_of,
+    role_notes,
     statutory_problems,
     term_notes,
     update_problems,
@@ -55,7 +59,10 @@ _HELD = {
     "supplied": "is supplied to the school and held here as keyed hashes",
     "upstream": "is enforced by an upstream provider, which canaries prove",
 }
-NOBODY_NAMED = "such rules open for nobody, since the gateway learns no names while identity.portal is false"
+NOBODY_NAMED = (
+    "such rules open for nobody, since the gateway learns no names while identity.portal is false and no "
+    "network has a proxy_sign_in"
+)
 GATEWAY = "the gateway"
 """Who did what nobody did by hand, in the audit."""
 WHO_SIGNED_IN = "such rules open for those whom they name, while they are signed in"
@@ -167,7 +174,9 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
-    if not settings.identity.portal:
+    found += role_notes(loaded.policy.sets[settings.school.set])
+    found += identity_notes(settings)
+    if not settings.identity.learns_names:
         found += _named_rules(loaded.policy.sets[settings.school.set])
     return found
 
@@ -191,7 +200,9 @@ def resolver(settings: Settings, policy: Policy) -> People:
 def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Follower:
     """Return what keeps `who` on the database of people; `cut` ends open connections."""
     database, trail = Database(settings.state), Trail(settings.state)
-    return Follower(database, trail, who, settings.identity.registered, cut, neighbours)
+    asked = settings.identity.leases
+    leases = LeaseFile(asked.format, asked.file).look if asked is not None else dict[str, Lease]
+    return Follower(database, trail, who, settings.identity.registered, cut, neighbours, leases)
 
 
 def filtering(
@@ -286,6 +297,7 @@ def prepare(settings: Settings) -> None:
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
         _ensure_key(settings.state / "keys" / "review.key")
         Database(settings.state).prepare()
+        granting.prepare(settings.state)
         if not ListPaths(settings.state).table.exists():
             _say("compiling the lists for the first time, which takes some seconds ...")
         # A broken edit changes nothing: with lists and a policy in force, those are started with.

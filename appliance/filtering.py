@@ -22,6 +22,7 @@ from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
 from appliance.policy import floor, inspect, standing
 from appliance.policy.decide import decide, decide_category, strictest
+from appliance.policy.overrides import Asked, Grants, opened
 from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
@@ -81,7 +82,8 @@ class Judgement:
     """A decision with whom it is about and by which profile, for the page and the record.
 
     `about` is the name that was decisive where it is not the request's own address: the tunnel's
-    target, or the name in its encryption.
+    target, or the name in its encryption. `overrides` are the grants by which any of its names is open:
+    when one of them ends, so does what lived by it.
     """
 
     decision: Decision
@@ -89,6 +91,7 @@ class Judgement:
     profile: Profile
     category: Category | None
     about: Url | None = None
+    overrides: frozenset[int] = frozenset()
 
 
 class UnknownProfileError(LookupError):
@@ -117,6 +120,7 @@ class Filtering:
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
         self._told = told or Alone()
+        self._grants: Grants | None = None
         self.epoch = 0
         """Grows whenever the same request may be judged differently from before."""
 
@@ -134,9 +138,14 @@ class Filtering:
         """Note that the lists have changed, so that what was allowed before is judged again."""
         self.epoch += 1
 
-    def identify(self, client: str) -> Person:
-        """Return who stands behind a client address."""
-        return self._identity.resolve(client)
+    def grant(self, grants: Grants) -> None:
+        """Put these overrides in force, in place of those from before."""
+        self._grants = grants or None  # none at all costs a decision nothing
+        self.epoch += 1
+
+    def identify(self, client: str, user: str = "") -> Person:
+        """Return who stands behind a client address; `user` has shown proxy credentials."""
+        return self._identity.resolve(client, user)
 
     def helps(self, host: str) -> bool:
         """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
@@ -155,6 +164,7 @@ class Filtering:
         profile = self.profile_of(person, policy)
         now = now or self._clock()
         # Unreadable next: what no two parties read alike has no address to look up.
+        overrides: frozenset[int] = frozenset()
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
             decision, about = _refusal(reason, request.refused, profile, policy), None
@@ -162,11 +172,12 @@ class Filtering:
         elif request.url.host == self._rules.own_name:
             decision, about = _own_page(profile, policy), None
         else:
-            decision, about = self._decide(request, person, profile, policy, now)
+            decision, about, overrides = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
         if live and decision.reason is not Reason.HELP:
             decision = self._unless_guessing(decision, request, now)
-        return Judgement(decision, person, profile, policy.categories.get(decision.category), about)
+        category = policy.categories.get(decision.category)
+        return Judgement(decision, person, profile, category, about, overrides)
 
     def is_own(self, url: Url) -> bool:
         """Return whether the gateway answers `url` itself; whoever carries requests asks this first.
@@ -221,10 +232,10 @@ class Filtering:
         )
         return Judgement(decision, person, profile, policy.categories.get(category))
 
-    def judge_failure(self, reason: Reason, because: str, client: str) -> Judgement:
+    def judge_failure(self, reason: Reason, because: str, client: str, user: str = "") -> Judgement:
         """Return the closed decision for something that failed; a failure is a decision, too."""
         policy = self._policy
-        person = self._identity.resolve(client)
+        person = self._identity.resolve(client, user)
         profile = self.profile_of(person, policy)
         return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
 
@@ -235,52 +246,64 @@ class Filtering:
 
     def _decide(
         self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime
-    ) -> tuple[Decision, Url | None]:
-        """Return the decision, and the name it is about where that is not the request's own address."""
+    ) -> tuple[Decision, Url | None, frozenset[int]]:
+        """Return the decision, the name it is about where that is another, and what overrides open it."""
+        nothing: frozenset[int] = frozenset()
+        lived, grants = nothing, self._grants
         found: list[tuple[Decision, Url | None]] = []
         try:
             inner = inner_urls(request.url)
         except TooManyInnerError as error:
             inner, because = (), f"What cannot be judged to its end is not let through: {error}."
             found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
-        for known, name in self._known(request, inner):
+        roles = policy.sets[self._rules.set_id].roles
+        for known, url, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
             if decision.reason is Reason.HELP and not found:
                 # The site itself is a help line: no other name of the request, no list of network
                 # addresses and no port rule stands between a child and help (A10).
-                return decision, None
+                return decision, None, nothing
+            # What staff have opened for a lesson. Why here: each name has to be open by itself, and all that
+            # stands above the policy (floor, stops, surroundings, ports) is judged before or after.
+            if grants is not None and decision.blocked and grants.touch(decision, url):
+                asked = Asked(url, person, request.client)
+                decision = opened(
+                    decision, known.matches, asked, now, profile, policy.categories, grants, roles
+                )
+                lived = lived | {decision.override} if decision.override else lived
             found.append((decision, name))
         # Who may not be here finds nothing but help open, whatever else would be said of the address;
         # a floor hit is recorded as one all the same.
         stopped = standing.stopped(person.standing, profile.id, policy.version)
         if stopped is not None and not any(decision.floor for decision, _ in found):
-            return stopped, None
+            return stopped, None, nothing
         # Surroundings and port come after the lists, so that a floor hit is recorded as one, but
         # before the answer: help lines live on the open web, on ordinary ports.
         for name in (None, *request.names):
             because = self._reach.refuses(name or request.url)
             if because and not any(decision.floor for decision, _ in found):
-                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name
+                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name, nothing
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
             found.append((_refusal(Reason.PORT, because, profile, policy), None))
         chosen = strictest([decision for decision, _ in found])
-        return chosen, next((name for decision, name in found if decision is chosen), None)
+        about = next((name for decision, name in found if decision is chosen), None)
+        return chosen, about, nothing if chosen.blocked else lived
 
-    def _known(self, request: Request, inner: tuple[Url, ...]) -> Iterator[tuple[Known, Url | None]]:
+    def _known(self, request: Request, inner: tuple[Url, ...]) -> Iterator[tuple[Known, Url, Url | None]]:
         # Every name under which the request presents itself; any blocked means blocked.
         own = len(inner) + 1
         for number, url in enumerate((request.url, *inner, *request.names)):
             known = self._lists.lookup(url)
             if url.ip is not None and not known.matches:
                 known = replace(known, matches=(_numbered(url),))
-            yield known, url if number >= own else None
+            yield known, url, url if number >= own else None
         # The address that the client chose counts when a list names it; being unlisted is no news,
         # since nobody lists the addresses of good sites.
         if request.destination is not None:
             known = self._lists.lookup(request.destination)
             if known.matches or known.floor.hit:
-                yield known, None
+                yield known, request.destination, None
 
 
 def _numbered(url: Url) -> Match:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 OTHER: Final = "other"
 """The label of whatever is no id of the configuration."""
 
+RENEWALS: Final = ("age", "memory")
+ENDS: Final = ("over", "cut", "failed")
+HANDSHAKES: Final = ("distrusted", "left")
 FLOOR_MODES: Final = ("development", "upstream", "supplied")
 _QUICK = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -56,6 +59,17 @@ _SPECS: Mapping[str, _Spec] = {
     ),
     "gateway_connections_total": _Spec("counter", "Connections accepted from clients."),
     "gateway_incomplete_requests_total": _Spec("counter", "Requests that their client never finished."),
+    "gateway_unread_connections_total": _Spec(
+        "counter", "Encrypted connections passed on unread, by how they ended: over, cut, failed.", ("end",)
+    ),
+    "gateway_unread_bytes_total": _Spec(
+        "counter", "Bytes of such connections that have ended, up and down.", ("direction",)
+    ),
+    "gateway_handshakes_failed_total": _Spec(
+        "counter",
+        "Clients that broke off at our certificate, by why: distrusted, left, other.",
+        ("why",),
+    ),
     "gateway_reviews_total": _Spec("counter", 'Review requests ("I think this is a mistake") received.'),
     "gateway_list_entries": _Spec("livemostrecent", "Entries in force of a list.", ("list",)),
     "gateway_list_age_seconds": _Spec("livemostrecent", "Time since a list was made.", ("list",)),
@@ -87,6 +101,9 @@ _SPECS: Mapping[str, _Spec] = {
     "gateway_workers_running": _Spec("livemostrecent", "Worker processes alive now."),
     "gateway_worker_up": _Spec("livemostrecent", "1 when the worker in this place is alive.", ("worker",)),
     "gateway_worker_restarts_total": _Spec("counter", "Workers started again after they died."),
+    "gateway_worker_renewals_total": _Spec(
+        "counter", "Workers replaced while they served, by why: age or memory.", ("why",)
+    ),
     "gateway_event_loop_lag_seconds": _Spec("livemax", "How late the busiest worker's event loop runs."),
     "gateway_config_reload_failures_total": _Spec("counter", "Edits of the configuration refused as broken."),
     "gateway_config_last_reload_successful": _Spec("livemostrecent", "1 when the last edit was taken up."),
@@ -163,6 +180,16 @@ class Metrics:
         """Count one request that was never finished."""
         self._counter("gateway_incomplete_requests_total").inc()
 
+    def passed_unread(self, end: str, sent: int, received: int) -> None:
+        """Count one connection that was passed on unread and has ended, and its bytes."""
+        self._counter("gateway_unread_connections_total", end if end in ENDS else OTHER).inc()
+        self._counter("gateway_unread_bytes_total", "up").inc(sent)
+        self._counter("gateway_unread_bytes_total", "down").inc(received)
+
+    def handshake_failed(self, why: str) -> None:
+        """Count one client that broke off when it saw our certificate."""
+        self._counter("gateway_handshakes_failed_total", why if why in HANDSHAKES else OTHER).inc()
+
     def review(self) -> None:
         """Count one review request."""
         self._counter("gateway_reviews_total").inc()
@@ -220,6 +247,10 @@ class Metrics:
     def worker_restarted(self) -> None:
         """Count one worker that had to be started again."""
         self._counter("gateway_worker_restarts_total").inc()
+
+    def worker_renewed(self, why: str) -> None:
+        """Count one worker that another one has replaced while both served."""
+        self._counter("gateway_worker_renewals_total", why if why in RENEWALS else OTHER).inc()
 
     def worker_gone(self, pid: int) -> None:
         """Forget what the dead process `pid` said of itself; what it counted stays in the sums."""

@@ -18,11 +18,13 @@ from appliance.config.document import Document
 from appliance.config.document import Path as Keys
 from appliance.config.problems import Problem, unknown
 from appliance.config.profiles import SET_FILE
+from appliance.config.roles import ROLES_FILE
 from appliance.config.sets import read_set
 from appliance.config.typed import open_document
 from appliance.events.fields import contradictions
+from appliance.identity.networks import ProxySignIn
 from appliance.lists.catalogue import CATALOGUE_FILE, CATEGORIES_FILE, Catalogue
-from appliance.model.profile import Policy
+from appliance.model.profile import Policy, ProfileSet
 from appliance.settings import STATE_VARIABLE, Configuration, Settings, kept
 
 type Need = tuple[Keys, str]
@@ -34,8 +36,32 @@ _BROADEST = {4: 8, 6: 7}
 
 def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
-    checks = (_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention)
+    checks = (
+        *(_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention),
+        *(_proxy_sign_in, _devices),
+    )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
+
+
+def identity_notes(settings: Settings) -> list[str]:
+    """Return what is to be known of weak ways to say who one is."""
+    identity, found = settings.identity, []
+    if identity.allow_plain and settings.gateway.listen is not None:
+        found.append(
+            "identity.allow_plain is true: passwords for the proxy cross the school's network in the clear "
+            "on gateway.listen, and whoever listens there has them; use gateway.listen_tls where devices can"
+        )
+    if named := [one.name for one in identity.devices if one.lease_name is not None]:
+        found.append(
+            f"{', '.join(named)}: known by the name in a DHCP lease, which any device can give itself; use "
+            "mac where the profile opens more than the network's own"
+        )
+    if offered := [one.name for one in identity.networks if one.proxy_sign_in is ProxySignIn.OFFERED]:
+        found.append(
+            f"names and passwords for the proxy are offered, not required, on {', '.join(offered)}: whoever "
+            "gives none there is the network's anonymous person, also somebody who is frozen"
+        )
+    return found
 
 
 def term_notes(set_file: Path, today: date) -> list[str]:
@@ -145,6 +171,34 @@ def _retention(settings: Settings) -> Iterator[Need]:
         yield ("events", "retention_days", key), message
 
 
+def _proxy_sign_in(settings: Settings) -> Iterator[Need]:
+    gateway, identity = settings.gateway, settings.identity
+    if gateway.listen_tls is not None or (gateway.listen is not None and identity.allow_plain):
+        return
+    for index, one in enumerate(identity.networks):
+        if one.proxy_sign_in is not ProxySignIn.NEVER:
+            message = (
+                "a name and a password would be read nowhere: give gateway.listen_tls an address, or set "
+                "identity.allow_plain to true, which sends passwords over the school's network in the clear"
+            )
+            yield ("identity", "networks", index, "proxy_sign_in"), message
+
+
+def _devices(settings: Settings) -> Iterator[Need]:
+    identity = settings.identity
+    for index, device in enumerate(identity.devices):
+        place = ("identity", "devices", index)
+        if (device.mac is None) == (device.lease_name is None):
+            yield place, "a device is known by its mac or by its lease_name: give it one of the two"
+        elif device.lease_name is not None and identity.leases is None:
+            yield (
+                (*place, "lease_name"),
+                "no names are known: say in identity.leases where the DHCP leases are",
+            )
+    if identity.leases is not None and not identity.leases.file.is_absolute():
+        yield ("identity", "leases", "file"), f"{identity.leases.file}: write the whole path, from / on"
+
+
 def _is_number(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -214,7 +268,7 @@ def _file_needs(settings: Settings) -> list[Need]:
     chosen = folders.get(settings.school.set)
     if chosen is None:
         return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
-    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem}
+    profiles = {file.stem for file in chosen.glob("*.yaml")} - {Path(SET_FILE).stem, Path(ROLES_FILE).stem}
     return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
 
 
@@ -230,6 +284,17 @@ def _group_needs(settings: Settings, profiles: Collection[str]) -> list[Need]:
         for place, group in named
         if group not in profiles
     ]
+
+
+def role_notes(chosen: ProfileSet) -> list[str]:
+    """Return a sentence about the roles that nobody has: what only they may open cannot be granted."""
+    nobody = [role.id for role in chosen.roles.values() if not (role.groups or role.people)]
+    where = f"profiles/{chosen.id}/{ROLES_FILE}"
+    return (
+        [f"nobody has the roles {', '.join(nobody)} yet, which may grant overrides ({where})"]
+        if nobody
+        else []
+    )
 
 
 def needs_of(settings: Settings, policy: Policy) -> list[Need]:

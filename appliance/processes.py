@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
+import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly
+from appliance import assembly, auditing, granting, handover, recycling
 from appliance.config.problems import ProblemsError
-from appliance.config.snapshots import HeldError
+from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
-from appliance.events.checkpoints import Checkpoints, send
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
-from appliance.events.seals import Sealer
 from appliance.gateway.demo import serve_demo
+from appliance.gateway.wording import upset_messages
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.passwords import Passwords
@@ -36,9 +39,11 @@ from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths as ListPaths
 from appliance.metrics import Metrics, wipe
 from appliance.model.profile import Policy
+from appliance.overrides.names import OverrideError
+from appliance.ports import Ports, claim_ports
 from appliance.reporting import know, log_to_stderr
 from appliance.settings import Settings, as_file
-from appliance.supervisor import Process, Supervisor, claim_ports
+from appliance.supervisor import Process, Supervisor, go_on
 
 if TYPE_CHECKING:
     from appliance.lists.update import Updater
@@ -47,15 +52,19 @@ _LIST_METRICS_SECONDS = 10.0
 _RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
-_SEAL_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
+_OVERRIDES_SECONDS = 1.0
 _PORTAL_SECONDS = 1.0
+_REVIEW_SECONDS = 2.0
+_REVIEW_LATE = 60.0
+_REVIEW_DAY = 86_400.0
+_SETTLE_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
 
 
-type StartWorker = Callable[[Path, int], Awaitable[Process]]
-"""Starts the worker of a place, with the settings in a file."""
+type StartWorker = Callable[[Path, int, Sequence[socket.socket], Connection], Awaitable[Process]]
+"""Starts the worker of a place: with the settings in a file, on sockets, for as long as a pipe is open."""
 
 
 def supervise(
@@ -63,23 +72,38 @@ def supervise(
     start_worker: StartWorker,
     prepare: Callable[[], None],
     ready: Callable[[], None],
+    check: Sequence[str] = (),
 ) -> None:
     """Run the gateway until SIGINT or SIGTERM; StartError, or what `prepare` raises, if it cannot start.
 
-    `prepare` makes what is missing, before the first worker starts.
+    `prepare` makes what is missing, before the first worker starts. With SIGHUP, the program starts anew
+    and takes up the settings, if the command `check` finds nothing wrong with them; nobody is sent away.
     """
     log_to_stderr()
     settings = loaded.settings
-    addresses = [address for address in (settings.gateway.listen, settings.gateway.transparent) if address]
-    claim_ports([*addresses, settings.metrics.listen])
-    wipe(settings.state / "metrics")
+    handed = handover.received()
+    held = {each.getsockname()[:2] for each in handed.sockets}
+    wanted = [address for address in settings.listen.addresses if address not in held]
+    claim_ports([*wanted, settings.metrics.listen])
+    if not handed.again:
+        wipe(settings.state / "metrics")
     metrics = Metrics(settings.state / "metrics")
     metrics.reloaded()
     endpoint = metrics.serve(*settings.metrics.listen)
     try:
-        asyncio.run(_supervise(loaded, metrics, start_worker, prepare, ready))
+        asyncio.run(_supervise(loaded, metrics, start_worker, prepare, ready, _Door(handed, check)))
     finally:
         endpoint.close()
+    if handed.workers:
+        handover.start_again(handed)
+
+
+@dataclass(slots=True)
+class _Door:
+    """What stays when the program starts anew, and the command that says whether it may."""
+
+    handed: handover.Handed
+    check: Sequence[str]
 
 
 async def _supervise(
@@ -88,11 +112,62 @@ async def _supervise(
     start_worker: StartWorker,
     prepare: Callable[[], None],
     ready: Callable[[], None],
+    door: _Door,
 ) -> None:
     settings = loaded.settings
     # Workers read a copy: a worker that starts again in the middle of an edit must not stumble over it.
     running = _running_copy(settings)
 
+    await asyncio.to_thread(auditing.note_approval, settings)
+    store = assembly.snapshots(settings)
+    lists = assembly.open_lists(settings)
+    know(metrics, loaded.policy, lists)
+    handed, recycle = door.handed, settings.gateway.recycle
+    ports = Ports(settings.listen.addresses, settings.worker_count, handed.sockets)
+    old = replace(handed)
+    handed.workers = []
+    supervisor = Supervisor(
+        lambda place: start_worker(running, place, ports.of(place), handed.alive.reading),
+        settings.worker_count,
+        metrics,
+        gone=ports.give_up,
+        leave_seconds=recycle.drain_seconds,
+    )
+
+    serve = asyncio.Event()
+
+    async def see_off() -> None:
+        await serve.wait()
+        ready()
+        await handover.see_off(old, recycle.drain_seconds, metrics.worker_gone)
+
+    async def again() -> None:
+        if await handover.sound(door.check):
+            while not supervisor.settled:  # noqa: ASYNC110 - a moment, and nobody tells when it is over
+                await asyncio.sleep(_SETTLE_SECONDS)
+            handed.sockets, handed.workers = ports.all, [*supervisor.let_go(), *old.workers]
+
+    _on_hang_up(again)
+    await supervisor.run(
+        serve.set,
+        see_off,
+        lambda: recycling.watch(supervisor, recycle),
+        lambda: _watch_edits(store, metrics),
+        lambda: _list_metrics(settings, loaded.policy, lists, metrics),
+        lambda: _retire(settings),
+        lambda: auditing.seal(settings),
+        lambda: _refresh_floor(settings),
+        lambda: _keep_people(settings, loaded.policy),
+        lambda: _keep_overrides(settings, loaded.policy),
+        lambda: _take_reviews(settings),
+        *([lambda: _portal(running)] if settings.identity.portal else []),
+        lambda: _update_lists(settings, running),
+        *([lambda: _demo(settings)] if settings.demo else []),
+        prepare=prepare,
+    )
+
+
+async def _watch_edits(store: Snapshots, metrics: Metrics) -> None:
     def broken(error: ProblemsError | OSError) -> None:
         if not isinstance(error, HeldError):  # what waits for a second person is no fault
             metrics.reload_failed()
@@ -102,35 +177,22 @@ async def _supervise(
         metrics.reloaded()
         sys.stderr.write(f"appliance: policy {policy.version} is in force\n")
 
-    await asyncio.to_thread(_note_approval, settings)
-    store = assembly.snapshots(settings)
-    lists = assembly.open_lists(settings)
-    know(metrics, loaded.policy, lists)
-    supervisor = Supervisor(lambda place: start_worker(running, place), settings.worker_count, metrics)
-    await supervisor.run(
-        ready,
-        lambda: assembly.watch_edits(store, changed, broken),
-        lambda: _list_metrics(settings, loaded.policy, lists, metrics),
-        lambda: _retire(settings),
-        lambda: _seal(settings),
-        lambda: _refresh_floor(settings),
-        lambda: _keep_people(settings, loaded.policy),
-        *([lambda: _portal(running)] if settings.identity.portal else []),
-        lambda: _update_lists(settings, running),
-        *([lambda: _demo(settings)] if settings.demo else []),
-        prepare=prepare,
-    )
+    await assembly.watch_edits(store, changed, broken)
 
 
-def _note_approval(settings: Settings) -> None:
-    # That one person may change the policy alone is a choice of the school's, and stands in the audit.
-    trail, chosen = Trail(settings.state), settings.changes.approval
-    try:
-        before = trail.last("approval")
-        if before is None or before["whom"] != chosen:
-            trail.add("approval", chosen, by=assembly.GATEWAY, at=time.time())
-    except (EventsError, OSError) as error:
-        logger.warning("the audit cannot be written: %s", error)
+def _on_hang_up(start: Callable[[], Awaitable[None]]) -> None:
+    if sys.stdin is not None and sys.stdin.isatty():
+        return  # a terminal that closes says the same, and means the end
+    loop = asyncio.get_running_loop()
+    going: set[asyncio.Task[None]] = set()
+
+    def wanted() -> None:
+        if not going:  # one at a time
+            task = loop.create_task(go_on(start))
+            going.add(task)
+            task.add_done_callback(going.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, wanted)
 
 
 def _running_copy(settings: Settings) -> Path:
@@ -210,6 +272,37 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
         await asyncio.sleep(_PEOPLE_SECONDS)
 
 
+async def _keep_overrides(settings: Settings, policy: Policy) -> None:
+    # Workers end overrides by themselves, to the second; here it is written down, also for those that nobody
+    # uses, and what was asked for and never decided is closed.
+    keeper = granting.keeper(settings.state, policy.sets[settings.school.set])
+    while True:
+        try:
+            await keeper.look()
+        except (OverrideError, OSError) as error:
+            logger.warning("overrides could not be looked after this time: %s", error)
+        await asyncio.sleep(_OVERRIDES_SECONDS)
+
+
+async def _take_reviews(settings: Settings) -> None:
+    # What readers of block pages say is a mistake becomes a request that staff see and decide. At the start
+    # a day is looked back: nothing is taken twice, and what was asked just before an end is not lost.
+    intake = granting.intake(settings.state, upset_messages())
+    since, failing = time.time() - _REVIEW_DAY, False
+    while True:
+        await asyncio.sleep(_REVIEW_SECONDS)
+        now = time.time()
+        try:
+            found = await granting.asked_on_pages(settings.state, since)
+            await asyncio.to_thread(intake.take, found, now)
+        except (EventsError, OverrideError, OSError) as error:
+            if not failing:  # said once, not every other second
+                logger.warning("review requests are not taken in as requests for overrides now: %s", error)
+            failing = True
+        else:
+            since, failing = now - _REVIEW_LATE, False
+
+
 async def _refresh_floor(settings: Settings) -> None:
     # The development floor has no supplier whose date could age: it is made anew in good time. What
     # was compiled before stays if this fails, and then ages until it closes the gate, as it must.
@@ -270,25 +363,3 @@ async def _retire(settings: Settings) -> None:
         except (OSError, EventsError) as error:
             logger.warning("old records could not be removed this time: %s", error)
         await asyncio.sleep(_RETIRE_SECONDS)
-
-
-async def _seal(settings: Settings) -> None:
-    # Flagged events join the audit within a minute, and what says how far it goes leaves the box in its time.
-    sealer = Sealer(settings.state)
-    points = Checkpoints(settings.state, settings.school.name)
-    next_point = 0.0
-    while True:
-        try:
-            await asyncio.to_thread(sealer.seal, time.time())
-            if time.monotonic() >= next_point:
-                next_point = time.monotonic() + settings.audit.checkpoint_hours * 3600
-                await asyncio.to_thread(_checkpoint, points, settings)
-        except (OSError, EventsError) as error:
-            logger.warning("the audit could not be sealed this time: %s", error)
-        await asyncio.sleep(_SEAL_SECONDS)
-
-
-def _checkpoint(points: Checkpoints, settings: Settings) -> None:
-    if points.due():
-        made = points.make(time.time())
-        send(made, settings.audit.copy_to, to_syslog=settings.audit.syslog)

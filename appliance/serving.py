@@ -9,42 +9,54 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import multiprocessing
 import signal
+import socket
 import sys
-from collections.abc import Callable
+import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from appliance import assembly
+from appliance import assembly, granting
 from appliance.config.problems import ProblemsError
+from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
 from appliance.events.store import EventStore
 from appliance.filtering import Filtering
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.ca import Authority, AuthorityError
+from appliance.gateway.credentials import Credentials
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.lane_pool import Pool
 from appliance.gateway.listen import WorkerError
+from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
+from appliance.gateway.proxy_tls import ProxyTls
 from appliance.gateway.relay import Relay
 from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
-from appliance.identity.database import FOLDER
+from appliance.identity.database import FOLDER, Database
+from appliance.identity.networks import Networks, ProxySignIn
+from appliance.identity.passwords import Passwords
 from appliance.identity.resolver import Lost
+from appliance.identity.resolver import Resolver as People
+from appliance.identity.signing_in import SignIn
 from appliance.metrics import Metrics
+from appliance.model.grant import Grant
 from appliance.model.profile import Policy
+from appliance.model.secret import Secret
+from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Settings, load_settings
-from appliance.supervisor import CANNOT_START, READY, go_on
+from appliance.settings import Recycle, Settings, load_settings
+from appliance.supervisor import CANNOT_START, LEAVE, READY, go_on
 
 _LEAVING_SECONDS = 2.0
 """How long the connections of whoever signed out go on: the page that says so travels on one of them."""
@@ -53,12 +65,21 @@ CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
 """What keeps a worker from serving, told in words a technician understands."""
 
 
-def serve_one(config: Path, place: int, said: Connection) -> int:
-    """Be the worker of one place under a supervisor, to whom `said` leads; return the exit status."""
-    parent = multiprocessing.parent_process()
+@dataclass(frozen=True, slots=True)
+class Under:
+    """What a worker has of its supervisor: listening sockets, and two ways to it."""
+
+    said: Connection
+    """Where it is told that the worker serves."""
+    alive: Connection
+    """Can be read when the supervisor has gone."""
+    sockets: tuple[socket.socket, ...] = ()
+
+
+def serve_one(config: Path, place: int, under: Under) -> int:
+    """Be the worker of one place under a supervisor; return the exit status."""
     try:
-        settings = load_settings(config).settings
-        work(settings, ready=lambda: _say_ready(said), parent=parent.sentinel if parent else None)
+        work(load_settings(config).settings, under)
     except CANNOT_SERVE as error:
         sys.stderr.write(f"appliance: worker {place}: {error}\n")
         return CANNOT_START
@@ -69,23 +90,19 @@ COLLECTING = (20_000, 10, 20)
 """When Python looks for cycles: after how many new objects, and how many rounds until old ones as well."""
 
 
-def work(settings: Settings, *, ready: Callable[[], None] | None = None, parent: int | None = None) -> None:
+def work(settings: Settings, under: Under | None = None) -> None:
     """Run one worker until SIGTERM, or until its supervisor has gone; WorkerError if it cannot serve.
 
-    `ready` is called once its ports are open; `parent` is a descriptor that can be read when the
-    supervisor has gone. A worker alone has neither, and ends with Ctrl-C as well.
+    With SIGUSR1 it lets nobody in any more, and ends when nobody is left. A worker alone is under nobody,
+    opens its ports itself, and ends with Ctrl-C as well.
     """
     log_to_stderr()
     quiet_libraries()
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
-        runner.run(_work(settings, ready or _nobody, parent))
+        runner.run(_work(settings, under))
 
 
-def _nobody() -> None:
-    pass
-
-
-async def _work(settings: Settings, ready: Callable[[], None], parent: int | None) -> None:
+async def _work(settings: Settings, under: Under | None) -> None:
     loop = asyncio.get_running_loop()
     snapshots = assembly.snapshots(settings)
     policy = snapshots.open(snapshots.current())
@@ -96,8 +113,10 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
     journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
+    passage.credentials = _credentials(settings, policy, who)
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
     doors.passage = passage
+    doors.given = under.sockets if under is not None else ()
 
     def cut(lost: Lost) -> None:
         doors.cut(lost.addresses, lost.users)
@@ -107,6 +126,13 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
 
     people = assembly.follower(settings, who, cut)
     await people.look()  # who is frozen is frozen from the first request on
+
+    def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
+        journey.grant(Grants(grants))
+        cut_overrides(doors, ended)  # what passes spliced is judged again, for the epoch has changed
+
+    overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
+    await overrides.look()
     worker = _worker(settings, journey, recorder, metrics, doors)
     know(metrics, policy, lists)
     _collect_seldom()
@@ -119,16 +145,18 @@ async def _work(settings: Settings, ready: Callable[[], None], parent: int | Non
         loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(people.follow)),
+        loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
         loop.create_task(go_on(passage.watch)),
     ]
-    _end_on_signals(worker, parent)
+    _end_on_signals(worker, under.alive.fileno() if under is not None else None, settings.gateway.recycle)
     try:
-        await worker.run(ready)
+        await worker.run(lambda: _say_ready(under.said) if under is not None else None)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        passage.credentials.close()
         await events.close()
 
 
@@ -153,10 +181,28 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
     return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
 
 
+def _credentials(settings: Settings, policy: Policy, who: People) -> Credentials:
+    networks = Networks(settings.client_networks, policy.sets[settings.school.set].strictest)
+    if all(one.proxy is ProxySignIn.NEVER for one in settings.client_networks):
+        return Credentials()
+    entry = SignIn(Database(settings.state), Trail(settings.state), settings.identity.rules, Passwords())
+
+    def check(name: str, password: Secret, address: str) -> str:
+        return entry.shown(name, password, address, networks.resolve(address), time.time()).name
+
+    def kept(name: str) -> str:
+        account = who.account(name)
+        return account.password if account is not None and account.usable(time.time()) else ""
+
+    return Credentials(check, kept, networks.proxy_sign_in, plain=settings.identity.allow_plain)
+
+
 def _worker(
     settings: Settings, journey: Filtering, recorder: Recorder, metrics: Metrics, doors: Doors
 ) -> Worker:
     authority, reach = Authority(settings.state / "ca"), assembly.reach(settings)
+    names = (settings.gateway.proxy_name or settings.gateway.own_name, settings.gateway.own_name)
+    doors.proxy_tls = ProxyTls(authority, names)
     site = OwnSite(
         pages=Pages(),
         filtering=journey,
@@ -178,6 +224,7 @@ def _worker(
         handshakes=Handshakes(settings.state),
         lean=settings.gateway.lean_lane,
         http2=settings.gateway.http2,
+        credentials=doors.passage.credentials if doors.passage is not None else None,
     )
     roots = write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots)
     lane = Lane(
@@ -200,9 +247,16 @@ def _worker(
     )
 
 
-def _end_on_signals(worker: Worker, parent: int | None) -> None:
+def _end_on_signals(worker: Worker, parent: int | None, recycle: Recycle) -> None:
     loop = asyncio.get_running_loop()
+    leaving: list[asyncio.Task[None]] = []
+
+    def leave() -> None:
+        if not leaving:
+            leaving.append(loop.create_task(worker.leave(recycle.drain_seconds)))
+
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    loop.add_signal_handler(LEAVE, leave)
     if parent is None:
         loop.add_signal_handler(signal.SIGINT, worker.stop)
     else:

@@ -10,66 +10,25 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError
 
 from appliance.changes.options import ChangeSettings
+from appliance.config.addresses import HostName, IpText, ListenAddress, NetworkText, Port
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
 from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
-from appliance.identity.networks import ClientNetwork, Network
+from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
-from appliance.model.url import UrlRefusedError, parse_host
 
-MAX_PORT = 65_535
-_DIGITS = re.compile(r"[0-9]{1,5}")
 STATE_VARIABLE = "APPLIANCE_STATE"
-
-
-def _address(text: object) -> tuple[str, int]:
-    host, colon, port = str(text).rpartition(":")
-    if not colon or not _DIGITS.fullmatch(port) or not 0 < int(port) <= MAX_PORT:
-        raise ValueError("must be an address and a port, such as 127.0.0.1:8080 or [::]:8080")
-    host = host.strip("[]")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise ValueError(f"'{host}' is not an IP address; write one such as 127.0.0.1 or 0.0.0.0") from None
-    return host, int(port)
-
-
-def _network(text: object) -> Network:
-    try:
-        return ipaddress.ip_network(str(text))
-    except ValueError:
-        pass
-    try:
-        suggestion = ipaddress.ip_network(str(text), strict=False)
-    except ValueError:
-        raise ValueError(f"'{text}' is not a network; write one such as 10.20.0.0/16 or fd00::/8") from None
-    raise ValueError(f"'{text}' is an address within a network; did you mean {suggestion}?")
-
-
-def _host(text: object) -> str:
-    try:
-        return parse_host(str(text)).host
-    except UrlRefusedError:
-        raise ValueError(f"'{text}' is not a host name; write one such as intranet.school.example") from None
-
-
-def _ip(text: object) -> str:
-    try:
-        return str(ipaddress.ip_address(str(text)))
-    except ValueError:
-        raise ValueError(f"'{text}' is not an IP address; write one such as 10.0.5.20") from None
 
 
 type Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
@@ -85,24 +44,6 @@ class TwoTerms(Section):
 def kept(days: Mapping[str, int | TwoTerms]) -> dict[str, int | Keep]:
     """Return the terms of the settings in the words of the log."""
     return {name: Keep(d.ordinary, d.flagged) if isinstance(d, TwoTerms) else d for name, d in days.items()}
-
-
-def _written(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-_ADDRESS_SCHEMA = {"type": "string", "examples": ["127.0.0.1:8080", "[::]:8080"]}
-type ListenAddress = Annotated[
-    tuple[str, int],
-    BeforeValidator(_address),
-    PlainSerializer(_written),
-    WithJsonSchema(_ADDRESS_SCHEMA, mode="validation"),
-]
-type HostName = Annotated[str, BeforeValidator(_host)]
-type IpText = Annotated[str, BeforeValidator(_ip)]
-type NetworkText = Annotated[Network, BeforeValidator(_network)]
-type Port = Annotated[int, Field(strict=True, ge=1, le=MAX_PORT)]
 
 
 class School(Section):
@@ -137,10 +78,28 @@ class FloorHits(Section):
     )
 
 
+class Recycle(Section):
+    """When a worker is replaced by a fresh one; it finishes what it has begun."""
+
+    hours: float = Field(24.0, strict=True, ge=0, le=8760, description="After so long; 0 for never.")
+    megabytes: int = Field(
+        300, strict=True, ge=0, le=65_536, description="With so much memory of its own; 0 for never."
+    )
+    drain_seconds: int = Field(
+        300, strict=True, ge=1, le=86_400, description="How long open connections may go on meanwhile."
+    )
+
+
 class GatewaySettings(Section):
     """The front door."""
 
     listen: ListenAddress | None = Field(description="Explicit proxy; null for none.")
+    listen_tls: ListenAddress | None = Field(
+        None, description="Explicit proxy to which browsers speak under encryption; null for none."
+    )
+    proxy_name: HostName | None = Field(
+        None, description="Host name of this machine in `listen_tls`, for its certificate; null for none."
+    )
     transparent: ListenAddress | None = Field(None, description="Where nftables redirects to; null for none.")
     workers: int = Field(
         0, strict=True, ge=0, le=64, description="Worker processes; 0 = one a CPU core, at most 4."
@@ -168,6 +127,7 @@ class GatewaySettings(Section):
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )
+    recycle: Recycle = Field(Recycle(), description="When workers are replaced by fresh ones.")
     floor_hits: FloorHits = Field(FloorHits(), description="Guessing what the statutory lists hold.")
     own_name: HostName = Field("filter.internal", description="Host name of the gateway's own notice page.")
 
@@ -181,12 +141,20 @@ class ClientNetworkSettings(Section):
     sign_in: bool = Field(
         default=False, description="Whether one must sign in here; help lines are open before."
     )
+    proxy_sign_in: ProxySignIn = Field(
+        ProxySignIn.NEVER, description="Name and password given to the proxy: never, offered or required."
+    )
 
 
 class IdentitySettings(SignInSettings):
     """Who is asking."""
 
     networks: tuple[ClientNetworkSettings, ...] = ()
+
+    @property
+    def learns_names(self) -> bool:
+        """Whether anybody can say who they are, at the portal or to the proxy."""
+        return self.portal or any(one.proxy_sign_in is not ProxySignIn.NEVER for one in self.networks)
 
 
 class ListSettings(Section):
@@ -256,12 +224,15 @@ class Settings(Section):
     @property
     def client_networks(self) -> tuple[ClientNetwork, ...]:
         """The client networks as identity takes them."""
-        return tuple(ClientNetwork(n.network, n.group, n.name, n.sign_in) for n in self.identity.networks)
+        return tuple(
+            ClientNetwork(n.network, n.group, n.name, n.sign_in, n.proxy_sign_in)
+            for n in self.identity.networks
+        )
 
     @property
     def listen(self) -> Listen:
         """Where workers listen."""
-        return Listen(self.gateway.listen, self.gateway.transparent)
+        return Listen(self.gateway.listen, self.gateway.transparent, self.gateway.listen_tls)
 
     @property
     def retention(self) -> Retention:
@@ -325,12 +296,13 @@ def _located(path: Path, paths: Paths) -> Paths:
 
 def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem]:
     gateway = settings.gateway
-    if gateway.listen is None and gateway.transparent is None:
+    if gateway.listen is None and gateway.transparent is None and gateway.listen_tls is None:
         message = "nobody could connect: give 'listen' or 'transparent' an address"
         yield document.problem(("gateway", "listen"), message)
     taken: list[tuple[tuple[str, int], str]] = []
     for place, address in (
         (("gateway", "listen"), gateway.listen),
+        (("gateway", "listen_tls"), gateway.listen_tls),
         (("gateway", "transparent"), gateway.transparent),
         (("metrics", "listen"), settings.metrics.listen),
         (("demo", "listen"), settings.demo.listen if settings.demo else None),
@@ -361,7 +333,7 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
             )
             yield document.problem(("identity", "networks", index, "network"), message)
         known.setdefault(one.network, one.group)
-        if one.sign_in and not settings.identity.portal:
+        if one.sign_in and one.proxy_sign_in is ProxySignIn.NEVER and not settings.identity.portal:
             message = "nobody could sign in here: set identity.portal to true, or take this away"
             yield document.problem(("identity", "networks", index, "sign_in"), message)
 

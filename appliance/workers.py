@@ -12,12 +12,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
+from collections.abc import Sequence
 from multiprocessing import connection, forkserver, util
 from pathlib import Path
 
 import click
 
-from appliance.supervisor import READY
+from appliance.supervisor import LEAVE, READY
 
 _LOADED = "appliance.loaded"
 """The module that the fork server loads before the first fork."""
@@ -82,6 +84,10 @@ class Worker:
         status = self._process.exitcode
         return 1 if status is None else status
 
+    def leave(self) -> None:
+        """Ask it to let nobody in any more, and to end when nobody is left."""
+        self._send(LEAVE)
+
     def terminate(self) -> None:
         """Ask it to end."""
         self._send(signal.SIGTERM)
@@ -101,26 +107,36 @@ class Worker:
             signal.pidfd_send_signal(self._handle, number)
 
 
-async def start(config: Path, place: int) -> Worker:
-    """Start the worker of one place with the settings of `config`; OSError if there can be none now."""
+async def start(
+    config: Path, place: int, sockets: Sequence[socket.socket], alive: connection.Connection
+) -> Worker:
+    """Start the worker of one place with the settings of `config`; OSError if there can be none now.
+
+    It listens on `sockets`, and ends when `alive` can be read: its other end is its supervisor's.
+    """
     load()  # starts the fork server again if it was lost
+    arguments = config, place, tuple(sockets), alive
     try:
-        return await asyncio.to_thread(_fork, config, place)
+        return await asyncio.to_thread(_fork, *arguments)
     except (FileNotFoundError, ConnectionRefusedError):
         # Somebody tidied /tmp, where the fork server is reached. Nobody can reach this one again: a new one
         # takes its place, and what the old one forked is replaced as well, since its end would go unheard.
         click.echo("appliance: what starts workers cannot be reached any more; it is started anew", err=True)
         unload()
         load()
-        return await asyncio.to_thread(_fork, config, place)
+        return await asyncio.to_thread(_fork, *arguments)
 
 
-def _fork(config: Path, place: int) -> Worker:
+def _fork(
+    config: Path, place: int, sockets: tuple[socket.socket, ...], alive: connection.Connection
+) -> Worker:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with theirs, contextlib.ExitStack() as undo:
         undo.callback(ours.close)
         context = multiprocessing.get_context("forkserver")
-        process = context.Process(target=_work, args=(str(config), place, theirs), name=f"worker-{place}")
+        process = context.Process(
+            target=_work, args=(str(config), place, theirs, alive, sockets), name=f"worker-{place}"
+        )
         try:
             process.start()
             made = Worker(process, ours)
@@ -130,13 +146,21 @@ def _fork(config: Path, place: int) -> Worker:
         return made
 
 
-def _work(config: str, place: int, said: connection.Connection) -> None:
+def _work(
+    config: str,
+    place: int,
+    said: connection.Connection,
+    alive: connection.Connection,
+    sockets: tuple[socket.socket, ...],
+) -> None:
     # What a forked worker does. Its name is what `ps -o pid,comm` and `top` show.
     Path("/proc/self/comm").write_text(f"worker-{place}", encoding="ascii")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the supervisor ends us, in order
+    # Ctrl-C reaches us too, and a terminal that closes; the supervisor ends us, in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from appliance import serving  # noqa: PLC0415 - loaded already where it was forked
 
-    raise SystemExit(serving.serve_one(Path(config), place, said))
+    raise SystemExit(serving.serve_one(Path(config), place, serving.Under(said, alive, sockets)))
 
 
 async def _readable(descriptor: int) -> None:

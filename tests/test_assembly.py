@@ -44,8 +44,9 @@ def test_the_shipped_files_can_be_loaded(tmp_path: Path) -> None:
     """What ships starts; noted is what is openly not compliant (DFE-F3), and what cannot open yet."""
     loaded = load(configuration(tmp_path))
     assert loaded.settings.school.set in loaded.policy.sets
-    synthetic, named = notes(loaded)
+    synthetic, roles, named = notes(loaded)
     assert "NOT COMPLIANT" in synthetic
+    assert "nobody has the roles study, technical" in roles
     assert named.startswith("rules for named users in staff (")
 
 

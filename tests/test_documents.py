@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 import click
+import pytest
 
 from tests.test_house import ROOT, complain, read
 
@@ -41,6 +42,7 @@ def test_the_readme_names_every_room() -> None:
     complain([name for name in names if name not in read("README.md")], "not in README.md")
 
 
+@pytest.mark.slow
 def test_the_readme_names_every_command() -> None:
     """A command that nobody can find was not written."""
     cli = importlib.import_module("appliance.cli.main").cli

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests import reflex
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP_LEVEL = {"pyproject.toml", "appliance", "blocklists", "profiles", "deploy", "tests", "README.md"}
@@ -118,6 +121,7 @@ def test_every_module_has_its_twin() -> None:
     complain(findings, "every module has its twin test")
 
 
+@pytest.mark.slow
 def test_every_room_says_the_four_things() -> None:
     """A room's first page says what it is for, what goes in and out, what it may touch and must not know."""
     findings = []
@@ -137,6 +141,7 @@ def test_every_room_says_the_four_things() -> None:
     complain(findings, "a room's __init__.py says four things and no more")
 
 
+@pytest.mark.slow
 def test_every_room_has_its_first_page() -> None:
     """A folder without __init__.py escapes the import contracts unseen."""
     rooms = {Path(source.path).parent for source in sources() if source.path.startswith("appliance/")}
@@ -145,6 +150,7 @@ def test_every_room_has_its_first_page() -> None:
     )
 
 
+@pytest.mark.slow
 def test_files_and_functions_stay_readable() -> None:
     """A file that nobody can hold in the head is where the hole will be."""
     findings = []
@@ -175,6 +181,70 @@ def test_every_test_says_in_one_sentence_what_it_protects() -> None:
             if not re.fullmatch(ONE_SENTENCE, sentence):
                 findings.append(f"{source.path}:{function.lineno}: {function.name}")
     complain(findings, "every test has one sentence that says what it protects")
+
+
+STARTS = ("Popen", "run", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell")
+STARTERS = ("subprocess", "asyncio")
+SLEEPS_MOST = 0.1
+"""Seconds that a quick test may let pass: it waits for what happens, never for a time."""
+
+
+def own_steps(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a function does itself; what it defines within may hang, as a double of a bad day does."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield child
+            yield from own_steps(child)
+
+
+def what_takes_long(function: Function) -> list[str]:
+    """Return what a test does that no reflex does: start a process or a browser, or sleep."""
+    found = [
+        "a browser" for node in own_steps(function) if isinstance(node, ast.Name) and "playwright" in node.id
+    ]
+    for node in own_steps(function):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        of, does = ast.unparse(node.func.value), node.func.attr
+        first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else 0
+        starts = of in STARTERS and does in STARTS and (of, does) != ("asyncio", "run")
+        if starts or (of in {"time", "asyncio"} and does == "sleep" and float(str(first)) > SLEEPS_MOST):
+            found.append(f"{of}.{does}()")
+    return found
+
+
+@pytest.mark.slow
+def test_a_quick_test_starts_nothing_and_waits_for_no_time() -> None:
+    """The quick suite stays a reflex: what needs processes, browsers or sleep is marked slow."""
+    findings = [
+        f"{source.path}:{function.lineno}: {function.name}: {', '.join(long)}"
+        for source in sources()
+        if source.path.startswith("tests/") and "/journeys/" not in source.path
+        if not reflex.SLOW_FILE.search(source.text)
+        for function in source.functions
+        if function.name.startswith("test_")
+        if not any("mark.slow" in ast.unparse(mark) for mark in function.decorator_list)
+        if (long := what_takes_long(function))
+    ]
+    complain(findings, "mark it slow, or wait for what happens")
+
+
+@pytest.mark.parametrize(
+    ("body", "takes_long"),
+    [
+        ("time.sleep(1)", True),
+        ("await asyncio.sleep(5)", True),
+        ("await asyncio.sleep(0)", False),
+        ("subprocess.run(['true'])", True),
+        ("with sync_playwright() as browser: pass", True),
+        ("asyncio.run(serve())", False),
+    ],
+)
+def test_what_takes_long_is_seen(body: str, takes_long: bool) -> None:
+    """A rule that cannot see a sleep would let the reflex grow slow unnoticed."""
+    (function,) = ast.parse(f"async def test_it():\n    {body}").body
+    assert isinstance(function, ast.AsyncFunctionDef)
+    assert bool(what_takes_long(function)) is takes_long
 
 
 # --- what may not stand anywhere ---
@@ -235,6 +305,7 @@ def test_every_exception_to_a_rule_has_its_reason() -> None:
     complain(findings, "write the reason behind it: `# noqa: S104 - the port is the point`")
 
 
+@pytest.mark.slow
 def test_what_decides_never_asks_the_time() -> None:
     """`now` is an argument, so that any moment can be asked about, and gives the same answer twice."""
     clocks = {"now", "utcnow", "today", "fromtimestamp"}

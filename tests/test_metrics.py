@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.events.observer import Observer
-from appliance.metrics import FLOOR_MODES, METRICS, Endpoint, Metrics, wipe
+from appliance.metrics import ENDS, FLOOR_MODES, HANDSHAKES, METRICS, RENEWALS, Endpoint, Metrics, wipe
 from appliance.model.decision import FAULTS, Decision, Reason
 from appliance.model.known import FloorState
 from appliance.recording import Counts
@@ -67,6 +67,10 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.fault(Reason.FAULT, text)
     metrics.connection()
     metrics.incomplete()
+    metrics.passed_unread("cut", 5, 7)
+    metrics.passed_unread(text, 0, 0)
+    metrics.handshake_failed("left")
+    metrics.handshake_failed(text)
     metrics.review()
     metrics.list_in_force(text, 1_000, 60.0)
     metrics.floor(text, FloorState.STALE)
@@ -80,6 +84,7 @@ def tell_everything(metrics: Metrics, text: str = "ks2") -> None:
     metrics.workers_running(4)
     metrics.worker_up(1, up=True)
     metrics.worker_restarted()
+    metrics.worker_renewed("age")
     metrics.worker_gone(4_000_000)
     metrics.loop_lag(0.01)
     metrics.reload_failed()
@@ -128,7 +133,8 @@ def test_no_text_from_outside_reaches_a_label(text: str) -> None:
     tell_everything(metrics, text)
     lines = [line for line in metrics.text().splitlines() if not line.startswith("#")]
     labels = set(re.findall(r'"([^"]*)"', "\n".join(lines)))
-    closed = {*Reason, *FloorState, *FLOOR_MODES, "block", "allow", "other", "1"}
+    closed = {*Reason, *FloorState, *FLOOR_MODES, *ENDS, *HANDSHAKES, *RENEWALS}
+    closed |= {"block", "allow", "other", "1", "up", "down"}
     assert {label for label in labels if not re.fullmatch(r"[0-9.e+-]+|\+Inf", label)} <= closed
     assert text not in labels
 

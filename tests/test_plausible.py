@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.assembly import load
 from appliance.config.problems import ProblemsError
-from appliance.plausible import implausible
+from appliance.model.profile import ProfileSet
+from appliance.model.role import Grants, Role
+from appliance.plausible import identity_notes, implausible, role_notes
 from appliance.settings import load_settings
 from tests.doubles.school import ROOT, configuration, edit
 
@@ -121,3 +124,45 @@ def test_a_wildcard_takes_the_port_everywhere(tmp_path: Path) -> None:
     for wild in ("0.0.0.0:9464", "'[::]:9464'"):
         with pytest.raises(ProblemsError, match="listens on this address and port already"):
             load_settings(configuration(tmp_path, changes={"listen": wild}))
+
+
+def test_roles_that_nobody_has_are_told() -> None:
+    """A school finds out before the lesson that nobody may grant what a teacher asks for."""
+    mine = Role("study", "Leads", "So.", "", Grants.FOR_OTHERS, 60, 1, frozenset(), frozenset())
+    school = ProfileSet("hill", "Hill", "ks2", {}, roles={"study": mine})
+    assert role_notes(school) == [
+        "nobody has the roles study yet, which may grant overrides (profiles/hill/roles.yaml)"
+    ]
+    assert role_notes(replace(school, roles={"study": replace(mine, people=frozenset({"head"}))})) == []
+
+
+@pytest.mark.parametrize("rule", ["offered", "required"])
+def test_passwords_that_nobody_would_read_are_found(tmp_path: Path, rule: str) -> None:
+    """Where the proxy has no port for passwords, nobody could sign in; in the clear only by saying so."""
+    path = configuration(tmp_path)
+    edit(path, "name: Classrooms}", f"name: Classrooms, proxy_sign_in: {rule}}}")
+    (one,) = found(path)
+    assert "would be read nowhere: give gateway.listen_tls an address" in one
+    edit(path, "identity:\n", "identity:\n  allow_plain: true\n")
+    assert found(path) == []
+    notes = identity_notes(load_settings(path).settings)
+    assert ("in the clear" in notes[0], len(notes)) == (True, 2 if rule == "offered" else 1)
+    edit(path, "  allow_plain: true\n", "")
+    edit(path, "  listen: 127.0.0.1:8080\n", "  listen: 127.0.0.1:8080\n  listen_tls: 127.0.0.1:8444\n")
+    assert found(path) == []
+    assert load_settings(path).settings.listen.encrypted == ("127.0.0.1", 8444)
+    assert load_settings(path).settings.identity.learns_names
+
+
+def test_a_device_is_known_in_one_way_that_there_is(tmp_path: Path) -> None:
+    """A device without a mark, or by leases that are read nowhere, would be known to nobody."""
+    path = configuration(tmp_path)
+    edit(path, "identity:\n", "identity:\n  devices:\n    - {group: ks2, name: Tablet}\n")
+    assert "by its mac or by its lease_name" in found(path)[0]
+    edit(path, "{group: ks2, name: Tablet}", "{lease_name: Tablet-14, group: ks2, name: Tablet}")
+    assert "say in identity.leases" in found(path)[0]
+    edit(path, "identity:\n", "identity:\n  leases: {format: kea, file: leases.csv}\n")
+    assert "write the whole path" in found(path)[0]
+    edit(path, "file: leases.csv", "file: /var/lib/kea/kea-leases4.csv")
+    assert found(path) == []
+    assert "any device can give itself" in identity_notes(load_settings(path).settings)[0]

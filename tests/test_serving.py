@@ -15,6 +15,7 @@ from appliance import serving
 from appliance.events.errors import EventsError
 from appliance.gateway.ca import AuthorityError
 from appliance.gateway.listen import WorkerError
+from appliance.settings import Recycle
 from appliance.supervisor import CANNOT_START, READY
 from tests.doubles.school import configuration
 
@@ -31,7 +32,7 @@ async def test_a_worker_ends_by_signal_and_with_its_supervisor(how: str) -> None
     reading, writing = os.pipe()
     stopped: list[bool] = []
     worker: Any = SimpleNamespace(stop=lambda: stopped.append(True))
-    serving._end_on_signals(worker, reading)
+    serving._end_on_signals(worker, reading, Recycle())
     await asyncio.sleep(0.01)
     assert stopped == []
     if how == "terminated":
@@ -41,10 +42,29 @@ async def test_a_worker_ends_by_signal_and_with_its_supervisor(how: str) -> None
     await until(lambda: stopped)
     loop = asyncio.get_running_loop()
     loop.remove_signal_handler(signal.SIGTERM)
+    loop.remove_signal_handler(signal.SIGUSR1)
     loop.remove_reader(reading)
     os.close(reading)
     if how == "terminated":
         os.close(writing)
+
+
+async def test_a_worker_that_is_replaced_leaves_once_and_in_its_time() -> None:
+    """However often it is asked, a worker begins to leave once, with the time that the settings give."""
+    left: list[float] = []
+
+    async def leave(seconds: float) -> None:
+        left.append(seconds)
+
+    worker: Any = SimpleNamespace(stop=lambda: None, leave=leave)
+    serving._end_on_signals(worker, None, Recycle(drain_seconds=7))
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(lambda: left)
+    assert left == [7]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        loop.remove_signal_handler(number)
 
 
 def test_a_supervised_worker_says_when_it_serves() -> None:
@@ -69,7 +89,8 @@ def test_a_worker_that_cannot_serve_says_why(
     monkeypatch.setattr(serving, "work", fail)
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with ours, theirs:
-        assert serving.serve_one(configuration(tmp_path), 1, theirs) == CANNOT_START
+        under = serving.Under(theirs, ours)
+        assert serving.serve_one(configuration(tmp_path), 1, under) == CANNOT_START
         assert f"appliance: worker 1: {error}" in capsys.readouterr().err
-        assert serving.serve_one(tmp_path / "none.yaml", 0, theirs) == CANNOT_START
+        assert serving.serve_one(tmp_path / "none.yaml", 0, under) == CANNOT_START
         assert "none.yaml:1:1: cannot be read" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from appliance import supervisor
-from appliance.supervisor import CANNOT_START, StartError, Supervisor, claim_ports
+from appliance.supervisor import CANNOT_START, StartError, Supervisor
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVE = "print('ready', flush=True); sys.stdin.read()"
@@ -29,6 +29,7 @@ class Counters:
     restarts: int = 0
     gone: list[int] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
     broken: bool = False
 
     def _tell(self) -> None:
@@ -46,6 +47,10 @@ class Counters:
     def worker_restarted(self) -> None:
         self._tell()
         self.restarts += 1
+
+    def worker_renewed(self, why: str) -> None:
+        self._tell()
+        self.renewed.append(why)
 
     def worker_gone(self, pid: int) -> None:
         self._tell()
@@ -66,8 +71,12 @@ class Started:
     async def wait(self) -> int:
         return await self._process.wait()
 
+    def leave(self) -> None:
+        self._process.send_signal(signal.SIGUSR1)
+
     def terminate(self) -> None:
-        self._process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
 
     def kill(self) -> None:
         self._process.kill()
@@ -120,12 +129,13 @@ def keep(
     count: int = 1,
     counters: Counters | None = None,
     alongside: tuple[Callable[[], Awaitable[None]], ...] = (),
+    gone: Callable[[int], None] = lambda _place: None,
 ) -> Counters:
     """Run a supervisor through a scenario, stop it, and make sure that it leaves nobody behind."""
     counters = counters or Counters()
 
     async def run() -> None:
-        keeper = Supervisor(start, count, counters)
+        keeper = Supervisor(start, count, counters, gone=gone, leave_seconds=0.1)
         task = asyncio.create_task(keeper.run(lambda: None, *alongside))
         try:
             await scenario(keeper)
@@ -184,7 +194,9 @@ def test_a_worker_that_keeps_dying_is_kept_starting() -> None:
         assert keeper._fatal == ""
 
     counters = Counters()
-    keep(python("sys.exit(1)"), scenario, counters=counters)
+    given_up: list[int] = []
+    keep(python("sys.exit(1)"), scenario, counters=counters, gone=given_up.append)
+    assert set(given_up) == {0}, "its port is left to the others"
     assert max(supervisor._RESTART_SECONDS) < 2
     assert supervisor._RESTART_SECONDS[0] == 0
 
@@ -345,32 +357,6 @@ def test_a_worker_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) ->
     began = time.monotonic()
     keep(python(stubborn), scenario)
     assert time.monotonic() - began < 10
-
-
-def test_a_free_port_can_be_claimed() -> None:
-    """A port that was free is free afterwards: the workers take it themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    for _ in range(2):
-        claim_ports([("127.0.0.1", port), ("::1", port)])
-
-
-def test_a_taken_port_is_named_even_when_it_could_be_shared() -> None:
-    """A second gateway cannot slip onto the first one's port and take half of the school's connections."""
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = int(other.getsockname()[1])
-        with pytest.raises(StartError, match=rf":{port} \(Address already in use\); another program"):
-            claim_ports([("127.0.0.1", port)])
-
-
-def test_an_address_that_is_not_here_is_said_to_be_so() -> None:
-    """A technician is not sent to look for another program where an address is wrong."""
-    with pytest.raises(StartError, match="this machine has no such address"):
-        claim_ports([("192.0.2.1", 8080)])
 
 
 def test_the_end_of_a_worker_is_said_in_words() -> None:

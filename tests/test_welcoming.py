@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from appliance import welcoming
 from appliance.identity.wire import ADDRESS, SCHEME
@@ -10,6 +11,7 @@ from tests.doubles.people import quick
 from tests.doubles.school import configuration, load_once
 
 
+@pytest.mark.slow
 async def test_the_sign_in_speaks_to_each_network_in_its_own_words(tmp_path: Path) -> None:
     """A pupils' room gets the pupils' page, and whoever is nowhere the strictest profile's."""
     loaded = load_once(configuration(tmp_path))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from appliance import workers
+from appliance.handover import Alive
 from appliance.supervisor import CANNOT_START
 from tests.doubles.running import below, workers_of
 from tests.doubles.school import configuration, edit
@@ -33,7 +34,8 @@ async def worker(folder: Path) -> AsyncIterator[workers.Worker]:
     from appliance import assembly  # noqa: PLC0415 - not when the tests are collected
 
     await asyncio.to_thread(assembly.prepare, assembly.load(config).settings)
-    started = await workers.start(config, 0)
+    alive = Alive()
+    started = await workers.start(config, 0, (), alive.reading)
     ended = asyncio.ensure_future(started.wait())
     try:
         yield started
@@ -41,6 +43,7 @@ async def worker(folder: Path) -> AsyncIterator[workers.Worker]:
         started.kill()
         await ended
         started.close()
+        alive.close()
 
 
 def test_a_worker_serves_ends_when_asked_and_is_known_by_name(tmp_path: Path) -> None:
@@ -62,7 +65,8 @@ def test_a_worker_that_cannot_serve_says_so_by_its_status(tmp_path: Path) -> Non
     """A configuration that cannot be read ends the start instead of being tried for ever."""
 
     async def run() -> None:
-        one = await workers.start(tmp_path / "none.yaml", 0)
+        alive = Alive()
+        one = await workers.start(tmp_path / "none.yaml", 0, (), alive.reading)
         assert not await one.ready()
         assert await one.wait() == CANNOT_START
         one.close()

@@ -43,6 +43,9 @@ def what_to_try(settings: Settings, config: Path) -> str:
             lines.append(f"  {curl} https://www.bbc.co.uk/    # allowed")
         lines.append(f"  {curl} https://gambling.example/    # blocked, with a page that says why")
         lines.append(f"  {curl} http://{gateway.own_name}/    # what the gateway says of itself and of you")
+    if gateway.listen_tls is not None:
+        name = gateway.proxy_name or gateway.listen_tls[0]
+        lines.append(f"  encrypted proxy https://{name}:{gateway.listen_tls[1]} (HTTPS in a PAC file)")
     if gateway.transparent is not None:
         lines.append(f"  redirected connections are taken on {_address(gateway.transparent)}")
     profile = next(iter(network.group for network in settings.client_networks), "ks2")

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from appliance import asking, assembly
+from appliance import asking, assembly, granting
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.events.audit import Trail
@@ -30,6 +30,7 @@ from appliance.model.person import Confidence, Person
 from appliance.model.profile import Policy, ProfileSet
 from appliance.model.request import Request
 from appliance.model.url import UrlRefusedError, parse_host, parse_typed
+from appliance.policy.overrides import Grants
 
 _NOWHERE = parse_host("invalid")
 _ASCII_END = 128
@@ -46,6 +47,15 @@ class Answer:
     text: str
     judgement: Judgement
     looked: Inspection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Who asks, when (None: now), and from which network address."""
+
+    who: Person
+    when: datetime | None
+    client: str
 
 
 @click.command()
@@ -67,6 +77,7 @@ class Answer:
     "--category", default="", metavar="ID", help="Ask the policy alone, about a category such as gambling."
 )
 @click.option("--decision", default="", metavar="ID", help="A past decision, by its reference, made again.")
+@click.option("--client", default="", metavar="ADDRESS", help="On a device with this network address.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def explain(
@@ -79,6 +90,7 @@ def explain(
     at: str,
     category: str,
     decision: str,
+    client: str,
     as_json: bool,
 ) -> int:
     r"""Say what would be decided for each URL, by which rule and list, and why.
@@ -110,17 +122,19 @@ def explain(
         raise click.UsageError(unknown("category", category, loaded.policy.categories))
     with asking.lists_to_ask(loaded.settings) as (lists, notes):
         journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
+        journey.grant(Grants(granting.in_force(setup.state, profiles)))
         if urls == ("-",):
             _tell(notes)
-            _stream(journey, who, when, profiles.id)
+            _stream(journey, _Asker(who, when, client), profiles.id)
             return 0
         if category:
             answers = [Answer("", journey.judge_category(category, who, when))]
         else:
             addresses = [_read(os.fsencode(url)) for url in urls]
-            answers = [_answer(journey, text, address, who, when) for text, address in addresses]
+            asker = _Asker(who, when, client)
+            answers = [_answer(journey, text, address, asker) for text, address in addresses]
     _show(answers, profiles.id, as_json=as_json)
-    named = _name_notes(answers, sign_in=loaded.settings.identity.portal)
+    named = _name_notes(answers, sign_in=loaded.settings.identity.learns_names)
     _tell([*(() if category else notes), *named])  # the policy alone asks no list
     return 0
 
@@ -173,16 +187,17 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=_SCHOOL_ZONE)
 
 
-def _answer(journey: Filtering, text: str, address: str, who: Person, when: datetime | None) -> Answer:
+def _answer(journey: Filtering, text: str, address: str, asker: _Asker) -> Answer:
+    who = asker.who
     try:
-        request = Request(parse_typed(address))
+        request = Request(parse_typed(address), client=asker.client)
         if journey.is_own(request.url):
             return Answer(text, journey.own_page(who))  # where the gateway does not judge, but answers
     except UrlRefusedError as error:
         request = Request(_NOWHERE, refused=f"This is {error}.")
     encrypted = request.url.scheme in ("https", "wss") and not request.refused
     looked = journey.inspection(request, who, named=request.url.ip is None) if encrypted else None
-    return Answer(text, journey.judge(request, who, when), looked)
+    return Answer(text, journey.judge(request, who, asker.when), looked)
 
 
 def _read(raw: bytes) -> tuple[str, str]:
@@ -194,12 +209,12 @@ def _read(raw: bytes) -> tuple[str, str]:
     return text, text
 
 
-def _stream(journey: Filtering, who: Person, when: datetime | None, set_id: str) -> None:
+def _stream(journey: Filtering, asker: _Asker, set_id: str) -> None:
     # Bytes, split at newlines only: an address may hold every other kind of line end.
     write = sys.stdout.write
     for raw in sys.stdin.buffer:
         text, address = _read(raw.rstrip(b"\r\n"))
-        answer = _answer(journey, text, address, who, when)
+        answer = _answer(journey, text, address, asker)
         write(json.dumps(_as_dict(answer, set_id)) + "\n")
         sys.stdout.flush()  # a program that asks one address at a time waits for each answer
 
@@ -223,6 +238,7 @@ def _as_dict(answer: Answer, set_id: str) -> dict[str, Any]:
         "flagged": decision.flagged,
         "because": decision.because,
         "policy_version": decision.policy_version,
+        "override": decision.override or None,
         # How far an encrypted connection to the site would be looked into; null where it is not encrypted.
         "inspect": looked.level.value if looked else None,
         "inspect_because": looked.because if looked else None,

@@ -87,7 +87,7 @@ def _problems(where: Where, list_id: str) -> list[str]:
     paths = Paths(where.state)
     for file in (paths.imported / list_id / "problems.txt", paths.problems / f"{list_id}.txt"):
         if file.is_file():
-            return file.read_text(encoding="utf-8").splitlines()
+            return file.read_text(encoding="utf-8", errors="replace").splitlines()
     return []
 
 
@@ -95,9 +95,7 @@ def _compiled(where: Where) -> Lists:
     """Open the lists for a look-up; "no list names it" is no answer while there are no lists."""
     found = opened(where)
     if found.fault:
-        click.echo(
-            f"{found.fault}; `appliance lists compile`, or a start of the gateway, compiles them", err=True
-        )
+        click.echo(f"{found.fault}; {show.MAKE_ANEW}", err=True)
         raise click.exceptions.Exit(FAILED)
     return found
 

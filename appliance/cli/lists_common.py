@@ -14,13 +14,9 @@ from typing import Protocol
 import click
 
 from appliance.cli.lists_show import plain
-from appliance.config.problems import ProblemsError
-from appliance.lists.compiler import Compiled, CompileError, ensure_compiled
-from appliance.lists.importer import ImportRefusedError
+from appliance.config.problems import InWordsError
+from appliance.lists.compiler import Compiled, ensure_compiled
 from appliance.lists.lists import Lists
-from appliance.lists.local import LocalRefusedError
-from appliance.lists.store import StoreError
-from appliance.lists.update import UpdateError
 
 DONE, FOUND, FAILED = 0, 1, 2
 
@@ -70,14 +66,7 @@ def readable() -> Iterator[None]:
     """Turn what can be expected to go wrong into a message and exit status 2."""
     try:
         yield
-    except (
-        ImportRefusedError,
-        CompileError,
-        LocalRefusedError,
-        ProblemsError,
-        StoreError,
-        UpdateError,
-    ) as error:
+    except InWordsError as error:
         click.echo(plain(str(error), keep="\n"), err=True)
     except OSError as error:
         click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import click
 
-from appliance.cli.lists_show import grid, plain
+from appliance.cli.lists_show import MAKE_ANEW, grid, plain
 from appliance.lists.history import Change, HistoryError, change, floor_change, overlap
 from appliance.lists.locked import FloorList, LockedFloor
 from appliance.lists.paths import Paths
@@ -68,7 +68,7 @@ def overlap_(where: Where, most: int, *, as_json: bool) -> None:
     try:
         pairs = overlap(Paths(where.state).table, most)
     except TableError as error:
-        click.echo(plain(str(error)), err=True)
+        click.echo(f"the compiled lists cannot be read: {plain(str(error))}; {MAKE_ANEW}", err=True)
         raise click.exceptions.Exit(FAILED) from error
     if as_json:
         click.echo(json.dumps({"pairs": [asdict(pair) for pair in pairs]}))

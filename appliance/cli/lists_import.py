@@ -82,6 +82,7 @@ _OURS = (LOCAL, "built-in", "help")
 @click.option(
     "--column", default="", metavar="NAME", help="Of a csv file: name or number of the address column."
 )
+@click.option("--licence", default="", metavar="TEXT", help="Under which licence the list may be used.")
 @low_memory
 @as_json
 @click.pass_obj
@@ -96,6 +97,7 @@ def import_(
     *,
     means_suffixes: bool,
     column: str,
+    licence: str,
     low_memory: bool,
     as_json: bool,
 ) -> None:
@@ -110,7 +112,7 @@ def import_(
         if where.approval_of_two and use == "allow":
             raise ImportRefusedError("with changes.approval: two no list opens sites by one person's import")
         found = survey_of(path)
-        before = {meta.id: meta for meta in Store(paths).all()}
+        before = {meta.id: meta for meta in Store(paths).whole()}
         if found.folders and not categories and use == "category":
             done = _import_collection(where, path, found, low_memory=low_memory)
         else:
@@ -118,7 +120,9 @@ def import_(
             name = list_id or list_id_of(path)
             _check_id(name, load_catalogue(where.blocklists), given=bool(list_id))
             _check_same(before.get(name), categories, use)
-            wanted = Wanted(name, title or name, categories, use, Format(chosen), means_suffixes, column)
+            wanted = Wanted(
+                name, title or name, categories, use, Format(chosen), means_suffixes, column, licence
+            )
             done = _import_one(where, path, wanted, low_memory=low_memory)
         for meta in done.lists:
             where.note("list-import", meta.id, source=meta.source, entries=meta.entries, use=meta.use)

@@ -18,10 +18,21 @@ from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths
 from appliance.lists.status import ListStatus, Status
 from appliance.lists.store import Meta
-from appliance.model.known import Known, Match
+from appliance.model.known import FloorState, Known, Match
 from appliance.model.url import Url
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+MAKE_ANEW = "`appliance lists compile`, or a start of the gateway, compiles them"
+"""What to do where there is no table, or a damaged one."""
+
+_SUPPLY = "then `appliance lists update` what is supplied or proved"
+_NEXT = {
+    FloorState.MISSING: f"; the gate is closed. Next: `appliance lists compile`, {_SUPPLY}",
+    FloorState.UNREADABLE: f"; the gate is closed. Next: `appliance lists compile`, {_SUPPLY}",
+    FloorState.STALE: "; the gate is closed. Next: `appliance lists update`, and see why the last one failed",
+}
+"""What to do where the statutory lists are not in order."""
 
 
 def plain(text: str, keep: str = "") -> str:
@@ -131,10 +142,11 @@ def status(known: Status, updates: Iterable[Record], paths: Paths, *, as_json: b
             s.quarantined,
             s.version,
             _age(s.age),
+            s.licence,
         )
         for s in known.lists
     )
-    grid(("list", "about", "use", "entries", "skipped", "quarantined", "version", "age"), rows)
+    grid(("list", "about", "use", "entries", "skipped", "quarantined", "version", "age", "licence"), rows)
     click.echo(
         f"{known.table_keys} names in {known.table_bytes / 1e6:.1f} MB; "
         f"{known.help_addresses} help addresses; {known.local_entries} local decisions"
@@ -145,10 +157,16 @@ def status(known: Status, updates: Iterable[Record], paths: Paths, *, as_json: b
         click.echo(f"floor: {known.floor.state}, {floor}{age}")
     _say_updates(updates)
     _say_floor(known)
-    for text in filter(None, (known.fault, known.warning)):
-        click.echo(text, err=True)
+    if known.fault:
+        click.echo(f"{known.fault}; {MAKE_ANEW}", err=True)
+    if warning := known.warning.removeprefix(known.fault).removeprefix("; "):
+        click.echo(warning, err=True)
     if known.local_broken:
-        click.echo(f"{paths.local}: {known.local_broken} lines cannot be read", err=True)
+        click.echo(
+            f"{paths.local}: {known.local_broken} lines cannot be read, and decide nothing; "
+            "take them out, and decide again with: appliance lists add",
+            err=True,
+        )
 
 
 def _use(one: ListStatus) -> str:
@@ -173,7 +191,7 @@ def _when(seconds: float) -> str:
 
 def _say_floor(known: Status) -> None:
     if known.floor.detail:
-        click.echo(f"floor: {known.floor.detail}", err=True)
+        click.echo(f"floor: {known.floor.detail}{_NEXT.get(known.floor.state, '')}", err=True)
 
 
 def _age(seconds: float) -> str:

@@ -17,8 +17,9 @@ def run(context: click.Context) -> int:
 
     Makes on the first start what is missing: the school's certificate authority, keys, compiled lists; then
     prints the addresses and what to try. Profiles and local lists may be edited while it runs; a broken edit
-    changes nothing, not even over a restart. Settings (FILE) need a restart. Exit status 0 after a clean end,
-    2 if it cannot start; `appliance check` says then what is wrong.
+    changes nothing, not even over a restart. Settings (FILE) and a new version are taken up with SIGHUP,
+    without refusing anybody. Exit status 0 after a clean end, 2 if it cannot start; `appliance check` says
+    then what is wrong.
     """
     if context.invoked_subcommand is not None:
         return 0

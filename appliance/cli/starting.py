@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import sys
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +37,7 @@ def start(setup: Setup) -> int:
                 workers.start,
                 lambda: assembly.prepare(loaded.settings),
                 lambda: announce(loaded.settings, setup.config),
+                [sys.executable, "-m", "appliance", "check", "--config", str(setup.config)],
             )
     except (StartError, AuthorityError) as error:
         click.echo(f"appliance: {error}", err=True)

@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from appliance.config.categories import read_categories
 from appliance.config.document import Document, parse
 from appliance.config.inherit import Family, Written, resolve
 from appliance.config.problems import Problem, ProblemsError, unknown
+from appliance.config.roles import ROLES_FILE, RolesFile, problems_of, roles_of
 from appliance.config.sets import SchoolSet, read_set
 from appliance.config.shapes import ProfileFile
 from appliance.config.typed import read_bytes, validate, without_problems
 from appliance.model.category import Category
 from appliance.model.inspect import SiteRule, Sites
 from appliance.model.profile import Policy, Profile, ProfileSet
+from appliance.model.role import Role
 
 SET_FILE = "set.yaml"
 _VERSION_DIGITS = 16
@@ -63,7 +66,7 @@ class _Loader:
         written = [one for folder in folders for one in self._written(folder, schools[folder.name])]
         family = Family(written, categories, self._broken, self._problems)
         sets = {
-            name: self._set(school, family, resolve(family, name))
+            name: self._set(school, family, resolve(family, name), categories)
             for name, school in schools.items()
             if school is not None
         }
@@ -113,7 +116,7 @@ class _Loader:
             elif path.is_dir() and any(path.glob("*.yaml")):
                 self._note(path, "is not read; a set is one folder, with its profiles right in it")
                 continue
-            if path.suffix != ".yaml" or path.name == SET_FILE:
+            if path.suffix != ".yaml" or path.name in (SET_FILE, ROLES_FILE):
                 continue
             document = self._document(path, f"{folder.name}/{path.name}")
             known = len(self._problems)
@@ -138,7 +141,13 @@ class _Loader:
             self._problems.append(document.problem(("profile",), message))
         return shape
 
-    def _set(self, school: SchoolSet, family: Family, profiles: Mapping[str, Profile]) -> ProfileSet:
+    def _set(
+        self,
+        school: SchoolSet,
+        family: Family,
+        profiles: Mapping[str, Profile],
+        categories: Mapping[str, Category],
+    ) -> ProfileSet:
         shape = school.shape
         given = [one.shape.profile for one in family.members(shape.set) if not one.shape.abstract]
         if shape.strictest not in given and (shape.set, shape.strictest) not in self._broken:
@@ -148,7 +157,30 @@ class _Loader:
             host: SiteRule(host, site.inspect, site.because, self._where(school, host))
             for host, site in shape.sites.items()
         }
-        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites))
+        roles = self._roles(shape.set, given, categories)
+        zone = ZoneInfo(shape.timezone)
+        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, Sites(sites), roles, zone)
+
+    def _roles(
+        self, set_id: str, profiles: list[str], categories: Mapping[str, Category]
+    ) -> Mapping[str, Role]:
+        path = self._folder / set_id / ROLES_FILE
+        if not path.exists():
+            return {}  # nobody may open anything: overrides are not for every school
+        document = self._document(path, f"{set_id}/{ROLES_FILE}")
+        if document is None:
+            return {}
+        broken = [stem for of, stem in self._broken if of == set_id]
+        known = [*profiles, *broken]
+        try:
+            shape = validate(document, RolesFile)
+        except ProblemsError as error:
+            self._problems += error.problems
+            rest = without_problems(document, RolesFile)
+            self._problems += problems_of(document, rest, known, categories) if rest is not None else ()
+            return {}
+        self._problems += problems_of(document, shape, known, categories)
+        return roles_of(document, shape, f"{self._folder.name}/{set_id}/{ROLES_FILE}")
 
     def _where(self, school: SchoolSet, host: str) -> str:
         line = school.document.keys["sites", host].line

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from appliance.config.categories import read_categories
+from appliance.config.roles import RolesFile
 from appliance.config.shapes import CategoriesFile, ProfileFile, SetFile
 from appliance.config.typed import open_document
 from appliance.model.category import Category
@@ -50,7 +51,11 @@ def schemas(categories_file: Path) -> dict[str, str]:
     categories = read_categories(open_document(categories_file))
     names = schema(CategoriesFile)
     names["$defs"]["CategoryShape"]["properties"]["lifts"]["items"] = {"enum": sorted(categories)}
+    roles = schema(RolesFile)
+    open_to_roles = sorted(name for name, category in categories.items() if not category.floor)
+    roles["$defs"]["RoleShape"]["properties"]["categories"]["items"] = {"enum": open_to_roles}
     return {
+        "profiles/roles.schema.json": schema_text(roles),
         "profiles/profile.schema.json": schema_text(profile_schema(categories)),
         "profiles/set.schema.json": schema_text(schema(SetFile)),
         "blocklists/categories.schema.json": schema_text(names),

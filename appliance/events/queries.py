@@ -41,13 +41,14 @@ class EventReader:
         person: str = "",
         reference: str = "",
         ordinary: bool = False,
+        rule: str = "",
         limit: int = 100,
     ) -> list[Record]:
         """Return the newest `limit` accesses that fit, oldest first.
 
         `since` is aware; `flagged` leaves out ordinary ones; `person` is a name exactly as recorded;
-        `reference` (what a pupil reads out) finds flagged accesses, with `ordinary` any, which takes longer.
-        Raises EventsError if unreadable.
+        `reference` (what a pupil reads out) finds flagged accesses, with `ordinary` any, which takes longer;
+        `rule` is what decided, exactly as recorded, such as `override 7`. Raises EventsError if unreadable.
         """
         conditions: list[str] = ["a.time >= ?"]
         values: list[int | str] = [_start(since)]
@@ -59,15 +60,23 @@ class EventReader:
         if person:
             conditions.append("a.who IN (SELECT id FROM who WHERE day >= ? AND name = ?)")
             values += [_start(since) // DAY, person]
+        if rule:
+            conditions.append("a.verdict IN (SELECT id FROM verdict WHERE day >= ? AND rule = ?)")
+            values += [_start(since) // DAY, rule]
         query = f"{rows.SELECT} WHERE {' AND '.join(conditions)} ORDER BY a.time DESC, a.id DESC LIMIT ?"
         found = await self._fetch(query, [*values, _within(limit)])
         return [rows.read_row(row) for row in reversed(found)]
 
-    async def reviews(self, *, since: datetime | None = None, limit: int = 100) -> list[Review]:
-        """Return the newest `limit` review requests, oldest first; raise EventsError if unreadable."""
+    async def reviews(
+        self, *, since: datetime | None = None, reference: str = "", limit: int = 100
+    ) -> list[Review]:
+        """Return the newest `limit` review requests, of one block page where `reference` is given.
+
+        Oldest first; raises EventsError if unreadable.
+        """
         query = """SELECT reference, time, client, "group", message FROM review WHERE time >= ?
-            ORDER BY time DESC, id DESC LIMIT ?"""
-        found = await self._fetch(query, [_start(since), _within(limit)])
+            AND (? = '' OR reference = ?) ORDER BY time DESC, id DESC LIMIT ?"""
+        found = await self._fetch(query, [_start(since), reference, reference, _within(limit)])
         return [Review._make(row) for row in reversed(found)]
 
     async def _fetch(self, query: str, values: list[int | str]) -> list[tuple[str | int, ...]]:

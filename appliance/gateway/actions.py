@@ -23,9 +23,11 @@ from appliance.model.request import Request
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O or U to misread aloud
 
 # Fields with which a site offers another way in, past this gateway (H18), or an encoding that
-# nobody here can read later (dictionary compression).
-_DROPPED_FROM_SITE = ("alt-svc",)
-_DROPPED_FROM_CLIENT = ("available-dictionary", "http2-settings")
+# nobody here can read later (dictionary compression), and those between a client and its proxy: no site
+# hears a password that was for us, and none asks for it in our name (RFC 9110 11.7).
+_DROPPED_FROM_SITE = ("alt-svc", "proxy-authenticate", "proxy-authentication-info")
+_DROPPED_FROM_CLIENT = ("available-dictionary", "http2-settings", "proxy-authorization")
+_FINAL = 200  # statuses below are no answer yet, or end HTTP
 
 
 @dataclass(slots=True)
@@ -78,6 +80,13 @@ def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
     for name in _DROPPED_FROM_SITE:
         flow.response.headers.pop(name, None)
     flow.response.stream = _counter(lambda size: setattr(carried, "received", carried.received + size))
+
+
+def end_with(flow: http.HTTPFlow) -> None:
+    """Let an HTTP/1 connection end with this answer; HTTP/2 has a way of its own (`pressure.py`)."""
+    response = flow.response
+    if response is not None and response.status_code >= _FINAL and flow.client_conn.alpn != b"h2":
+        response.headers["connection"] = "close"
 
 
 def access_of(carried: Carried, status: int) -> Access:

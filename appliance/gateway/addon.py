@@ -23,16 +23,18 @@ from appliance.gateway import actions
 from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
 from appliance.gateway.closed import FAILURES, closed, place_of
-from appliance.gateway.door import Doors, peer_of
-from appliance.gateway.handshakes import Handshakes
+from appliance.gateway.credentials import ASK, HEADER, Credentials, refused
+from appliance.gateway.door import Doors
+from appliance.gateway.handler import peer_of
+from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
+from appliance.gateway.lived import lives_by
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
-from appliance.gateway.translate import Tunnel, hello_of, host_of, request_of, target_of
+from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of
 from appliance.gateway.upstream import failure_of, permit
 from appliance.model.decision import Reason
 from appliance.model.request import Request
-from appliance.model.url import Url
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +59,16 @@ class GatewayAddon:
         handshakes: Handshakes,
         lean: bool = False,
         http2: bool = True,
+        credentials: Credentials | None = None,
     ) -> None:
         self.deadline = deadline
-        self._filtering = filtering
-        self._metrics = metrics
-        self._site = site
-        self._reach = reach
+        self._filtering, self._metrics = filtering, metrics
+        self._site, self._reach = site, reach
         self._doors = doors
         self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
         self._lean, self._http2 = lean, http2
+        self.credentials = credentials or Credentials()
         self.connections: dict[str, Connection] = {}
 
     # --- connections -----------------------------------------------------------------------------
@@ -75,15 +77,13 @@ class GatewayAddon:
     def client_connected(self, client: connection.Client) -> None:
         """Remember who connected, and where a redirected connection was going."""
         handler = self._doors.handler_of(client)
-        if handler is not None and handler.tunnel is not None:
-            # The door opened this tunnel, judged its target, and counted it.
-            self.connections[client.id] = Connection(handler.tunnel)
-            return
-        self._metrics.connection()
-        tunnel = Tunnel(client=peer_of(client))
-        if client.proxy_mode.type_name == "schooltransparent":
-            tunnel.destination = host_of(client.sockname[0])
-            tunnel.port = client.sockname[1]
+        tunnel = handler.tunnel if handler is not None else None
+        if tunnel is None:
+            tunnel = Tunnel(client=peer_of(client))
+            if client.proxy_mode.type_name == "schooltransparent":
+                tunnel.destination, tunnel.port = host_of(client.sockname[0]), client.sockname[1]
+        if tunnel.connect is None:  # else the door opened this tunnel, judged its target, and counted it
+            self._metrics.connection()
         self.connections[client.id] = Connection(tunnel)
 
     @closed
@@ -98,21 +98,22 @@ class GatewayAddon:
         """Judge the target of a tunnel. A blocked site still gets its tunnel, so that a page can be shown."""
         known = self._known(flow.client_conn)
         self.began(flow.client_conn)
-        target = target_of(flow)
+        target, tunnel = target_of(flow), known.tunnel
+        await self.credentials.learn(flow.request.headers.get_all(HEADER), tunnel)
         if target is None or flow.metadata.get(INVALID):
             because = "the tunnel's target is no host name, or it is a tunnel within a tunnel"
-            asked = target or host_of("invalid")
-            request = Request(asked, method="CONNECT", client=known.tunnel.client, refused=because)
-            await self._block(flow, request, self._judge(request))
+            request = connect_of(target or host_of("invalid"), flow.request.port, tunnel, because)
+            await self._block(flow, request, self._judge(request, flow.client_conn))
             return
-        known.tunnel.connect = target
-        known.tunnel.port = flow.request.port
-        url = Url("https", target.host, flow.request.port, "/", "", target.ip)
-        request = Request(url, method="CONNECT", client=known.tunnel.client)
-        judgement = self._judge(request)
-        if judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
-            # No page can be shown on such a port, and none is owed to such an address.
-            await self._block(flow, request, judgement)
+        tunnel.connect, tunnel.port = target, flow.request.port
+        request = connect_of(target, flow.request.port, tunnel)
+        judgement = self._judge(request, flow.client_conn)
+        asked = self.credentials.asks(judgement, request, tunnel)
+        if asked or judgement.decision.reason in (Reason.PORT, Reason.OWN_NETWORK):
+            # No page can be shown on such a port, and none is owed to such an address. There is no tunnel:
+            # what comes next is said to the proxy again.
+            tunnel.connect = tunnel.port = None
+            await self._block(flow, request, judgement, asked=asked)
         elif judgement.decision.blocked and not self._site.serves(request):
             known.refused(request, judgement)  # on record even if nothing comes through the tunnel
 
@@ -131,7 +132,7 @@ class GatewayAddon:
                 _ = self.attempts.soon("tls_clienthello", pending)
         tunnel.encrypted = True
         request = hello_of(data.client_hello.sni, tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, data.context.client)
         known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
             if not self._site.serves(request):
@@ -152,13 +153,13 @@ class GatewayAddon:
     @closed
     async def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a blocked attempt whose client would not accept our certificate, and so saw no page."""
-        known = self._known(data.context.client)
+        known, why = self._known(data.context.client), data.conn.error or ""
+        self._metrics.handshake_failed(kind_of(why))
         if (pending := known.take_pending()) is not None:
             await self.attempts.record(pending, 0)
         elif known.tunnel.sni is not None:
             # An allowed site at which our certificate is not accepted: perhaps its app pins its own.
-            today = datetime.now(UTC).date()
-            self._handshakes.failed(known.tunnel.sni.host, data.conn.error or "", today)
+            self._handshakes.failed(known.tunnel.sni.host, why, datetime.now(UTC).date())
 
     @closed
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -174,11 +175,12 @@ class GatewayAddon:
         started = time.perf_counter()
         known = self._known(flow.client_conn)
         self.began(flow.client_conn)
+        await self.credentials.learn(flow.request.headers.get_all(HEADER), known.tunnel)
         request = request_of(flow, known.tunnel)
         if flow.metadata.get(INVALID):
             request = replace(request, refused="the request's headers contradict each other")
         if known.faulty is not None:
-            await self._block(flow, request, self._failure(known.faulty, request.client))
+            await self._block(flow, request, self._failure(known.faulty, request))
         elif self._site.answers(flow, request):
             self._site.begin(flow, request)
         else:
@@ -197,7 +199,7 @@ class GatewayAddon:
             return
         # A form that no page of ours made: an attempt like any other, on a site like any other.
         request = request_of(flow, known.tunnel)
-        judgement = self._judge(request)
+        judgement = self._judge(request, flow.client_conn)
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
 
@@ -207,6 +209,8 @@ class GatewayAddon:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
         if carried is not None and not carried.judgement.decision.blocked:
             actions.pass_back(flow, carried)
+        if self._doors.leaving:
+            actions.end_with(flow)
 
     @closed
     async def response(self, flow: http.HTTPFlow) -> None:
@@ -271,7 +275,7 @@ class GatewayAddon:
             if (known := self.connections.get(data.context.client.id)) is not None:
                 known.faulty = reason
                 with contextlib.suppress(Exception):  # closed it is, also where nobody can say for whom
-                    known.refused(known.request(), self._failure(reason, known.tunnel.client))
+                    known.refused(known.request(), self._failure(reason, known.tunnel))
         elif isinstance(data, server_hooks.ServerConnectionHookData):
             data.server.error = f"closed: {reason.value}"
         elif isinstance(data, connection.Client):
@@ -303,13 +307,13 @@ class GatewayAddon:
             if not isinstance(carried, actions.Carried):
                 request = request_of(flow, known.tunnel) if flow and stage != "http_connect" else None
                 asked = request or known.request()
-                carried = actions.Carried(asked, self._failure(reason, known.tunnel.client), "")
+                carried = actions.Carried(asked, self._failure(reason, known.tunnel), "")
             elif carried.recorded and carried.judgement.decision.blocked:
                 return carried, None  # it is on record as refused already, or its record is on its way
             known.pending = None
             failed = replace(
                 carried,
-                judgement=self._failure(reason, known.tunnel.client),
+                judgement=self._failure(reason, known.tunnel),
                 reference=actions.new_reference(),
             )
             if flow is not None:
@@ -319,11 +323,9 @@ class GatewayAddon:
             return None, None
 
     def _closed_page(self, failed: actions.Carried | None) -> Answer:
-        try:
+        with contextlib.suppress(Exception):  # the page failed as well; a bare answer still closes
             if failed is not None and failed.judgement.decision.reason in FAILURES:
                 return self._site.page(failed.judgement, failed.request, failed.reference)
-        except Exception:  # noqa: BLE001, S110 - the page failed as well; a bare answer still closes
-            pass
         return CLOSED
 
     # --- parts -----------------------------------------------------------------------------------
@@ -333,23 +335,24 @@ class GatewayAddon:
 
     def began(self, client: connection.Client) -> None:
         """Note that a request or tunnel of this connection was whole."""
-        handler = self._doors.handler_of(client)
-        if handler is not None:
+        if (handler := self._doors.handler_of(client)) is not None:
             handler.began = True
 
-    def _judge(self, request: Request) -> Judgement:
+    def _judge(self, request: Request, client: connection.Client) -> Judgement:
         started = time.perf_counter()
         judgement = self._filtering.judge(request)
         self._metrics.decided(time.perf_counter() - started)
+        lives_by(self._doors, client, judgement.overrides)
         return judgement
 
-    def _failure(self, reason: Reason, client: str) -> Judgement:
-        return self._filtering.judge_failure(reason, FAILURES[reason], client)
+    def _failure(self, reason: Reason, who: Request | Tunnel) -> Judgement:
+        return self._filtering.judge_failure(reason, FAILURES[reason], who.client, who.user)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
-        judgement = self._judge(request)
-        if judgement.decision.blocked:
-            await self._block(flow, request, judgement)
+        judgement = self._judge(request, flow.client_conn)
+        asked = self.credentials.asks(judgement, request, known.tunnel)
+        if asked or judgement.decision.blocked:
+            await self._block(flow, request, judgement, asked=asked)
             return
         known.pending = None
         carried = actions.Carried(request, judgement, actions.new_reference())
@@ -367,17 +370,20 @@ class GatewayAddon:
         known.permitted.add((request.url.host, request.url.port))
         actions.forward(flow, carried)
 
-    async def _block(self, flow: http.HTTPFlow, request: Request, judgement: Judgement) -> None:
+    async def _block(
+        self, flow: http.HTTPFlow, request: Request, judgement: Judgement, *, asked: bool = False
+    ) -> None:
         self._known(flow.client_conn).pending = None
+        judgement = refused(judgement) if asked else judgement
         carried = actions.Carried(request, judgement, actions.new_reference())
         flow.metadata[CARRIED] = carried
-        reply = self._site.page(judgement, request, carried.reference)
+        reply = ASK if asked else self._site.page(judgement, request, carried.reference)
         actions.answer(flow, reply)
         await self.attempts.record(carried, reply.status)
 
     async def _fail(self, flow: http.HTTPFlow, carried: actions.Carried, message: str) -> None:
         reason = failure_of(message)
-        judgement = self._failure(reason, carried.request.client)
+        judgement = self._failure(reason, carried.request)
         failed = actions.Carried(carried.request, judgement, carried.reference, sent=carried.sent)
         flow.metadata[CARRIED] = failed
         reply = self._site.page(judgement, carried.request, carried.reference)

@@ -39,6 +39,9 @@ class Metrics(Protocol):
     def incomplete(self) -> None:
         """Count one request that never became whole."""
 
+    def handshake_failed(self, kind: str) -> None:
+        """Count one client that would not have our certificate (`handshakes.kind_of`)."""
+
 
 class Recorder(Protocol):
     """Where judged accesses go."""
@@ -78,7 +81,7 @@ class Connection:
         port = tunnel.port or name.port
         url = Url("https", name.host, port, "/", "", name.ip)
         method = "TLS" if tunnel.encrypted else "CONNECT" if tunnel.connect else ""
-        return Request(url, method=method, client=tunnel.client, refused=refused)
+        return Request(url, method=method, client=tunnel.client, user=tunnel.user, refused=refused)
 
 
 class Attempts:

@@ -1,212 +1,46 @@
 """The listening side: our own server modes, registered with mitmproxy.
 
-What lives only here: how connections come in. Several workers listen on one port (SO_REUSEPORT), a
-connection that crashes inside mitmproxy is cut instead of left hanging, and one that never gets to a
-request is cut after a while.
+What lives only here: how connections come in, several workers on one port (SO_REUSEPORT), and which of
+them are cut when somebody loses access.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import logging
 import socket
-import time
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any, override
 
-from mitmproxy import connection, ctx, platform
+from mitmproxy import ctx, platform
 from mitmproxy.addons import proxyserver
-from mitmproxy.proxy import commands, events, mode_servers, mode_specs
+from mitmproxy.proxy import mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers import modes
 
 from appliance.gateway.entrance import Entrance
-from appliance.gateway.heads import MALFORMED_MARK
-from appliance.gateway.hooks import Answer, Answering, Hooks
-from appliance.gateway.lane_link import Link
+from appliance.gateway.handler import Handler, peer_of
+from appliance.gateway.hooks import Answering, Hooks
+from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
-from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, held, taken
+from appliance.gateway.pressure import LEAVING
+from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.translate import Tunnel
-
-logger = logging.getLogger(__name__)
-
-BACKLOG = 1024
-READ_SIZE = 65_535
-"""What mitmproxy reads at once: a shorter read has left nothing behind."""
-
-CLIENT_BUFFER = 65_536
-"""Bytes that may wait for a slow client before the site that sends them is no longer read."""
-
-OPENING_SECONDS = 60.0
-"""Longest time from a connection's first byte to its first whole request head."""
 
 
 class SchoolExplicitMode(mode_specs.RegularMode):
     """Clients know the proxy and speak to it (CONNECT, absolute addresses)."""
 
 
+class SchoolEncryptedMode(mode_specs.RegularMode):
+    """As the explicit mode, and what they say to the proxy is encrypted."""
+
+
 class SchoolTransparentMode(mode_specs.TransparentMode):
     """Clients know nothing; nftables redirects their connections here."""
-
-
-class Handler(mode_servers.ProxyConnectionHandler):
-    """One client connection."""
-
-    hooks: Hooks
-    """How the hooks of our addons are found and run."""
-    tunnel: Tunnel | None = None
-    """What the door learned of the connection, where it opened the tunnel itself."""
-    began = False
-    """Set by the addon once a request or tunnel of this connection was judged."""
-    link: Link | None = None
-    """The lean lane's way to the sites, where this connection is in that lane."""
-    user = ""
-    """The account whose proxy credentials this connection has shown, set by the addon."""
-    _opened: float | None = None
-    _refused = False
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)  # type: ignore[no-untyped-call] # mitmproxy's has no types
-        self._moved = asyncio.Event()
-
-    @override
-    def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
-        if message.startswith(MALFORMED_MARK):
-            self._refuse(message.removeprefix(MALFORMED_MARK))
-        elif level >= logging.ERROR and "crashed" in message:
-            # The layers are in an unknown state: nothing more may pass (H29). The text of a crash
-            # can hold what a pupil wrote (H30), so only the kind of error is logged.
-            kind = getattr(exc_info[1], "__class__", None) if isinstance(exc_info, tuple) else None
-            self._tell("crashed", kind.__name__ if kind else _current_error())
-            self.cut()
-
-    @override
-    async def server_event(self, event: events.Event) -> None:
-        if not self.began and isinstance(event, events.DataReceived):
-            # From its first byte: browsers open connections in advance and use them minutes later.
-            self._opened = self._opened or time.monotonic()
-            if time.monotonic() - self._opened > OPENING_SECONDS:
-                self._refuse("no request within a minute")
-                self.cut()
-                return
-        await super().server_event(event)
-        if self.link is not None and self.began and isinstance(event, events.DataReceived):
-            self._hurry(self.link, event)
-
-    def _hurry(self, link: Link, event: events.DataReceived) -> None:
-        io = self.transports.get(self.client)
-        if (
-            event.connection is self.client
-            and len(event.data) < READ_SIZE
-            and io is not None
-            and isinstance(io.writer, asyncio.StreamWriter)
-            and isinstance(io.writer.transport, asyncio.Transport)
-        ):
-            link.hurry(io.writer.transport)
-
-    def active(self) -> None:
-        """Note that the connection is in use."""
-        self.timeout_watchdog.register_activity()
-
-    def failed(self) -> None:
-        """Cut the connection, whose handling has just failed with an exception."""
-        self.log("the lean lane has crashed", logging.ERROR)
-
-    def deliver(self, event: events.Event) -> None:
-        """Give the layers an event from outside mitmproxy, at once: handling one never waits."""
-        if self._server_event_lock.locked():  # another is being handled, higher up the stack
-            asyncio.get_running_loop().call_soon(self.deliver, event)
-            return
-        work = self.server_event(event)
-        try:
-            work.send(None)
-        except StopIteration:
-            return
-        work.close()
-        raise RuntimeError("handling an event had to wait")
-
-    def pressed(self) -> bool:
-        """Tell whether the client takes bytes more slowly than they come."""
-        io = self.transports.get(self.client)
-        if io is None or not isinstance(io.writer, asyncio.StreamWriter):
-            return False
-        return io.writer.transport.get_write_buffer_size() > CLIENT_BUFFER
-
-    async def relieved(self) -> None:
-        """Return once the client has taken what waits for it, or has gone."""
-        io = self.transports.get(self.client)
-        if io is not None and isinstance(io.writer, asyncio.StreamWriter):
-            with contextlib.suppress(OSError):
-                await io.writer.drain()
-
-    @override
-    async def handle_connection(self, connection: connection.Connection) -> None:
-        # The door has read the first bytes already, so this task gets far before whoever made it knows it.
-        io = self.transports[connection]
-        io.handler = io.handler or asyncio.current_task()
-        await super().handle_connection(connection)
-
-    @override
-    async def handle_hook(self, hook: commands.StartHook) -> None:
-        # What a layer asked has begun already, and only waits; the rest is asked by the handler itself.
-        begun = self.layer.waiting.pop(hook, None) if isinstance(self.layer, Answering) else None
-        outcome = begun or self.hooks.start(hook)
-        if outcome is Answer.NEVER:
-            raise asyncio.CancelledError
-        if isinstance(outcome, asyncio.Task):
-            with self.timeout_watchdog.disarm():
-                await outcome
-
-    @override
-    async def drain_writers(self) -> None:
-        # Called by the task that reads a connection, after each piece: until it returns, nothing more is
-        # read there, and whoever sends has to wait. What waits elsewhere is counted by `pressure`.
-        await super().drain_writers()  # type: ignore[no-untyped-call] # as above
-        context = self.layer.context
-        reading = asyncio.current_task()
-        if (client := self.transports.get(self.client)) and client.handler is reading:
-            self._moved.set()  # it may have opened a window
-            if self.link is not None:
-                await self.link.ready()
-            while held(context) > HELD_LIMIT:  # noqa: ASYNC110 - many layers may end the waiting
-                await asyncio.sleep(RETRY_SECONDS)
-            return
-        connection = next((conn for conn, io in self.transports.items() if io.handler is reading), None)
-        while connection is not None and not taken(context, connection):
-            self._moved.clear()
-            await self._moved.wait()
-
-    def _refuse(self, text: str) -> None:
-        if not self._refused:  # what is cut for one reason ends unfinished as well, and is one attempt
-            self._refused = True
-            self._tell("refused_head", text)
-
-    def _tell(self, what: str, text: str) -> None:
-        addon = self.master.addons.get("gateway")
-        if addon is None:
-            return
-        try:
-            getattr(addon, what)(self.client, text)
-        except Exception as error:  # noqa: BLE001 - telling must not keep the connection from being cut
-            logger.error("a refused connection could not be recorded: %s", type(error).__name__)  # noqa: TRY400 - its text can hold what a pupil sent
-
-    def cut(self) -> None:
-        """End this connection on both sides, at once."""
-        for io in list(self.transports.values()):
-            if io.handler is not None:
-                io.handler.cancel("closed by the gateway")
-
-
-def _current_error() -> str:
-    import sys  # noqa: PLC0415 - only on the way down
-
-    error = sys.exc_info()[1]
-    return type(error).__name__ if error else "unknown error"
 
 
 class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
@@ -214,23 +48,28 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
 
     @override
     async def listen(self, host: str, port: int) -> list[Any]:
-        passage = getattr(self.manager, "passage", None)
+        doors: Any = self.manager
+        passage: Passage | None = getattr(doors, "passage", None)
         if passage is None:
             raise OSError("nobody judges at the door")
         sockets: list[socket.socket] = []
         try:
-            for address in _addresses(host):
-                sockets.append(listening(address, port))  # noqa: PERF401 - those before a failure are closed
+            for address in addresses(host):
+                sockets += at(doors.given, address, port) or [listening(address, port)]
         except OSError:
             for each in sockets:
                 each.close()
             raise
-        return [Entrance(sockets, passage, self.serve, self.destination)]
+        return [Entrance(sockets, passage, self.serve, self.destination, self.encryption())]
+
+    def encryption(self) -> ProxyTls | None:
+        """Return what opens the encryption of connections to this port, where they are encrypted."""
+        return None
 
     destination: Callable[[socket.socket], tuple[str, int]] | None = None
 
     async def serve(
-        self, sock: socket.socket, first: bytes, tunnel: Tunnel | None, wanted: tuple[str, int] | None
+        self, sock: socket.socket, first: bytes, tunnel: Tunnel, wanted: tuple[str, int] | None
     ) -> None:
         """Let mitmproxy read a connection, with all that was read of it so far."""
         loop = asyncio.get_running_loop()
@@ -238,13 +77,16 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         reader.feed_data(first)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        kind = InnerWriter if tunnel.secure else asyncio.StreamWriter
+        writer = kind(transport, protocol, reader, loop)
+        if isinstance(writer, InnerWriter):
+            writer.device = tunnel.client
         doors: Any = self.manager
         handler = Handler(ctx.master, reader, writer, doors.fixed_options(), self.mode)
         handler.hooks = doors.hooks()
         context = handler.layer.context
         handler.tunnel = tunnel
-        if wanted is not None and tunnel is None:
+        if wanted is not None and tunnel.connect is None:
             handler.client.sockname = wanted
         if wanted is not None:
             context.server.address = wanted
@@ -255,36 +97,6 @@ class _Door[M: mode_specs.ProxyMode](mode_servers.AsyncioServerInstance[M]):
         CLIENT.set(peer_of(handler.client))  # whatever this connection looks up counts as this device's
         with self.manager.register_connection(handler.client.id, handler):
             await handler.handle_client()
-
-
-def listening(address: str, port: int) -> socket.socket:
-    """Return a socket that listens, beside those of the other workers; OSError if it cannot."""
-    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-        made.bind((address, port))
-        made.listen(BACKLOG)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def peer_of(client: connection.Client) -> str:
-    """Return the device's address, in the one form that the record has; empty if it has gone already."""
-    peer: Any = client.peername
-    return str(peer[0]).removeprefix("::ffff:") if peer else ""
-
-
-def _addresses(host: str) -> list[str]:
-    # `[::]` means every address, as `ip` and `ss` understand it; asyncio would take it as IPv6 alone, and
-    # half of the school's traffic would find nobody listening.
-    plain = host.strip("[]")
-    return ["0.0.0.0", "::"] if plain in ("", "::") else [plain]  # noqa: S104 - the technician asked for it
 
 
 def destination_of(sock: socket.socket) -> tuple[str, int]:
@@ -310,6 +122,21 @@ class ExplicitDoor(_Door[SchoolExplicitMode]):
         return modes.HttpProxy(context)
 
 
+class EncryptedDoor(_Door[SchoolEncryptedMode]):
+    """Takes connections of clients that know the proxy and speak to it under encryption."""
+
+    @override
+    def encryption(self) -> ProxyTls | None:
+        found: ProxyTls | None = getattr(self.manager, "proxy_tls", None)
+        if found is None:
+            raise OSError("there is no certificate for the proxy itself")
+        return found
+
+    @override
+    def make_top_layer(self, context: Context) -> Layer:
+        return modes.HttpProxy(context)
+
+
 class TransparentDoor(_Door[SchoolTransparentMode]):
     """Takes redirected connections."""
 
@@ -326,6 +153,12 @@ class Doors(proxyserver.Proxyserver):
     name = "proxyserver"
     passage: Passage | None = None
     """Who judges encrypted connections at the door; without one, no port is opened."""
+    proxy_tls: ProxyTls | None = None
+    """What opens encryption to the proxy itself, where there is a port for it."""
+    given: tuple[socket.socket, ...] = ()
+    """Listening sockets that somebody else opened, and keeps when this worker ends."""
+    leaving = False
+    """Set once another worker has taken this one's place."""
 
     # Methods, not properties: mitmproxy looks at every attribute of an addon when it is added.
 
@@ -340,7 +173,8 @@ class Doors(proxyserver.Proxyserver):
 
         They never change then, and mitmproxy would copy each one whenever a layer reads it.
         """
-        return SimpleNamespace(**{name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())})
+        fixed = {name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())}
+        return SimpleNamespace(**fixed, **{LEAVING: False})
 
     def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> int:
         """End every open connection of these client addresses, and of these users' credentials, at once."""
@@ -348,13 +182,18 @@ class Doors(proxyserver.Proxyserver):
             handler
             for handler in list(self.connections.values())
             if isinstance(handler, Handler)
-            and (handler.user in users or peer_of(handler.client) in addresses)
+            and ((handler.tunnel and handler.tunnel.user in users) or peer_of(handler.client) in addresses)
         ]
         for handler in lost:
             handler.cut()
         for door in self.passage.waiting if self.passage is not None else ():
-            door.cut(addresses)
+            door.cut(addresses, users)
         return len(lost)
+
+    @property
+    def handlers(self) -> list[Handler]:
+        """Every client connection that mitmproxy reads."""
+        return [each for each in self.connections.values() if isinstance(each, Handler)]
 
     def handler_of(self, client: Any) -> Handler | None:
         """Return the handler of a client connection that is still open."""

@@ -18,7 +18,11 @@ FILE = "handshakes.log"
 MOST_BYTES = 1_048_576
 """Size at which the file is put aside, in place of the one that was put aside before."""
 
-_MARKS = ("does not trust", "may not trust", "disconnected during the handshake")
+DISTRUSTED, LEFT, OTHER = "distrusted", "left", "other"
+"""The kinds of failure: the device says that it does not believe our certificate; it hangs up without a word,
+as apps with a certificate of their own do; something else, such as a version of TLS that nobody speaks."""
+
+_MARKS = {"does not trust": DISTRUSTED, "may not trust": DISTRUSTED, "disconnected during": LEFT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,11 @@ class Suggestion:
     last: date
 
 
+def kind_of(why: str) -> str:
+    """Return the kind of failure that mitmproxy's text tells of."""
+    return next((kind for mark, kind in _MARKS.items() if mark in why), OTHER)
+
+
 class Handshakes:
     """Writes down what failed; several workers write into the same file."""
 
@@ -40,7 +49,7 @@ class Handshakes:
 
     def failed(self, host: str, why: str, today: date) -> None:
         """Note that a device broke off; `why` is mitmproxy's text, by which it may mean pinning."""
-        if self._path is None or not host or not any(mark in why for mark in _MARKS):
+        if self._path is None or not host or kind_of(why) == OTHER:
             return
         with contextlib.suppress(OSError):  # a full disk costs a suggestion, nothing else
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)

@@ -30,6 +30,7 @@ from appliance.gateway.lane_link import (
     Relieved,
     Unreachable,
 )
+from appliance.gateway.lingering import UNREAD_MARK
 
 
 class HeadAlarm(commands.RequestWakeup):
@@ -128,6 +129,8 @@ class LeanLayer(Layer):
                 yield from self._act(Close())
         else:
             self._child = Ended(self.context)
+            if act.unread:
+                yield commands.Log(UNREAD_MARK)
             if client.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(client)
 

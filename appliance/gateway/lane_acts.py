@@ -12,7 +12,9 @@ from appliance.gateway.lane_judge import Failure
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The client's connection ends."""
+    """The client's connection ends; `unread` says that it may still be sending."""
+
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

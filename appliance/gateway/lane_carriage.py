@@ -88,6 +88,11 @@ class Carriage:
         self._head_began: float | None = None
         self._timing = False
 
+    @property
+    def idle(self) -> bool:
+        """True while no request is under way, and none has begun."""
+        return self._now is None and not self._buffer
+
     # --- what the client sends ---
 
     def feed(self, data: bytes) -> None:
@@ -103,6 +108,7 @@ class Carriage:
             return
         if now is None and self._buffer.strip():
             self.out.act(Refuse(0, "The client left before its request was whole."))
+        self._buffer = b""
         self._end()
 
     def alarm(self) -> None:
@@ -162,6 +168,8 @@ class Carriage:
 
     def _carry(self, now: Exchange) -> None:
         self._now = now
+        if self._lane.leaving:
+            now.head.close = True  # the next one is for the worker that took our place
         if now.head.expects and now.body is not None:
             self.out.send(CONTINUE)
         again = now.body is None and now.head.method in _SAFE
@@ -363,8 +371,9 @@ class Carriage:
         (self._sites.keep if keep else self._sites.drop)()
 
     def _end(self) -> None:
+        unread = bool(self._buffer) or (self._now is not None and self._now.body is not None)
         self._release(keep=False)
         self._now = None
         self._buffer = b""
         self.gone = True
-        self.out.act(Close())
+        self.out.act(Close(unread))

@@ -63,7 +63,7 @@ class BadAnswerError(ValueError):
 class RequestHead:
     """One plain request. `length` is None for a chunked body, and 0 for none."""
 
-    __slots__ = ("asked", "block", "close", "expects", "fields", "host", "length", "method", "path")
+    __slots__ = ("asked", "block", "close", "expects", "fields", "host", "length", "method", "path", "shown")
 
     def __init__(self, method: str, asked: str, path: str, block: bytes) -> None:
         self.method = method
@@ -77,6 +77,8 @@ class RequestHead:
         self.length: int | None = 0
         self.close = False
         self.expects = False
+        self.shown: tuple[str, ...] = ()
+        """Credentials for the proxy, each field of them; none is passed on."""
 
     def field(self, name: str) -> str:
         """Return the value of a field, or an empty text."""
@@ -132,6 +134,8 @@ def _sort(head: RequestHead, lines: list[bytes]) -> frozenset[bytes] | None:  # 
             head.host = value.decode()
         elif low == b"connection":
             listed |= _tokens(value)
+        elif low == b"proxy-authorization":
+            head.shown += (value.decode("latin-1"),)
         elif low == b"expect":
             head.expects = True
             if value.lower() != b"100-continue":

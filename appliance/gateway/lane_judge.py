@@ -25,10 +25,12 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Connection, Metrics
 from appliance.gateway.closed import FAILURES, closed
-from appliance.gateway.door import Doors, peer_of
+from appliance.gateway.door import Doors
+from appliance.gateway.handler import peer_of
 from appliance.gateway.lane_heads import RequestHead
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lane_pool import Pool
+from appliance.gateway.lived import lives_by
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, wants_of
 from appliance.gateway.upstream import failure_of
@@ -84,6 +86,11 @@ class Lane:
         self._doors = doors
         self._pool = pool
 
+    @property
+    def leaving(self) -> bool:
+        """True once another worker has taken this one's place: each connection ends with its answer."""
+        return self._doors.leaving
+
     def done(self) -> None:
         """Close what is idle, when the worker ends."""
         self._pool.close()
@@ -123,6 +130,8 @@ class Lane:
             return None
         self._metrics.added_latency(took)
         self._addon.began(client)
+        if carried is not None:
+            lives_by(self._doors, client, carried.judgement.overrides)
         return carried
 
     def finished(self, carried: Carried, status: int) -> None:
@@ -135,7 +144,8 @@ class Lane:
         """Answer for a site that failed, and record the access."""
         reason = failure_of(failure.message)
         carried = failure.carried
-        judgement = self._filtering.judge_failure(reason, FAILURES[reason], carried.request.client)
+        asked = carried.request
+        judgement = self._filtering.judge_failure(reason, FAILURES[reason], asked.client, asked.user)
         request = replace(carried.request, wants=wants_of(failure.head.field))
         failure.failed = Carried(request, judgement, carried.reference, sent=carried.sent)
         carried.recorded = True
@@ -158,8 +168,8 @@ class Lane:
         with contextlib.suppress(Exception):  # closed it is, whatever else fails
             failed = data.failed
             if failed is None or not failed.recorded:
-                client = data.carried.request.client
-                judgement = self._filtering.judge_failure(reason, FAILURES[reason], client)
+                asked = data.carried.request
+                judgement = self._filtering.judge_failure(reason, FAILURES[reason], asked.client, asked.user)
                 failed = Carried(data.carried.request, judgement, actions.new_reference())
                 record = self._addon.attempts.soon("", failed, CLOSED.status)
             data.answer = self._site.page(failed.judgement, failed.request, failed.reference)
@@ -175,7 +185,7 @@ class Lane:
     def _judge(self, known: Connection, head: RequestHead) -> Carried | None:
         tunnel = known.tunnel
         url = _url(tunnel, head)
-        if url is None:
+        if url is None or not self._knows(tunnel, head):
             return None
         request = Request(
             url,
@@ -183,15 +193,29 @@ class Lane:
             method=head.method,
             client=tunnel.client,
             destination=tunnel.destination,
+            user=tunnel.user,
         )
         if self._site.serves(request):
             return None
         judgement = self._decide(request)
         if judgement.decision.blocked or judgement.decision.flagged:
             return None
+        if tunnel.wrong and self._addon.credentials.asks(judgement, request, tunnel):
+            return None
         if self._reads(known, request, judgement):
             return None
         return Carried(request, judgement, actions.new_reference())
+
+    def _knows(self, tunnel: Tunnel, head: RequestHead) -> bool:
+        # Each request to the proxy itself counts by its own credentials; those within a tunnel, by what was
+        # shown when it was opened. What must be compared first is the full lane's, which can wait.
+        if not tunnel.to_proxy or not (head.shown or tunnel.user or tunnel.wrong or tunnel.due):
+            return True
+        found = self._addon.credentials.look(head.shown, tunnel)
+        if found is None:
+            return False
+        found.note(tunnel)
+        return True
 
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.

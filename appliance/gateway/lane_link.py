@@ -75,7 +75,7 @@ class Acts(LaneEvent):
 
 
 class Handler(Protocol):
-    """What the lane needs of the client connection's handler (`door.Handler`)."""
+    """What the lane needs of the client connection's handler (`handler.Handler`)."""
 
     link: Link | None
 
@@ -93,6 +93,10 @@ class Carriage(Protocol):
     """What a connection of the pool tells, where the client is carried past mitmproxy's layers."""
 
     gone: bool
+
+    @property
+    def idle(self) -> bool:
+        """True while no request is under way."""
 
     def feed(self, data: bytes) -> None:
         """Take what the client sent."""

@@ -30,7 +30,7 @@ _CLEAR = (modes.HttpProxy, modes.TransparentProxy, tls.ServerTLSLayer, LeanLayer
 
 
 class Handler(Protocol):
-    """What the short way needs of the connection's handler (`door.Handler`)."""
+    """What the short way needs of the connection's handler (`handler.Handler`)."""
 
     def deliver(self, event: events.Event) -> None:
         """Give the layers an event, at once."""

@@ -28,8 +28,10 @@ from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
 from appliance.gateway.lane import LeanLayer
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.lane_wire import shorten
+from appliance.gateway.lingering import UNREAD_MARK
 from appliance.gateway.pressure import GatewayHttp2Server
 from appliance.gateway.records import GatewayClientTls, GatewayServerTls
+from appliance.gateway.websocket import GatewayWebsocketLayer  # noqa: F401 - stands in mitmproxy's place
 
 DISCARD_LIMIT = 1_048_576
 """Bytes of a refused upload that are read and dropped, so that the client reads the answer."""
@@ -94,6 +96,8 @@ class GatewayStream(http.HttpStream):
             self._discarded += len(event.data)
             if self._discarded > DISCARD_LIMIT:
                 self.client_state = self.state_errored
+                if self.context.client.alpn != b"h2":
+                    yield commands.Log(UNREAD_MARK)
                 yield http.SendHttp(
                     _events.ResponseProtocolError(self.stream_id, "upload refused", _events.ErrorCode.CANCEL),
                     self.context.client,

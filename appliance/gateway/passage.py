@@ -19,6 +19,7 @@ from typing import Protocol
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
+from appliance.gateway.credentials import Credentials
 from appliance.gateway.hello import Hello
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.splice import Splice
@@ -39,6 +40,10 @@ BECAUSE_ASKED = "The browser hid which site it is for, and is asked to say it."
 
 WATCH_SECONDS = 0.5
 """How often it is looked whether spliced connections have to be judged again."""
+
+OVER, CUT, FAILED = "over", "cut", "failed"
+"""How a connection that passes unread can end: by itself; because it would no longer be allowed, has gone
+silent or the worker ends; before it began, because there was no way to the site."""
 
 _SLICE = 50  # judged again at a time, so that others are not held up
 _FAILED = {
@@ -69,6 +74,9 @@ class Metrics(Protocol):
     def fault(self, reason: Reason, stage: str) -> None:
         """Count one fault that closed."""
 
+    def passed_unread(self, end: str, sent: int, received: int) -> None:
+        """Count one connection that passed unread, by how it ended (`ENDS`), and its bytes."""
+
 
 class What(Enum):
     """The three things that can happen to an encrypted connection."""
@@ -97,13 +105,29 @@ class _Passing:
     verdict: Verdict
     carried: actions.Carried
     splice: Splice | None = None
+    end: str = OVER
+
+    def cut(self) -> None:
+        """End it."""
+        if self.splice is not None:
+            self.end = CUT
+            self.splice.cut()
 
 
 class Waiting(Protocol):
     """Who lets clients in."""
 
-    def cut(self, addresses: Collection[str]) -> None:
-        """Send away whoever waits and comes from one of `addresses`."""
+    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
+        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`."""
+
+    def shut(self) -> None:
+        """Let nobody in any more."""
+
+    def dismiss(self) -> None:
+        """Send away whoever has not said anything yet."""
+
+    def __len__(self) -> int:
+        """Return how many wait."""
 
 
 @dataclass
@@ -119,6 +143,8 @@ class Passage:
     connect: Callable[[str, int], Awaitable[socket.socket]]
     own_name: str = ""
     idle: float = 600.0
+    credentials: Credentials = field(default_factory=Credentials)
+    """What devices have shown to the proxy, for the doors to ask."""
     waiting: list[Waiting] = field(default_factory=list)
     """The doors at which clients wait that have not said yet what they want."""
     _passing: set[_Passing] = field(default_factory=set)
@@ -162,7 +188,7 @@ class Passage:
         """Record a connection that speaks nothing that could be judged."""
         self.metrics.incomplete()
         target = tunnel.connect or tunnel.destination or host_of("invalid")
-        request = Request(target, method="CONNECT", client=tunnel.client, refused=because)
+        request = Request(target, method="CONNECT", client=tunnel.client, user=tunnel.user, refused=because)
         judgement = self.filtering.judge(request)
         await self._record(actions.Carried(request, judgement, actions.new_reference()))
 
@@ -214,7 +240,7 @@ class Passage:
             now = asyncio.get_running_loop().time()
             for passing in list(self._passing):
                 if passing.splice is not None and now - passing.splice.moved_at > self.idle:
-                    passing.splice.cut()
+                    passing.cut()
 
     def _state(self) -> tuple[int, int]:
         # What a judgement depends on beside the request: policy, lists and people, and the minute.
@@ -231,16 +257,14 @@ class Passage:
                 self._fault("splice", error)
                 verdict = None
             if verdict is None or verdict.what is not What.SPLICE:
-                if passing.splice is not None:
-                    passing.splice.cut()
+                passing.cut()
                 if verdict is not None and verdict.judgement.decision.blocked:
                     self.later(self.refuse(verdict.request, verdict.judgement))
 
     def cut_all(self) -> None:
         """End everything that passes."""
         for passing in list(self._passing):
-            if passing.splice is not None:
-                passing.splice.cut()
+            passing.cut()
 
     def later(self, work: Awaitable[None]) -> None:
         """Do something beside the connection it belongs to; a fault is told."""
@@ -259,12 +283,15 @@ class Passage:
         self._passing.discard(passing)
         if passing.splice is not None:
             passing.carried.sent, passing.carried.received = passing.splice.sent, passing.splice.received
+        self.metrics.passed_unread(passing.end, passing.carried.sent, passing.carried.received)
         if not passing.carried.recorded:
             self.later(self._record(passing.carried))
 
     async def _fail(self, passing: _Passing, reason: Reason) -> None:
+        self.metrics.passed_unread(FAILED, 0, 0)
         because = _FAILED.get(reason, _FAILED[Reason.UPSTREAM_UNREACHABLE])
-        judgement = self.filtering.judge_failure(reason, because, passing.verdict.request.client)
+        asked = passing.verdict.request
+        judgement = self.filtering.judge_failure(reason, because, asked.client, asked.user)
         await self._record(replace(passing.carried, judgement=judgement))
 
     async def _record(self, carried: actions.Carried) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, override
 
+from hyperframe.frame import GoAwayFrame
 from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
@@ -35,8 +36,14 @@ ENOUGH = 131_072
 HELD_LIMIT = 1_048_576
 """Bytes of a connection that wait for a decision or for a site, before it is read no further."""
 
+LEAVING = "leaving"
+"""The option of a connection that says that this worker takes no more, and another has taken its place."""
+
 RETRY_SECONDS = 0.02
 """How often a stream that waits is looked at again."""
+
+
+_FAREWELL = GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()
 
 
 class BoundedH2(_http_h2.BufferedH2Connection):
@@ -101,11 +108,21 @@ class _Bounded(_http2.Http2Connection):
 class GatewayHttp2Server(_Bounded, _http2.Http2Server):
     """HTTP/2 towards a client."""
 
+    _farewell = False
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._http = _http_layer(context)
         self.h2_conn = BoundedH2(self.h2_conf)
         self.h2_conn.full = self._full
+
+    @override
+    def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        yield from super()._handle_event(event)
+        if not self._farewell and getattr(self.context.options, LEAVING, False):
+            # No new streams from here on (RFC 9113 6.8); whatever was asked for already is answered.
+            self._farewell = True
+            yield commands.SendData(self.conn, _FAREWELL)
 
     def _full(self, stream_id: int) -> bool:
         waiting = sum(origin.held(stream_id) for origin in origins_of(self._http))
@@ -178,6 +195,11 @@ def held(context: Context) -> int:
             at = stream.context.layers.index(stream)
             total += sum(_paused(inner) for inner in stream.context.layers[at:])
     return total
+
+
+def busy(context: Context) -> bool:
+    """Tell whether a request, a tunnel or a WebSocket is under way on a connection."""
+    return any(layer.streams for layer in _http_layers(context))
 
 
 def _http_layers(context: Context) -> Iterable[http.HttpLayer]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import parse_qs
@@ -18,9 +19,11 @@ from mitmproxy import http
 
 from appliance.filtering import REVIEW_PATH, Filtering, Judgement
 from appliance.gateway.actions import answer
+from appliance.gateway.asking import Asking
 from appliance.gateway.captive import free, is_probe, sent_to
 from appliance.gateway.pages import Answer, Context, Pages
 from appliance.gateway.relay import Relay
+from appliance.gateway.wording import upset_messages
 from appliance.model.decision import Reason
 from appliance.model.event import ReviewRequest
 from appliance.model.person import Standing
@@ -67,6 +70,8 @@ class OwnSite:
         self._ca_pem = ca_pem
         self._review_key = review_key
         self._portal = portal
+        self._asking = Asking()
+        self._upset = upset_messages()
         self._sign_in = f"https://{own_name}/sign-in" if portal is not None else ""
 
     def page(self, judgement: Judgement, request: Request, reference: str) -> Answer:
@@ -165,9 +170,16 @@ class OwnSite:
         if not hmac.compare_digest(token.encode(), self._token(reference).encode()):
             answer(flow, _plain(400, "This form has expired. Please open the page again."))
             return False
-        person = self._filtering.identify(request.client)
-        profile = self._filtering.profile_of(person)
         message = fields.get("message", [""])[0][:MESSAGE_LIMIT]
+        # Whoever says that they are upset is heard, however often they say it.
+        if message not in self._upset and not self._asking.again(request.client, time.monotonic()):
+            answer(
+                flow,
+                _plain(429, "You have asked for several reviews already. Please tell a member of staff."),
+            )
+            return False
+        person = self._filtering.identify(request.client, request.user)
+        profile = self._filtering.profile_of(person)
         await self._reviews.review(
             ReviewRequest(reference, datetime.now(UTC), request.client, person.group, message)
         )
@@ -182,10 +194,10 @@ class OwnSite:
         url = request.url
         if self._portal is None or url.scheme != "http" or not is_probe(url.host, url.path):
             return False
-        return self._filtering.identify(request.client).standing is Standing.OPEN
+        return self._filtering.identify(request.client, request.user).standing is Standing.OPEN
 
     def _notice(self, request: Request) -> Answer:
-        person = self._filtering.identify(request.client)
+        person = self._filtering.identify(request.client, request.user)
         profile = self._filtering.profile_of(person)
         return self._pages.notice(
             school=self._school,

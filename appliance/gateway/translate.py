@@ -64,6 +64,19 @@ class Tunnel:
     """Set once there is encryption within the encryption that we have opened."""
     port: int | None = None
     """The port that the client asked for, where the request itself does not say."""
+    secure: bool = False
+    """Whether the client speaks to the proxy itself under encryption."""
+    user: str = ""
+    """The account whose credentials the client has shown to the proxy, with this tunnel or request."""
+    wrong: bool = False
+    """Whether it has shown some that do not fit."""
+    due: bool = False
+    """Whether asking for them again would not help: a page is needed first, or a moment's patience."""
+
+    @property
+    def to_proxy(self) -> bool:
+        """Whether what comes is said to the proxy itself: no tunnel is open, and nobody was redirected."""
+        return self.connect is None and self.destination is None and self.port is None and not self.encrypted
 
 
 class RefusedRequestError(ValueError):
@@ -80,6 +93,7 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
             url,
             method=_text(flow.request.method),
             client=tunnel.client,
+            user=tunnel.user,
             wants=wants_of(lambda name: flow.request.headers.get(name, "")),
             refused=str(error),
         )
@@ -93,6 +107,7 @@ def request_of(flow: http.HTTPFlow, tunnel: Tunnel) -> Request:
         names=names,
         method=_text(flow.request.method),
         client=tunnel.client,
+        user=tunnel.user,
         destination=tunnel.destination,
         wants=wants_of(lambda name: flow.request.headers.get(name, "")),
     )
@@ -133,9 +148,16 @@ def hello_of(name: str | None, tunnel: Tunnel) -> Request:
         names=tuple(url for url in (tunnel.connect,) if url and url.host != target.host),
         method="TLS",
         client=tunnel.client,
+        user=tunnel.user,
         destination=tunnel.destination,
         refused=refused,
     )
+
+
+def connect_of(target: Url, port: int, tunnel: Tunnel, refused: str = "") -> Request:
+    """Return the request that opening a tunnel to `target` amounts to."""
+    url = Url("https", target.host, port, "/", "", target.ip)
+    return Request(url, method="CONNECT", client=tunnel.client, user=tunnel.user, refused=refused)
 
 
 def target_of(flow: http.HTTPFlow) -> Url | None:

@@ -48,6 +48,8 @@ MAX_TEXT = 400
 MAX_HOST = 90
 """Longest address on a page, in characters; the end is kept, for that is where the owner stands."""
 
+WORDS = Path(__file__).with_name("templates") / "wording.toml"
+
 _HOST_END = re.compile(r"[/?#\\\s]")
 _CITATION = re.compile(r"\s*\((?:[A-Z]{1,4}:)[^)]{0,60}\)")
 
@@ -219,3 +221,9 @@ def _words(section: Mapping[str, Any]) -> dict[str, Words]:
             }
             words[key] = Words(**texts)
     return words
+
+
+def upset_messages(file: Path = WORDS) -> frozenset[str]:
+    """Return what the buttons say by which somebody tells that they are upset, and asks for no site."""
+    labels = load_wording(file).labels.values()
+    return frozenset(str(one["upset_message"]) for one in labels if "upset_message" in one)

@@ -17,8 +17,11 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.layers import GatewayNextLayer
+from appliance.gateway.leaving import leave
 from appliance.gateway.listen import Listen, WorkerError
 from appliance.gateway.tls import SchoolTls
+
+logger = logging.getLogger(__name__)
 
 LAG_SECONDS = 0.5
 """How often the worker measures whether its event loop keeps up."""
@@ -86,6 +89,14 @@ class Worker:
         """Ask the worker to end; open connections are closed."""
         self._master.shutdown()
 
+    async def leave(self, seconds: float) -> None:
+        """End as soon as nobody is left, and after `seconds` in any case; nobody is let in any more."""
+        doors = self._master.addons.get("proxyserver")
+        left = await leave(doors, seconds)
+        if left:
+            logger.warning("%d connections did not end by themselves and were cut", left)
+        self.stop()
+
 
 async def watch_lag(tell: Callable[[float], None]) -> None:
     """Measure for ever how late the event loop is, in seconds, and tell it."""
@@ -106,6 +117,8 @@ def _modes(listen: Listen) -> list[str]:
     found = []
     if listen.explicit is not None:
         found.append("schoolexplicit@{}:{}".format(*listen.explicit))
+    if listen.encrypted is not None:
+        found.append("schoolencrypted@{}:{}".format(*listen.encrypted))
     if listen.transparent is not None:
         found.append("schooltransparent@{}:{}".format(*listen.transparent))
     return found

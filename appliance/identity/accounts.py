@@ -92,7 +92,7 @@ class Accounts:
 
     def add(self, *accounts: Account) -> None:
         """Add all or none; IdentityError names the first that exists already."""
-        with self._database.writing() as db:
+        with self._database.writing(changes=True) as db:
             for account in accounts:
                 neat(account.name)
                 if (there := _find(db, account.key)) is not None:
@@ -111,8 +111,11 @@ class Accounts:
         return account
 
     def own_password(self, account: Account, password: str, now: float) -> None:
-        """Keep the hash of a password that its owner chose; the session that chose it goes on."""
-        with self._database.writing() as db:
+        """Keep the hash of a password that its owner chose; the session that chose it goes on.
+
+        What was shown to the proxy with the password from before counts no longer.
+        """
+        with self._database.writing(changes=True) as db:
             found = _find(db, account.key)
             if found is not None:
                 _put(db, replace(found, password=password, must_change=False, changed=now))

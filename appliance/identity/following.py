@@ -12,8 +12,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from appliance.identity.database import Database
+from appliance.identity.leases import Lease
 from appliance.identity.names import IdentityError
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Sessions
@@ -40,6 +42,7 @@ class Follower:
         devices: Mapping[str, Registered],
         cut: Callable[[Lost], None],
         neighbours: Callable[[], dict[str, str]],
+        leases: Callable[[], dict[str, Lease]] = dict,
     ) -> None:
         self._database = database
         self._trail = trail
@@ -47,6 +50,9 @@ class Follower:
         self._devices = devices
         self._cut = cut
         self._neighbours = neighbours
+        self._ask_leases = leases
+        self._leases: dict[str, Lease] = {}
+        self._unread = False
         self._watch = Watch(database)
         self._known = Snapshot()
         self._macs: dict[str, str] = {}
@@ -70,12 +76,12 @@ class Follower:
         """Look once, and put in force what has changed."""
         lost = self._resolver.expired()
         try:
-            moved = self._ask_neighbours()
+            moved = await self._ask_network()
             changed = self._watch.changed()
             if changed:
                 self._known = await asyncio.to_thread(read, self._database, self._trail, time.time())
             if changed or moved:
-                table = believe(self._known, self._macs, self._devices)
+                table = believe(self._known, self._macs, self._devices, self._leases, time.time())
                 lost = lost | self._resolver.use(self._known, table)
             await self._tell_used()
             self._failing = False
@@ -88,17 +94,22 @@ class Follower:
         if lost:
             self._cut(lost)
 
-    def _ask_neighbours(self) -> bool:
+    async def _ask_network(self) -> bool:
         now = time.monotonic()
         if now - self._asked < NEIGHBOUR_SECONDS:
             return False
         self._asked = now
+        macs, leases = self._macs, self._leases
+        with suppress(OSError):  # what was known of the hardware a moment ago still holds
+            self._macs = self._neighbours()
         try:
-            found = self._neighbours()
-        except OSError:
-            return False  # what was known of the hardware a moment ago still holds
-        moved, self._macs = found != self._macs, found
-        return moved
+            self._leases, self._unread = await asyncio.to_thread(self._ask_leases), False
+        except OSError as error:
+            # What was read of it counts until each lease ends; nothing new is believed.
+            if not self._unread:
+                _log.error("the DHCP leases cannot be read: %s", error)
+            self._unread = True
+        return macs != self._macs or leases != self._leases
 
     async def _tell_used(self) -> None:
         now = time.monotonic()

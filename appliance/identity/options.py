@@ -13,21 +13,40 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from appliance.config.typed import Section
+from appliance.identity.leases import LeaseFormat, lease_name
 from appliance.identity.neighbours import plain_mac
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
 
+
+def _lease_name(text: str) -> str:
+    if not (name := lease_name(text)) or name != text.strip().lower():
+        raise ValueError(f"'{text}' is no name of a device; write one such as tablet-14, without a domain")
+    return name
+
+
+type LeaseName = Annotated[str, AfterValidator(_lease_name)]
 type Mac = Annotated[str, AfterValidator(plain_mac)]
 
 
 class DeviceSettings(Section):
-    """One device that the school knows."""
+    """One device that the school knows, by its hardware address or by its name in the DHCP leases."""
 
-    mac: Mac = Field(description="The hardware address.")
+    mac: Mac | None = Field(None, description="The hardware address.")
+    lease_name: LeaseName | None = Field(
+        None, description="The name it tells the DHCP server, as any device could: a weak belief."
+    )
     group: str = Field(description="The profile that counts on it while nobody is signed in.")
     name: str = Field(min_length=1, description="What staff call it, and where it stands.")
+
+
+class LeaseSettings(Section):
+    """The file of leases that a DHCP server keeps, on this machine or copied to it."""
+
+    format: LeaseFormat = Field(description="Whose file it is: dnsmasq, isc (dhcpd) or kea (memfile).")
+    file: Path = Field(description="Where it lies; the gateway's user must be able to read it.")
 
 
 class TrySettings(Section):
@@ -57,7 +76,11 @@ class SignInSettings(Section):
     """How people sign in."""
 
     devices: tuple[DeviceSettings, ...] = Field((), description="Devices that the school knows.")
+    leases: LeaseSettings | None = Field(None, description="DHCP leases that name devices; null for none.")
     portal: bool = Field(default=False, description="Whether the sign-in is served, at gateway.own_name.")
+    allow_plain: bool = Field(
+        default=False, description="Read passwords for the proxy on `gateway.listen` too, in the clear."
+    )
     people: Path | None = Field(None, description="A file of people to add at the start; null for none.")
     day_ends: time = Field(time(18, 0), description="When the school day ends, and sessions with it.")
     idle_minutes: float = Field(60.0, ge=1, le=1440, description="A session not used for so long ends.")
@@ -81,5 +104,6 @@ class SignInSettings(Section):
 
     @property
     def registered(self) -> dict[str, Registered]:
-        """The registered devices by hardware address."""
-        return {each.mac: Registered(each.mac, each.group, each.name) for each in self.devices}
+        """The registered devices by hardware address, or by the name in their lease."""
+        marked = [(each.mac or each.lease_name, each) for each in self.devices]
+        return {mark: Registered(mark, each.group, each.name) for mark, each in marked if mark}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.identity.accounts import Account
+from appliance.identity.leases import Lease, of_single_names
 from appliance.identity.names import key
 from appliance.identity.snapshot import Snapshot, person_of
 from appliance.model.person import Confidence, Person, Standing
@@ -57,17 +58,27 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A device that the school registered: by its hardware address, for a group, with a name for staff."""
+    """A device that the school registered, for a group, with a name for staff.
 
-    mac: str
+    `mark` is its hardware address, or the name that it tells the DHCP server.
+    """
+
+    mark: str
     group: str
     name: str
 
 
-def believe(known: Snapshot, macs: Mapping[str, str], devices: Mapping[str, Registered]) -> dict[str, Belief]:
-    """Return what is believed of each address, by everything that is known now.
+def believe(
+    known: Snapshot,
+    macs: Mapping[str, str],
+    devices: Mapping[str, Registered],
+    leases: Mapping[str, Lease] | None = None,
+    now: float = 0.0,
+) -> dict[str, Belief]:
+    """Return what is believed of each address, by everything that is known at `now`.
 
-    `macs` are hardware addresses by network address; `devices` the registered ones by hardware address.
+    `macs` are hardware addresses by network address; `devices` the registered ones by their mark; `leases`
+    what the DHCP server gave out, by network address.
     """
     table: dict[str, Belief] = {}
     sessions = dict(_sessions(known, devices))
@@ -84,6 +95,14 @@ def believe(known: Snapshot, macs: Mapping[str, str], devices: Mapping[str, Regi
         # 2 A registered device. Why here: it says whose device this is, and not who holds it.
         elif mac in devices and address not in table:
             table[address] = Belief(_registered(devices[mac]))
+    # 3 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
+    #   counts for no longer than the lease, and not where the network itself shows other hardware.
+    names = of_single_names(leases or {}, now)
+    for address, lease in (leases or {}).items():
+        device = devices.get(lease.mac) or devices.get(names.get(address, ""))
+        elsewhere = lease.mac and macs.get(address, lease.mac) != lease.mac
+        if device is not None and lease.until > now and address not in table and not elsewhere:
+            table[address] = Belief(_leased(device, lease), lease.until)
     return table
 
 
@@ -104,6 +123,12 @@ def _registered(device: Registered) -> Person:
     return Person(device.group, "registered device", Confidence.LIKELY, device=device.name)
 
 
+def _leased(device: Registered, lease: Lease) -> Person:
+    how = "hardware address" if device.mark == lease.mac else "name"
+    source = f"registered device, by the {how} in its DHCP lease"
+    return Person(device.group, source, Confidence.GROUP, device=device.name)
+
+
 class Resolver:
     """Resolves a client address to a Person, in memory, without I/O; `use` takes what has changed."""
 
@@ -119,6 +144,7 @@ class Resolver:
         self._closes = math.inf
         self._used: set[str] = set()
         self._users: set[str] = set()
+        self._over: frozenset[str] = frozenset()
 
     def resolve(self, address: str, user: str = "") -> Person:
         """Return who stands behind `address`; `user` has shown proxy credentials on this connection."""
@@ -134,8 +160,11 @@ class Resolver:
             if not user or belief.person.standing is not Standing.OPEN:
                 return belief.person
         if user:
-            self._users.add(user)
-            return self._by_credentials(user, now) or self._otherwise.resolve(address)
+            if user not in self._users:
+                self._users.add(user)
+                self._over |= frozenset() if self._open(user, now) else {user}
+            device = belief.person.device if belief is not None else ""
+            return self._by_credentials(user, now, device) or self._otherwise.resolve(address)
         return self._otherwise.resolve(address)
 
     def account(self, user: str) -> Account | None:
@@ -147,11 +176,16 @@ class Resolver:
 
         Those are the addresses that somebody has lost: signed out, stopped, or another's now.
         """
-        before, self._table, self._known = self._table, table, known
+        before, self._table = self._table, table
+        known_before, self._known = self._known, known
         self._closes = math.inf
         stopped = frozenset(address for address, old in before.items() if _stopped(old, table.get(address)))
         left = frozenset(address for address, old in before.items() if _left(old, table.get(address)))
-        return Lost(stopped, self._lost_users(), left - stopped)
+        # A new password ends what was opened with the old one; who changed it may not be who used it.
+        changed = frozenset(
+            user for user in self._users if _password(known_before, user) != _password(known, user)
+        )
+        return Lost(stopped, self._lost_users() | changed, left - stopped)
 
     def expired(self) -> Lost:
         """Forget what is over by now; return whose open connections must end."""
@@ -172,19 +206,25 @@ class Resolver:
 
     def _lost_users(self) -> frozenset[str]:
         now = self._clock()
-        people = {user: self._by_credentials(user, now) for user in self._users}
-        lost = frozenset(
-            user for user, person in people.items() if person is None or person.standing is not Standing.OPEN
-        )
-        self._users -= lost
+        over = frozenset(user for user in self._users if not self._open(user, now))
+        # Once: what is opened by somebody who is stopped already leads to help lines, and is to stay.
+        lost, self._over = over - self._over, over
         return lost
 
-    def _by_credentials(self, user: str, now: float) -> Person | None:
+    def _open(self, user: str, now: float) -> bool:
+        account = self._known.accounts.get(key(user))
+        return account is not None and account.usable(now) and account.key not in self._known.stops
+
+    def _by_credentials(self, user: str, now: float, device: str) -> Person | None:
         account = self._known.accounts.get(key(user))
         if account is None or not account.usable(now):
             return None
-        stop = self._known.stops.get(account.key)
-        return person_of(account, "proxy credentials", stop)
+        return person_of(account, "proxy credentials", self._known.stops.get(account.key), device)
+
+
+def _password(known: Snapshot, user: str) -> str:
+    account = known.accounts.get(key(user))
+    return account.password if account is not None else ""
 
 
 def _stopped(old: Belief, new: Belief | None) -> bool:

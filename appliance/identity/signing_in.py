@@ -17,7 +17,7 @@ from appliance.identity.names import IdentityError, key
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
 from appliance.identity.stops import Stops, Trail
-from appliance.identity.tries import Limits, Tries
+from appliance.identity.tries import DAY, Limits, Tries
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret
 
@@ -37,6 +37,10 @@ class SignInRules:
 
 class RefusedError(IdentityError):
     """Nobody enters with this; the text is for whoever tried."""
+
+
+class DueError(RefusedError):
+    """This is the person, and something is still to be done at the sign-in's own page before they enter."""
 
 
 class WaitError(RefusedError):
@@ -61,12 +65,41 @@ class SignIn:
         self._trail = trail
         self._tries = Tries(database, rules.limits)
         self._passwords = passwords.prepare()
+        self._seen: set[tuple[str, str, int]] = set()
 
     def known(self, name: str, password: Secret, address: str, now: float) -> Account:
         """Return the account that name and password belong to; RefusedError where they do not fit.
 
         A failure counts for the account and for the address, whether the account exists or not.
         """
+        account = self._compared(name, password, address, now)
+        if any(stop.key == account.key for stop in self.stops.in_force(now)):
+            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
+        self._tries.forget(f"account:{account.key}")
+        if self._passwords.outdated(account.password) and not account.must_change:
+            self.accounts.own_password(account, self._passwords.make(password), account.changed)
+        return account
+
+    def shown(self, name: str, password: Secret, address: str, expected: Person, now: float) -> Account:
+        """Return whose name and password a device at `address` gave to the proxy; RefusedError if nobody's.
+
+        DueError where a new password or the agreement is still due, for which a page is needed. Who is
+        stopped is returned: they are known, and stopped wherever they ask. `expected` is as for `enter`.
+        A device repeats what it gives for ever, so that success forgets no failures here: somebody else's
+        guesses at the same account go on being counted.
+        """
+        account = self._compared(name, password, address, now)
+        if self.must_change(account, now) or self.agreement(account):
+            raise DueError("Something is still to be done before you are signed in.")
+        seen = (account.key, address, int(now // DAY))
+        if seen not in self._seen:  # compared again every few minutes, and told once a day
+            self._seen = {each for each in self._seen if each[2] == seen[2]} | {seen}
+            others = [] if account.kind.shared else self.sessions.open(now, account.key)
+            elsewhere = [each.device.address for each in others if each.device.address != address]
+            self._note_sharing(account, Device(address), elsewhere, expected, now)
+        return account
+
+    def _compared(self, name: str, password: Secret, address: str, now: float) -> Account:
         subjects = (f"account:{key(name)}", f"address:{address}")
         if (wait := self._tries.wait(subjects, now)) > 0:
             raise WaitError(wait)
@@ -76,13 +109,12 @@ class SignIn:
             if self._tries.wait(subjects, now) > 0:
                 self._trail.add("locked", key(name)[:64], by="the gateway", at=now, address=address)
             raise RefusedError("The name and the password do not fit. Try again.")
+        # Guesses that were compared at the same moment, here and in other processes, may have locked it by
+        # now: none beyond the last that counts is told that it was right.
+        if (wait := self._tries.wait(subjects, now)) > 0:
+            raise WaitError(wait)
         if not account.usable(now):
             raise RefusedError("This account is not in use now. Ask a member of staff.")
-        if any(stop.key == account.key for stop in self.stops.in_force(now)):
-            raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
-        self._tries.forget(subjects[0])
-        if self._passwords.outdated(account.password) and not account.must_change:
-            self.accounts.own_password(account, self._passwords.make(password), account.changed)
         return account
 
     def must_change(self, account: Account, now: float) -> bool:
@@ -120,13 +152,19 @@ class SignIn:
         if self.must_change(account, now) or self.agreement(account):
             raise RefusedError("Something is still to be done before you are signed in.")
         others = [] if account.kind.shared else self.sessions.open(now, account.key)
-        if elsewhere := [each.device.address for each in others if each.device != device]:
-            self._sharing(account, device, now, f"also signed in at {', '.join(elsewhere)}")
-        if account.kind is Kind.STAFF and expected.group != account.group:
-            self._sharing(account, device, now, f"a staff account on a device of the group {expected.group}")
+        elsewhere = [each.device.address for each in others if each.device != device]
+        self._note_sharing(account, device, elsewhere, expected, now)
         if account.kind is Kind.STAFF:
             self._trail.add("sign-in", account.name, by=account.name, at=now, address=device.address)
         return self.sessions.begin(account, device, now, end_of_day(now, self.rules.day_ends))
+
+    def _note_sharing(
+        self, account: Account, device: Device, elsewhere: list[str], expected: Person, now: float
+    ) -> None:
+        if elsewhere:
+            self._sharing(account, device, now, f"also signed in at {', '.join(elsewhere)}")
+        if account.kind is Kind.STAFF and expected.group != account.group:
+            self._sharing(account, device, now, f"a staff account on a device of the group {expected.group}")
 
     def _sharing(self, account: Account, device: Device, now: float, what: str) -> None:
         self._trail.add(

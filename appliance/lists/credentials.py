@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from appliance.config.problems import InWordsError
 from appliance.model.secret import Secret
 
 DIRECTORY = "CREDENTIALS_DIRECTORY"
@@ -17,7 +18,7 @@ _OTHERS_MAY_READ = 0o077
 _MOST = 64 * 1024
 
 
-class CredentialError(Exception):
+class CredentialError(InWordsError):
     """A secret is missing or not kept well; the message names it, never its text."""
 
 

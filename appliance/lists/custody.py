@@ -20,6 +20,7 @@ from typing import IO
 import pyrage
 import pyzipper
 
+from appliance.config.problems import InWordsError
 from appliance.lists.feeds import Container
 from appliance.lists.lock import secrets_in
 from appliance.lists.unpack import SourceError, decoded
@@ -40,7 +41,7 @@ _PACKED = (
 )
 
 
-class CustodyError(Exception):
+class CustodyError(InWordsError):
     """The container cannot be opened; the message says why, and holds nothing of its content."""
 
 

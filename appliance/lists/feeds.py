@@ -99,6 +99,9 @@ class Download(Fetching, Demands):
     categories: Categories = ()
     use: Literal["category", "block", "allow"] = "category"
     format: Format = Format.AUTO
+    column: str = Field(
+        default="", description="Of a csv file: the name or number (from 1) of the column with the addresses"
+    )
     means_suffixes: bool = False
     licence: str = Field(description="Under which licence the list may be used")
     must_list: tuple[str, ...] = Field(

@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from appliance.config.problems import InWordsError
 from appliance.lists.paths import make_folder, open_owned
 from appliance.model.secret import Secret
 
@@ -36,7 +37,7 @@ type Progress = Callable[[int, int], None]
 """Is told how many bytes there are so far, and how many there will be (0: not known)."""
 
 
-class FetchError(Exception):
+class FetchError(InWordsError):
     """The feed could not be fetched whole; the message says why, and holds no secret."""
 
 

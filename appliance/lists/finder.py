@@ -6,6 +6,7 @@ that were asked about lately, since a page asks for the same hosts again and aga
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import re2
@@ -54,8 +55,8 @@ class Finder:
             host = self._remember(url, self._table)
         if not host.bases and self._set is None:
             return host.matches
-        hits = [*self._urls(host, url, self._table), *self._expressions(url)]
-        return self._matches([*host.hits, *hits]) if hits else host.matches
+        hits, expressed = self._urls(host, url, self._table), self._expressions(url)
+        return self._matches([*host.hits, *hits], expressed) if hits or expressed else host.matches
 
     def has_urls_on(self, url: Url) -> bool:
         """Tell whether another path on the same host could have another answer."""
@@ -102,15 +103,17 @@ class Finder:
             self._asked = (url, hits)
         return hits
 
-    def _matches(self, hits: list[Hit]) -> tuple[Match, ...]:
-        """Make one match a list, of its longest entry; a list that takes the address back is left out."""
-        if not hits:
-            return ()
+    def _matches(self, hits: list[Hit], expressed: Iterable[Hit] = ()) -> tuple[Match, ...]:
+        """Make one match a list, of its most exact entry; a list that takes the address back is left out.
+
+        `hits` come as the table has them: the widest first, and pages after hosts. Expressions say least.
+        """
         taken_back = {self._lists[at].excepts for at, _ in hits if at in self._excepting}
-        best: dict[int, str] = {}
-        for at, key in hits:
-            if at not in self._excepting and at not in taken_back and len(key) >= len(best.get(at, "")):
-                best[at] = key
+        left_out = self._excepting | taken_back
+        best = {at: key for at, key in hits if at not in left_out}
+        for at, key in expressed:
+            if at not in left_out:
+                best.setdefault(at, key)
         return tuple(self._match(at, key) for at, key in best.items())
 
     def _match(self, at: int, key: str) -> Match:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from appliance.config.problems import InWordsError
 from appliance.lists.formats_adblock import adblock
 from appliance.lists.formats_csv import csv_reader
 from appliance.lists.formats_line import EXPRESSION, Meaning, Skip, names_in, without_comment
@@ -181,7 +182,7 @@ _MARKS = (
 )
 
 
-class NotAListError(ValueError):
+class NotAListError(InWordsError):
     """The text is no list at all (a web page, say)."""
 
 

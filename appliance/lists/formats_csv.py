@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 
+from appliance.config.problems import InWordsError
 from appliance.lists.formats_line import Meaning, Skip
 
 _USUAL = (
@@ -26,7 +27,7 @@ _USUAL = (
 _DELIMITERS = ";\t|"
 
 
-class ColumnError(ValueError):
+class ColumnError(InWordsError):
     """The file has no such column; the message says which it has."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.config.problems import InWordsError
 from appliance.lists.entries import EntryRefusedError, key_of, shown
 from appliance.lists.formats_line import EXCEPTION, EXPRESSION
 from appliance.lists.locked import FloorList
@@ -22,7 +23,7 @@ from appliance.lists.store import Meta, Store, StoreError
 from appliance.lists.table import Table
 
 
-class HistoryError(Exception):
+class HistoryError(InWordsError):
     """The comparison cannot be made; the message says why."""
 
 
@@ -97,17 +98,17 @@ def floor_change(lists: tuple[FloorList, ...], list_id: str) -> FloorList | None
 def since(paths: Paths, list_id: str, entry: str) -> Since | None:
     """Return since when an imported list has named `entry`, as far back as editions are kept."""
     store = Store(paths)
-    try:
-        new = _in_force(store, list_id)
-    except (HistoryError, StoreError):
-        return None
-    old = store.last(list_id)
-    if old is None:
-        return Since(new.imported_at, exact=False)
     wanted = {EXPRESSION + entry}
     with contextlib.suppress(EntryRefusedError):  # a regular expression is no address
         wanted.add(key_of(entry))
-    named = any(key in wanted for key in _keys(store, old))
+    try:
+        new = _in_force(store, list_id)
+        old = store.last(list_id)
+        if old is None:
+            return Since(new.imported_at, exact=False)
+        named = any(key in wanted for key in _keys(store, old))
+    except (HistoryError, StoreError, OSError):
+        return None  # the answer of the table does not depend on it
     return Since(old.imported_at if named else new.imported_at, exact=not named)
 
 
@@ -129,10 +130,10 @@ def overlap(table: Path, most: int = 50) -> tuple[Common, ...]:
 
 
 def _in_force(store: Store, list_id: str) -> Meta:
-    for meta in store.all():
-        if meta.id == list_id:
-            return meta
-    raise HistoryError(f"{list_id!r} is no list that was imported or downloaded")
+    meta = store.get(list_id)
+    if meta is None:
+        raise HistoryError(f"{list_id!r} is no list that was imported or downloaded")
+    return meta
 
 
 def _keys(store: Store, meta: Meta) -> Iterator[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from appliance.config.problems import InWordsError
 from appliance.lists.catalogue import Catalogue, Folder, Tree
 from appliance.lists.e2guardian import list_files
 from appliance.lists.formats import SAMPLE, Format, NotAListError, refuse_binary
@@ -36,7 +37,7 @@ type Accept = Callable[[Sequence[tuple[Meta, Path]]], None]
 """Is shown each edition with the file of its keys, before it comes into force; raises to refuse all."""
 
 
-class ImportRefusedError(Exception):
+class ImportRefusedError(InWordsError):
     """The source is not taken; nothing has changed. The message says why."""
 
 
@@ -51,6 +52,7 @@ class Wanted:
     format: Format = Format.AUTO
     means_suffixes: bool = False
     column: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,9 @@ def import_list(
                     sink.formats.add(wanted.format.value)
             else:
                 _read_files(path, sink, wanted, progress)
-            meta = sink.meta(wanted.list_id, wanted.title, wanted.categories, wanted.use)
+            meta = sink.meta(
+                wanted.list_id, wanted.title, wanted.categories, wanted.use, licence=wanted.licence
+            )
             if not meta.entries:
                 raise ImportRefusedError(f"{path}: holds no usable entry; {_most_common(sink.reader)}")
             reading.commit([(sink, meta)], paths, compile_all, accept)

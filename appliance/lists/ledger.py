@@ -10,14 +10,20 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.lists.paths import Paths, replacing
 
 _HOUR, _MINUTE = 3600.0, 60.0
 _FIRST_RETRY = 15 * _MINUTE
 _KEPT_REFUSALS = 20
+_LAST = 253_000_000_000.0
+
+
+type Seconds = Annotated[float, Field(ge=0, le=_LAST)]
+"""Seconds since 1970, as far as a calendar goes."""
 
 
 class Record(BaseModel):
@@ -30,10 +36,10 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: str
-    tried_at: float = 0.0
-    succeeded_at: float = 0.0
-    changed_at: float = 0.0
-    next_at: float = 0.0
+    tried_at: Seconds = 0.0
+    succeeded_at: Seconds = 0.0
+    changed_at: Seconds = 0.0
+    next_at: Seconds = 0.0
     failures: int = 0
     failing: int = 0
     problem: str = ""

@@ -59,6 +59,7 @@ class Lists:
         self._local = Overlay()
         self._overlay = Overlay()
         self._broken_local = 0
+        self._local_fault = ""
         self._faults = 0
         self._hosts: dict[str, Known] = {}
         self._stamps: dict[Path, _Stamp] = {}
@@ -121,8 +122,7 @@ class Lists:
             self._open_pinned()
             changed = True
         if self._changed(paths.local):
-            decisions = LocalFile(paths.local).read()
-            self._local, self._broken_local = decisions.overlay(), decisions.broken
+            self._open_local()
             changed = True
         if changed:
             self._overlay = Overlay((*self._help.entries, *self._local.entries))
@@ -143,7 +143,9 @@ class Lists:
             local_entries=len(self._local),
             local_broken=self._broken_local,
             fault=self.fault,
-            warning="; ".join(filter(None, (self._fault, self._help_fault, self._pinned_fault))),
+            warning="; ".join(
+                filter(None, (self._fault, self._help_fault, self._pinned_fault, self._local_fault))
+            ),
             faults=self._faults,
             table_bytes=self._table.size if self._table is not None else 0,
             table_keys=len(self._table) if self._table is not None else 0,
@@ -213,6 +215,18 @@ class Lists:
             self._pinned_fault = ""
         except (ProblemsError, OSError) as error:
             self._pinned_fault = f"the list of pinned sites cannot be read: {error}"  # the old one stays
+
+    def _open_local(self) -> None:
+        try:
+            decisions = LocalFile(self._paths.local).read()
+        except OSError as error:  # those that are known stay in force
+            self._local_fault = (
+                f"the school's own decisions cannot be read: {self._paths.local}: {error.strerror or error}; "
+                "they must be a file that the gateway's user may read"
+            )
+        else:
+            self._local, self._broken_local = decisions.overlay(), decisions.broken
+            self._local_fault = ""
 
     def _changed(self, path: Path) -> bool:
         try:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.config.problems import InWordsError
 from appliance.lists.entries import EntryRefusedError, key_of, shown
 from appliance.lists.overlay import Overlay
 from appliance.lists.paths import make_folder, open_owned
@@ -31,7 +32,7 @@ LOCAL = "local"
 _ALL_BELOW = re.compile(r"^(https?://)?\*?\.(?=[^./])")
 
 
-class LocalRefusedError(ValueError):
+class LocalRefusedError(InWordsError):
     """The decision cannot be taken; the message says why."""
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from appliance.config.problems import InWordsError
 from appliance.lists.checks import size_objections
 from appliance.lists.expressions import covering, host_suffixes, listed
 from appliance.lists.feeds import FloorEntry
@@ -41,7 +42,7 @@ from appliance.model.url import Url, UrlRefusedError, parse_url
 MOST_LISTS = 255
 
 
-class FloorRefusedError(Exception):
+class FloorRefusedError(InWordsError):
     """A statutory list that was supplied is not taken; what was in force stays. It holds no entry."""
 
 

@@ -8,6 +8,7 @@ content, and the account of the lines that were not used.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.config.problems import InWordsError
 from appliance.lists.paths import Paths, make_folder, open_owned, replacing
 from appliance.lists.reading import Account
 from appliance.lists.rekeyed import NEW, OLD, rekeyed
@@ -27,9 +29,10 @@ _META = "meta.json"
 _LAST = "last.json"
 _DROPPED = "dropped.json"
 _SHOWN_DIGITS = 12
+_BLOCK = 1 << 20
 
 
-class StoreError(ValueError):
+class StoreError(InWordsError):
     """An imported list is damaged; the message says which and what to do."""
 
 
@@ -147,9 +150,35 @@ class Store:
         """Return every list in force, by id. Raises `StoreError` where one is damaged."""
         return tuple(self._meta(path) for path in sorted(self._root.glob(f"*/{_META}")))
 
+    def whole(self) -> tuple[Meta, ...]:
+        """Return every list in force that is not damaged: for what mends the others, or needs none."""
+        found = []
+        for name in self.ids():
+            with contextlib.suppress(StoreError, OSError):
+                meta = self._meta(self._root / name / _META)
+                self.keys_of(meta)
+                found.append(meta)
+        return tuple(found)
+
+    def get(self, list_id: str) -> Meta | None:
+        """Return the list of this id if it is in force; raises `StoreError` where it is damaged."""
+        return self._meta(self._root / list_id / _META) if list_id in self.ids() else None
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all lists in force, damaged ones too."""
+        return tuple(sorted(path.parent.name for path in self._root.glob(f"*/{_META}")))
+
     def keys_of(self, meta: Meta) -> Path:
-        """Return the file of a list's keys."""
-        return self._root / meta.id / meta.keys
+        """Return the file of a list's keys.
+
+        Raises `StoreError` where it is not whole: half a list in force would be noticed by nobody.
+        """
+        path = self._root / meta.id / meta.keys
+        if not path.is_file():
+            raise StoreError(f"{path}: its keys are missing; {_again(path)}")
+        if _lines(path) != meta.entries:
+            raise StoreError(f"{path}: damaged; {_again(path)}")
+        return path
 
     def saved(self, ids: list[str]) -> dict[str, bytes | None]:
         """Return what `restore` needs to go back to the editions now in force, and those before them."""
@@ -230,14 +259,29 @@ class Store:
         return b"".join(path.read_bytes() for path in sorted(self._root.glob(f"*/{_META}")))
 
     def _meta(self, path: Path) -> Meta:
-        again = f"import the list again, or remove the folder {path.parent}"
         try:
             meta = Meta.model_validate_json(path.read_bytes())
         except ValidationError:
-            raise StoreError(f"{path}: damaged; {again}") from None
+            raise StoreError(f"{path}: damaged; {_again(path)}") from None
         if not (path.parent / meta.keys).is_file():
-            raise StoreError(f"{path}: its keys are missing; {again}")
+            raise StoreError(f"{path}: its keys are missing; {_again(path)}")
         return meta
+
+
+def _again(path: Path) -> str:
+    name = path.parent.name
+    return f"import or update the list again, or take it out with: appliance lists drop {name}"
+
+
+def _lines(path: Path) -> int:
+    """Return how many lines of keys a file has; -1 where something else is in it."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if not block.isascii():
+                return -1
+            found += block.count(b"\n")
+    return found
 
 
 def _bytes(path: Path) -> bytes | None:

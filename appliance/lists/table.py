@@ -24,6 +24,7 @@ from typing import IO, Any
 
 import marisa_trie
 
+from appliance.config.problems import InWordsError
 from appliance.lists.merging import Keys, Sets, Special, merge, part_of, special, split
 from appliance.lists.paths import replacing
 
@@ -39,7 +40,7 @@ type _Prefixes = Callable[[str], Iterable[tuple[str, int]]]
 """What gives the keys of a trie that are prefixes of a text, each with its number."""
 
 
-class TableError(ValueError):
+class TableError(InWordsError):
     """The file is no table, or is damaged; the message says in which way."""
 
 
@@ -216,14 +217,15 @@ class Table:
             end = at + keys * struct.calcsize(layout["width"])
             self._parts.append((trie.iter_prefixes_with_ids, view[at:end].cast(layout["width"])))
             at = end
+        self._only = self._parts[0] if len(self._parts) == 1 else None
 
     def __len__(self) -> int:
         return sum(len(numbers) for _, numbers in self._parts)
 
     def prefixes(self, key: str) -> list[tuple[str, tuple[int, ...]]]:
         """Return each key of the table that is a prefix of `key`, shortest first, with its lists."""
-        parts, sets = self._parts, self.sets
-        covering, numbers = parts[0] if len(parts) == 1 else parts[max(0, part_of(key, len(parts)))]
+        covering, numbers = self._only or self._parts[max(0, part_of(key, len(self._parts)))]
+        sets = self.sets
         return [(found, sets[numbers[at]]) for found, at in covering(key)]
 
     def set_counts(self) -> dict[tuple[int, ...], int]:

@@ -22,20 +22,19 @@ from pydantic import BaseModel, ConfigDict
 
 import appliance
 from appliance.config.categories import read_categories
-from appliance.config.problems import ProblemsError
+from appliance.config.problems import InWordsError
 from appliance.config.typed import open_document
 from appliance.lists import importer
 from appliance.lists.catalogue import CATEGORIES_FILE, Catalogue, load_catalogue, load_help
 from appliance.lists.checks import Edition, Watched, objections
-from appliance.lists.compiler import CompileError, compile_lists, lock_again
-from appliance.lists.credentials import CredentialError, Credentials
-from appliance.lists.custody import CustodyError, entries
+from appliance.lists.compiler import compile_lists, lock_again
+from appliance.lists.credentials import Credentials
+from appliance.lists.custody import entries
 from appliance.lists.feeds import Demands, Download, FloorEntry
-from appliance.lists.lock import FloorRefusedError, Fresh
+from appliance.lists.lock import Fresh
 from appliance.lists.locked import LockedFloor
 from appliance.lists.paths import Paths, alone
 from appliance.lists.store import Meta, Store
-from appliance.lists.unpack import SourceError
 from appliance.lists.unseen import keep_unseen
 from appliance.model.category import Severity
 
@@ -44,7 +43,7 @@ REFUSED = 2
 _MEGABYTE = 1 << 20
 
 
-class TakeError(Exception):
+class TakeError(InWordsError):
     """The data is not taken; what was in force stays. The message says why."""
 
 
@@ -113,15 +112,7 @@ def take(job: Job, data: bytes = b"") -> Taken:
         if feed is None or job.file is None:
             raise TakeError(f"there is no feed {job.feed!r} in the catalogue")
         return _take_download(job, catalogue, feed, job.file)
-    except (
-        importer.ImportRefusedError,
-        CompileError,
-        FloorRefusedError,
-        CustodyError,
-        CredentialError,
-    ) as error:
-        raise TakeError(str(error)) from None
-    except (ProblemsError, SourceError) as error:
+    except InWordsError as error:
         raise TakeError(str(error)) from None
     except OSError as error:
         raise TakeError(f"{error.filename or job.state}: {error.strerror or error}") from None
@@ -131,7 +122,7 @@ def take(job: Job, data: bytes = b"") -> Taken:
 
 def _take_download(job: Job, catalogue: Catalogue, feed: Download, file: Path) -> Taken:
     paths = Paths(job.state)
-    before = {meta.id: meta for meta in Store(paths).all()}
+    before = {meta.id: meta for meta in Store(paths).whole()}
     judge = _Judge(job, catalogue, feed, before)
     now = datetime.fromtimestamp(job.now, UTC)
 
@@ -147,7 +138,14 @@ def _take_download(job: Job, catalogue: Catalogue, feed: Download, file: Path) -
         )
     else:
         wanted = importer.Wanted(
-            feed.id, feed.title, feed.categories, feed.use, feed.format, feed.means_suffixes
+            feed.id,
+            feed.title,
+            feed.categories,
+            feed.use,
+            feed.format,
+            feed.means_suffixes,
+            feed.column,
+            feed.licence,
         )
         done = importer.import_list(
             file, wanted, paths, now=now, compile_all=compile_all, accept=judge.accept

@@ -11,6 +11,7 @@ import bz2
 import codecs
 import gzip
 import io
+import itertools
 import lzma
 import os
 import stat
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import IO
 
 import zstandard
+
+from appliance.config.problems import InWordsError
 
 MOST_BYTES = 2 * 1024**3
 """Unpacked size at which an archive is refused: the largest list there is has 120 MB."""
@@ -53,7 +56,7 @@ _BROKEN = (
 )
 
 
-class SourceError(ValueError):
+class SourceError(InWordsError):
     """The source cannot be read whole; the message says which and why."""
 
 
@@ -93,10 +96,14 @@ def decoded(raw: IO[bytes], name: str = "list") -> Iterator[str]:
     line end are all the same. A line over `LONGEST_LINE` comes as a NUL character alone,
     which no entry may hold.
     """
+    return itertools.chain.from_iterable(_blocks(raw, name))
+
+
+def _blocks(raw: IO[bytes], name: str) -> Iterator[Iterator[str]]:
     buffered = _buffered(_Limited(raw, name))
     head = buffered.peek(3)
     if head[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        yield from _by_line(io.TextIOWrapper(buffered, "utf-16", "replace"))
+        yield _by_line(io.TextIOWrapper(buffered, "utf-16", "replace"))
         return
     if head.startswith(codecs.BOM_UTF8):
         buffered.read(len(codecs.BOM_UTF8))
@@ -105,10 +112,10 @@ def decoded(raw: IO[bytes], name: str = "list") -> Iterator[str]:
         if block[-1:] != b"\n":
             block += buffered.readline(LONGEST_LINE)
         if block[-1:] == b"\n" or len(block) < _BLOCK:
-            yield from _lines(block)
+            yield _lines(block)
         else:  # a line without end, or the line ends of old: line by line, with bounded memory
             left = _Joined(block, buffered)
-            yield from _by_line(io.TextIOWrapper(_buffered(left), "utf-8", "surrogateescape"))
+            yield _by_line(io.TextIOWrapper(_buffered(left), "utf-8", "surrogateescape"))
 
 
 def _lines(block: bytes) -> Iterator[str]:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from appliance.config.problems import unknown
+from appliance.config.problems import InWordsError, unknown
 from appliance.lists.catalogue import CATALOGUE_FILE, Catalogue, load_catalogue
 from appliance.lists.credentials import CredentialError, Credentials
 from appliance.lists.feeds import Download, Fetching, FloorEntry, Proof
@@ -24,7 +24,7 @@ from appliance.lists.importer import IMPORT_LOCK
 from appliance.lists.ledger import Ledger, Record, Rhythm
 from appliance.lists.local import LOCAL
 from appliance.lists.paths import Paths, alone
-from appliance.lists.store import Store, StoreError
+from appliance.lists.store import Store
 from appliance.lists.take import Job, TakeError, Taken, take_in_child
 from appliance.lists.unseen import keep_unseen
 from appliance.lists.upstream import Verdict, prove
@@ -36,7 +36,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 _EXPECTED = (FetchError, NotGenuineError, TakeError, CredentialError)
 
 
-class UpdateError(Exception):
+class UpdateError(InWordsError):
     """What was asked for cannot be done; the message says why."""
 
 
@@ -175,9 +175,8 @@ class Updater:
             )
         if name == LOCAL:
             raise UpdateError("the school's own decisions are taken back one by one: appliance lists remove")
-        known = [meta.id for meta in store.all()]
-        if name not in known:
-            raise UpdateError(unknown("list", name, known))
+        if name not in store.ids():
+            raise UpdateError(unknown("list", name, store.ids()))
         record = self._fed(name)
         if record and record.id in chosen:
             raise UpdateError(
@@ -280,11 +279,8 @@ class Updater:
         )
 
     def _in_force(self, record: Record) -> bool:
-        """Tell whether what the record speaks of is still there."""
-        try:
-            there = {meta.id for meta in Store(self._paths).all()}
-        except StoreError:
-            return False
+        """Tell whether what the record speaks of is still there, and whole."""
+        there = {meta.id for meta in Store(self._paths).whole()}
         return bool(record.lists) and there.issuperset(record.lists)
 
     def _job(

@@ -15,6 +15,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from appliance.config.problems import InWordsError
+
 _KEY = re.compile(rb"Ed(.{8})(.{32})", re.DOTALL)
 _SIGNATURE = re.compile(rb"(E[dD])(.{8})(.{64})", re.DOTALL)
 _DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
@@ -22,7 +24,7 @@ _LINES = 4
 _CHUNK = 1 << 20
 
 
-class NotGenuineError(Exception):
+class NotGenuineError(InWordsError):
     """The download is not what its publisher made, or that cannot be told; the message says which."""
 
 

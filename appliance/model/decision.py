@@ -26,6 +26,7 @@ class Reason(StrEnum):
     NOMINATED = "nominated"  # the person is on the rule's list
     LOCAL_ALLOW = "local_allow"  # the school opened it
     UNLISTED = "unlisted"  # no list names it, and the profile allows that
+    OVERRIDE = "override"  # staff have opened it for a lesson
     # blocked by policy
     FLOOR = "floor"  # a statutory list names it
     FLOOR_REPEATED = "floor_repeated"  # too many such addresses were asked for; nothing is told for a while
@@ -65,7 +66,7 @@ class Decision:
     `rule` is where the deciding rule stands (`profiles/westways/ks2.yaml:14`), `list`,
     `list_version` and `entry` what named the site; on a floor hit `entry` is empty.
     `floor` is true when a statutory list or category decided. `flagged` events are committed to
-    the log before the client sees the outcome.
+    the log before the client sees the outcome. `override` is the number of the grant that opened it, else 0.
     """
 
     action: Action
@@ -81,6 +82,7 @@ class Decision:
     severity: Severity = Severity.INFO
     flagged: bool = False
     policy_version: str = ""
+    override: int = 0
 
     @property
     def blocked(self) -> bool:

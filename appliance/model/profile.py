@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from appliance.model.category import Category
 from appliance.model.inspect import Inspect, Sites
+from appliance.model.role import Role
 from appliance.model.timetable import Timetable
 
 
@@ -71,13 +73,18 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSet:
-    """A school's whole policy: its profiles, which one an unknown person gets, and rules for single sites."""
+    """A school's whole policy: its profiles, which one an unknown person gets, and rules for single sites.
+
+    `roles` say who may open what for a lesson; `zone` is whose wall clock the school lives by.
+    """
 
     id: str
     title: str
     strictest: str
     profiles: Mapping[str, Profile]
     sites: Sites = field(default_factory=Sites)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/London"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ answer carries its reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from appliance.model.category import Category, Severity
@@ -75,7 +76,10 @@ def strictest(decisions: Sequence[Decision]) -> Decision:
         return Decision(Action.BLOCK, Reason.FAULT, BECAUSE_NOTHING, "", severity=Severity.LOW, flagged=True)
     if len(decisions) == 1:
         return decisions[0]
-    return max(decisions, key=_weight)
+    chosen = max(decisions, key=_weight)
+    if chosen.override and not chosen.flagged and any(decision.flagged for decision in decisions):
+        return replace(chosen, flagged=True)  # opened, and one of its names is watched
+    return chosen
 
 
 def _listed(
@@ -117,11 +121,12 @@ def _help(match: Match, profile: str, version: str) -> Decision:
     )
 
 
-def _weight(decision: Decision) -> tuple[bool, bool, int, bool, int, str, str, str, str, str, str]:
+def _weight(decision: Decision) -> tuple[bool, bool, bool, int, bool, int, str, str, str, str, str, str]:
     # The texts at the end only make the answer independent of the order of the names.
     return (
         decision.blocked,
         decision.floor,
+        bool(decision.override),  # what lives by an override is recorded as that
         decision.severity,
         decision.flagged,
         STRICTNESS.get(decision.reason, 0),

@@ -14,6 +14,7 @@ from tests.bench.lab_workloads import WORKLOADS
 from tests.bench.made import CLINICS
 
 
+@pytest.mark.slow
 def test_the_best_repeat_is_the_one_that_was_disturbed_least() -> None:
     """A slow moment of the machine must not count against whoever had its turn then."""
     figure = min(MOST)
@@ -23,6 +24,7 @@ def test_the_best_repeat_is_the_one_that_was_disturbed_least() -> None:
     assert best(found, "one", "http2") is None
 
 
+@pytest.mark.slow
 def test_a_quick_look_can_be_had() -> None:
     """Whoever changes one thing measures that thing, and not everything for half an hour."""
     chosen = options_of(["--secs", "2", "--repeats", "1", "--workloads", "page,new", "--contenders", "squid"])
@@ -32,6 +34,7 @@ def test_a_quick_look_can_be_had() -> None:
     assert options_of([]).contenders == [*CONTENDERS]
 
 
+@pytest.mark.slow
 def test_what_nobody_measures_is_refused_with_what_can_be(capsys: pytest.CaptureFixture[str]) -> None:
     """A name with a slip in it would otherwise be a run that measures nothing."""
     with pytest.raises(SystemExit):
@@ -39,6 +42,7 @@ def test_what_nobody_measures_is_refused_with_what_can_be(capsys: pytest.Capture
     assert "keep-alive" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_page_is_what_the_figures_say() -> None:
     """The page stands in every comparison: forty requests, two megabytes, a third of its sites unopened."""
     asked = [path for at in range(PAGE_CONNECTIONS) for path, _ in asked_on(at)]

@@ -13,6 +13,7 @@ from tests.doubles.school import configuration
 type Output = pytest.CaptureFixture[str]
 
 
+@pytest.mark.slow
 def test_the_certificate_can_be_compared_and_renewed(tmp_path: Path, capsys: Output) -> None:
     """A technician at a device reads which certificate it should have, and until when."""
     config = str(configuration(tmp_path))

@@ -281,6 +281,7 @@ def test_what_the_gateway_answers_itself_is_explained_so(
     assert answer["reason"] == reason
 
 
+@pytest.mark.slow
 def test_named_users_are_told_when_they_are_known(
     config: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

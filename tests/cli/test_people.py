@@ -93,6 +93,7 @@ def test_an_account_is_changed_and_ended(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_class_cards_are_made_and_written_once(config: Path, tmp_path: Path, capsys: Output) -> None:
     """S-03: each class gets new pictures with its sheet, and no file is overwritten."""
     sheet = tmp_path / "cards.html"

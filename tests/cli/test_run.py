@@ -32,6 +32,7 @@ def test_workers_load_while_the_files_are_read(config: Path, monkeypatch: pytest
     assert done == ["load", "start"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [WorkerError("port"), AuthorityError("ca.pem"), EventsError("damaged")])
 def test_a_worker_that_cannot_serve_says_why(
     error: Exception, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -46,6 +47,7 @@ def test_a_worker_that_cannot_serve_says_why(
     assert f"appliance: worker 1: {error}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_alone_prepares_for_itself(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under its own systemd unit a worker makes what is missing; no supervisor has done it."""
     done: list[str] = []

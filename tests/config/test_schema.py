@@ -38,7 +38,8 @@ def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
     """Opened in an editor, a shipped file shows no error."""
     schema = named_schema(file)
     assert schema.relative_to(ROOT).as_posix() in SCHEMAS
-    expected = "set.schema.json" if file.name == "set.yaml" else "profile.schema.json"
+    own = {"set.yaml": "set.schema.json", "roles.yaml": "roles.schema.json"}
+    expected = own.get(file.name, "profile.schema.json")
     assert schema.name == (expected if file.parent.parent.name == "profiles" else "categories.schema.json")
     jsonschema.validate(
         parse(file.read_bytes(), file.name).data, json.loads(schema.read_text(encoding="utf-8"))

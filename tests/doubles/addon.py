@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +19,6 @@ from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.lane_judge import Lane
-from appliance.gateway.pages import Pages
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
 from tests.doubles.gateway import (
@@ -31,14 +29,9 @@ from tests.doubles.gateway import (
     OnePerson,
     filtering,
 )
+from tests.doubles.pages import pages
 
 DESTINATION = ("198.51.100.7", 443)
-
-
-@cache
-def pages() -> Pages:
-    """Return the real pages, read once: they are what a child sees when all else fails."""
-    return Pages()
 
 
 class NoPages:

@@ -162,7 +162,15 @@ class MemoryMetrics:
     faults: list[tuple[Reason, str]] = field(default_factory=list)
     connections: int = 0
     unfinished: int = 0
+    unread: list[tuple[str, int, int]] = field(default_factory=list)
+    handshakes: list[str] = field(default_factory=list)
     broken: BaseException | None = None
+
+    def passed_unread(self, end: str, sent: int, received: int) -> None:
+        self.unread.append((end, sent, received))
+
+    def handshake_failed(self, kind: str) -> None:
+        self.handshakes.append(kind)
 
     def decided(self, seconds: float) -> None:
         self.decisions.append(seconds)

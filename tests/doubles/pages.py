@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
-from appliance.gateway.pages import Answer, Context
+from appliance.gateway.pages import Answer, Context, Pages
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.profile import Audience
@@ -15,6 +16,12 @@ HOST = "www.lucky-sevens.example"
 GAMBLING = Category("gambling", "Gambling sites", Severity.LOW, Risk.COMMERCE, "gambling", "betting games")
 SELF_HARM = Category("self_harm", "Self-harm", Severity.HIGH, Risk.CONTENT, "self-harm", "people being hurt")
 CSAM = Category("csam", "CSAM", Severity.CRITICAL, Risk.CONTENT, "a", "b", floor=True)
+
+
+@cache
+def pages() -> Pages:
+    """Return the real pages, read once: they are what a child sees when all else fails."""
+    return Pages()
 
 
 def context(

@@ -166,3 +166,23 @@ async def test_a_folder_with_odd_letters_is_found(tmp_path: Path) -> None:
     prepare(odd / DATABASE)
     async with open_reader(odd) as reader:
         assert await reader.accesses() == []
+
+
+async def test_the_review_of_one_block_page_is_found(state: Path) -> None:
+    """Whoever decides on a request reads what was said with it, and nobody else's words."""
+    async with open_reader(state) as reader:
+        everything = await reader.reviews()
+        assert await reader.reviews(reference=everything[0].reference) == everything[:1]
+        assert await reader.reviews(reference="none") == []
+
+
+async def test_what_one_rule_decided_is_found(state: Path) -> None:
+    """The report of an override shows what was open by it, and nothing else."""
+    entry = from_access(access(11, replace(ALLOWED, rule="override 7"), at=START + timedelta(minutes=11)))
+    writer = Writer(state / DATABASE, durable=False, patience=1)
+    await writer.write([entry, entry._replace(reference="other", rule="override 77")])
+    await writer.close()
+    async with open_reader(state) as reader:
+        found = await reader.accesses(rule="override 7", since=START)
+        assert [record.reference for record in found] == [entry.reference]
+        assert await reader.accesses(rule="override 7", since=START + timedelta(minutes=12)) == []

@@ -226,6 +226,27 @@ async def ends_badly(bench: Bench) -> None:
     await bench.addon.client_disconnected(bench.client)
 
 
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        ("The client does not trust the proxy's certificate for x (unknown ca)", "distrusted"),
+        ("The client may not trust the proxy's certificate for x (odd)", "distrusted"),
+        ("The client disconnected during the handshake. If this happens consistently", "left"),
+        ("Client and mitmproxy cannot agree on a TLS version to use.", "other"),
+        (None, "other"),
+    ],
+)
+async def test_clients_that_would_not_have_our_certificate_are_counted(
+    bench: Bench, why: str | None, kind: str
+) -> None:
+    """A technician sees that devices distrust the school's CA before somebody calls."""
+    await tunnel(bench, "site.example")
+    data = bench.tls_data()
+    data.conn.error = why
+    await bench.addon.tls_failed_client(data)
+    assert bench.metrics.handshakes == [kind]
+
+
 async def just_leaves(bench: Bench) -> None:
     await bench.addon.client_disconnected(bench.client)
 

@@ -12,7 +12,7 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator, Layer, NextLayer, NextLayerHook
 
-from appliance.gateway.door import Handler
+from appliance.gateway.handler import Handler
 from appliance.gateway.hooks import Answer, Answering, Hooks
 from tests.gateway.playbook import client_context
 

@@ -125,7 +125,7 @@ def test_an_early_answer_and_an_end_bound_the_upload() -> None:
     game.carriage.feed(b"x" * DISCARD_LIMIT)
     assert game.acts == []
     game.carriage.feed(b"x")
-    assert game.acts == [Close()]
+    assert game.acts == [Close(unread=True)]
     assert game.site.sent == sent
 
 

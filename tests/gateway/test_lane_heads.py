@@ -271,3 +271,14 @@ def test_an_answer_of_ours_is_whole(method: str) -> None:
     assert data.endswith(
         b"content-length: 5\r\nconnection: close\r\n\r\n" + (b"" if method == "HEAD" else b"sorry")
     )
+
+
+def test_credentials_for_the_proxy_are_read_and_never_passed_on() -> None:
+    """RFC 9110 11.7: no site hears a pupil's password; each field is seen, also a second one."""
+    head = read_request(
+        b"GET / HTTP/1.1\r\nHost: a.example\r\nProxy-Authorization: Basic x\r\n"
+        b"proxy-authorization:\tBasic y \r\n\r\n"
+    )
+    assert head is not None
+    assert head.shown == ("Basic x", "Basic y")
+    assert b"asic" not in head.towards("a.example")

@@ -8,9 +8,11 @@ import pytest
 from mitmproxy.proxy.layers import http
 
 from appliance.gateway.answers import CLOSED
+from appliance.gateway.credentials import Credentials
 from appliance.gateway.lane_heads import RequestHead, read_request
 from appliance.gateway.lane_judge import Failure, Lane, named
 from appliance.gateway.translate import host_of
+from appliance.identity.networks import ProxySignIn
 from appliance.model.decision import Reason
 from appliance.model.inspect import Inspect, SiteRule, Sites
 from appliance.model.known import Known
@@ -209,3 +211,23 @@ def test_a_site_is_told_the_name_that_was_judged() -> None:
     """The usual port is not named, another one is (H32)."""
     assert named(parse_url("https://site.example/")) == "site.example"
     assert named(parse_url("http://site.example:443/")) == "site.example:443"
+
+
+async def test_each_request_counts_by_the_credentials_it_shows() -> None:
+    """Known ones are carried as theirs, unknown and wrong ones are the full lane's, which can wait."""
+    bench = Bench(lean=True)
+    bench.addon.credentials = Credentials(
+        lambda name, _word, _at: name, lambda _name: "hash", lambda _at: ProxySignIn.OFFERED, plain=True
+    )
+    lane, tunnel = bench.lane(cast("Any", None)), bench.addon.connections[bench.client.id].tunnel
+    shows, asked = "Proxy-Authorization: Basic YW15Ong=\r\n", "http://site.example"
+    assert lane.admit(bench.client, head(asked=asked, more=shows)) is None
+    await bench.addon.credentials.learn(["Basic YW15Ong="], tunnel)
+    carried = lane.admit(bench.client, head(asked=asked, more=shows))
+    assert carried is not None
+    assert carried.request.user == "amy"
+    carried = lane.admit(bench.client, head(asked=asked))
+    assert carried is not None
+    assert carried.request.user == ""
+    assert lane.admit(bench.client, head(asked=asked, more=shows + shows)) is None
+    bench.addon.credentials.close()

@@ -68,14 +68,17 @@ async def test_a_server_that_fails_or_is_silent_leaves_the_next(monkeypatch: pyt
 
 
 async def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that hangs costs a bounded time."""
+    """A name that hangs costs a bounded time: of each try, and of all together."""
+    started = time.monotonic()
     monkeypatch.setattr("appliance.gateway.nameservers.TRY_SECONDS", 0.02)
     async with serving(NameServer(silent=lambda _name: True)) as server:
-        started = time.monotonic()
         with pytest.raises(NoAnswerError):
-            await NameServers(HERE, server.port).ask("a.example", "A", 0.03)
-    assert time.monotonic() - started < 1
-    assert len(server.asked) == 2
+            await NameServers(HERE, server.port).ask("a.example", "A", 30)
+        assert len(server.asked) == 2
+        monkeypatch.setattr("appliance.gateway.nameservers.TRY_SECONDS", 30)
+        with pytest.raises(NoAnswerError):
+            await NameServers(HERE, server.port).ask("a.example", "A", 0.02)
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example", ".".join(["a" * 60] * 5), "\ud800"])

@@ -15,9 +15,8 @@ from appliance.gateway.wording import POLICY, REFUSED
 from appliance.model.decision import FAULTS, Reason
 from appliance.model.profile import Audience
 from appliance.model.request import Wants
-from tests.doubles.pages import HOST, SELF_HARM, context, skeleton, text
+from tests.doubles.pages import HOST, SELF_HARM, context, pages, skeleton, text
 
-PAGES = Pages()
 PUPILS = [Audience.EARLY, Audience.KS2, Audience.TEEN]
 HOSTILE = st.text(st.characters(exclude_characters="@"), max_size=80).map(
     lambda text: f"h{text}"
@@ -43,7 +42,7 @@ def test_every_reason_audience_and_want_gets_a_whole_answer(audience: Audience) 
     """GAI-1: whatever is decided for whomever, there is an answer, never an exception."""
     for reason in Reason:
         for wants in Wants:
-            answer = PAGES.blocked(context(reason, audience, wants=wants))
+            answer = pages().blocked(context(reason, audience, wants=wants))
             headers = dict(answer.headers)
             assert answer.status in {400, 403, 421, 502, 503, 511}
             assert headers["content-length"] == str(len(answer.body))
@@ -56,7 +55,7 @@ def test_no_answer_invites_a_retry_or_names_the_product() -> None:
     """A refused page must not reload itself, set a cookie or tell an attacker what answers."""
     for reason in Reason:
         for wants in Wants:
-            answer = PAGES.blocked(context(reason, wants=wants))
+            answer = pages().blocked(context(reason, wants=wants))
             names = {name for name, _ in answer.headers}
             assert names.isdisjoint({"retry-after", "refresh", "location", "set-cookie", "server", "via"})
             assert all(name == name.lower() for name in names)
@@ -67,7 +66,7 @@ def test_no_answer_invites_a_retry_or_names_the_product() -> None:
 @pytest.mark.parametrize("audience", Audience)
 def test_a_page_runs_nothing_and_fetches_nothing(audience: Audience) -> None:
     """The page works with JavaScript off, and a blocked site can smuggle nothing into it."""
-    answer = PAGES.blocked(context(audience=audience))
+    answer = pages().blocked(context(audience=audience))
     html, page, policy = text(answer), skeleton(answer), dict(answer.headers)["content-security-policy"]
     style = html.split("<style>")[1].split("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -94,7 +93,7 @@ def test_a_page_runs_nothing_and_fetches_nothing(audience: Audience) -> None:
 )
 def test_a_page_has_a_sound_outline(audience: Audience, reason: Reason) -> None:
     """S-82: language, title, one main heading, landmarks, and no id twice."""
-    answer = PAGES.blocked(context(reason, audience))
+    answer = pages().blocked(context(reason, audience))
     page = skeleton(answer)
     tags = [tag[0] for tag in page.tags]
     assert dict(answer.headers)["content-language"] == "en-GB"
@@ -126,8 +125,8 @@ def test_hostile_text_cannot_change_a_page(
         review_token=host,
         decision=replace(calm.decision, because=because, rule=host, list=because, policy_version=host),
     )
-    answer = PAGES.blocked(wild)
-    assert skeleton(answer).tags == skeleton(PAGES.blocked(calm)).tags
+    answer = pages().blocked(wild)
+    assert skeleton(answer).tags == skeleton(pages().blocked(calm)).tags
     assert len(answer.body) < 40_000
     assert all("\n" not in value and "\r" not in value for _, value in answer.headers)
 
@@ -136,7 +135,7 @@ def test_hostile_text_cannot_change_a_page(
 def test_a_pupil_is_told_to_tell_without_blame(audience: Audience) -> None:
     """S-67: telling somebody about an accident must be easy and blameless."""
     for reason in sorted(POLICY | REFUSED | {Reason.FLOOR}):
-        html = text(PAGES.blocked(context(reason, audience)))
+        html = text(pages().blocked(context(reason, audience)))
         assert "you are not in trouble" in html.lower()
         assert 'href="tel:08001111"' in html
         assert 'href="https://www.childline.org.uk/"' in html
@@ -146,7 +145,7 @@ def test_a_pupil_is_told_to_tell_without_blame(audience: Audience) -> None:
 def test_a_fault_is_nobodys_fault(audience: Audience) -> None:
     """GAI-1: when the filter closes because it failed, the page says so and blames nobody."""
     for reason in FAULTS - {Reason.FLOOR_UNAVAILABLE}:
-        html = text(PAGES.blocked(context(reason, audience)))
+        html = text(pages().blocked(context(reason, audience)))
         assert "is not your fault" in html
         assert "<form" not in html
 
@@ -154,10 +153,10 @@ def test_a_fault_is_nobodys_fault(audience: Audience) -> None:
 @pytest.mark.parametrize("audience", Audience)
 def test_a_bad_certificate_has_its_own_page_and_no_way_round(audience: Audience) -> None:
     """A page that offered to go on anyway would teach pupils to click through warnings."""
-    page = skeleton(PAGES.blocked(context(Reason.UPSTREAM_CERTIFICATE, audience)))
+    page = skeleton(pages().blocked(context(Reason.UPSTREAM_CERTIFICATE, audience)))
     assert "form" not in {tag[0] for tag in page.tags}
     assert all(HOST not in link for link in page.values("href"))
-    unreachable = text(PAGES.blocked(context(Reason.UPSTREAM_UNREACHABLE, audience)))
+    unreachable = text(pages().blocked(context(Reason.UPSTREAM_UNREACHABLE, audience)))
     if audience is not Audience.EARLY:
         assert skeleton(Answer(502, (), unreachable.encode())).words != page.words
 
@@ -165,10 +164,10 @@ def test_a_bad_certificate_has_its_own_page_and_no_way_round(audience: Audience)
 @pytest.mark.parametrize("audience", Audience)
 def test_self_harm_puts_help_before_anything_else(audience: Audience) -> None:
     """A10: a crisis search is no dead end; help stands above forms and explanations."""
-    html = text(PAGES.blocked(context(audience=audience, category=SELF_HARM)))
+    html = text(pages().blocked(context(audience=audience, category=SELF_HARM)))
     assert "Betting" not in html or audience is Audience.ADULT
     judged = context(audience=audience, category=SELF_HARM)
-    html = text(PAGES.blocked(replace(judged, decision=replace(judged.decision, category="self_harm"))))
+    html = text(pages().blocked(replace(judged, decision=replace(judged.decision, category="self_harm"))))
     assert html.index('class="help"') < html.index("<form")
     assert 'href="tel:08001111"' in html
     if audience is not Audience.EARLY:
@@ -180,7 +179,7 @@ def test_self_harm_puts_help_before_anything_else(audience: Audience) -> None:
 @pytest.mark.parametrize("audience", Audience)
 def test_what_was_blocked_and_why_is_said_in_the_readers_words(audience: Audience) -> None:
     """GAI-1: each audience reads the site, its kind in fitting words, and a reference for staff."""
-    html = text(PAGES.blocked(context(audience=audience)))
+    html = text(pages().blocked(context(audience=audience)))
     young = audience in {Audience.EARLY, Audience.KS2}
     assert HOST in html
     assert ("betting games" if young else "ambling") in html
@@ -199,11 +198,11 @@ def test_staff_see_the_whole_decision_and_pupils_do_not() -> None:
         "sha256:0123456789abcdef",
         "unacceptable",
     )
-    staff = text(PAGES.blocked(context(audience=Audience.ADULT)))
+    staff = text(pages().blocked(context(audience=Audience.ADULT)))
     assert all(fact in staff for fact in facts)
     assert "designated safeguarding lead" in staff
     for audience in PUPILS:
-        pupil = text(PAGES.blocked(context(audience=audience)))
+        pupil = text(pages().blocked(context(audience=audience)))
         assert not [fact for fact in facts if fact in pupil]
 
 
@@ -212,7 +211,7 @@ def test_outside_its_hours_a_page_says_when(audience: Audience) -> None:
     """GAI-1: "not now" is only an answer together with the rule that says when."""
     base = context(Reason.OUT_OF_TIME, audience)
     html = text(
-        PAGES.blocked(
+        pages().blocked(
             replace(base, decision=replace(base.decision, because="Lunch, 12:15 to 13:15 (W:470)."))
         )
     )
@@ -225,7 +224,7 @@ def test_outside_its_hours_a_page_says_when(audience: Audience) -> None:
 def test_a_mistake_can_be_reported_with_javascript_off(audience: Audience) -> None:
     """UKF-S13: a plain form posts reference and token to the gateway's own path."""
     for reason in sorted(POLICY | REFUSED - {Reason.MALFORMED}):
-        page = skeleton(PAGES.blocked(context(reason, audience)))
+        page = skeleton(pages().blocked(context(reason, audience)))
         assert set(page.values("action")) == {"/review"}
         assert set(page.values("method")) == {"post"}
         assert {"reference", "token", "message"} <= set(page.values("name"))
@@ -235,14 +234,14 @@ def test_a_mistake_can_be_reported_with_javascript_off(audience: Audience) -> No
 @pytest.mark.parametrize("audience", PUPILS)
 def test_one_tap_tells_staff_that_something_upset_me(audience: Audience) -> None:
     """S-54, B9: a child who cannot write can still report, with the message already filled in."""
-    page = skeleton(PAGES.blocked(context(audience=audience)))
+    page = skeleton(pages().blocked(context(audience=audience)))
     assert [value for value in page.values("value") if value.startswith("I saw something")]
 
 
 def test_no_review_is_offered_where_it_can_change_nothing() -> None:
     """A form that leads nowhere would be a false promise."""
     for reason in [*sorted(set(Reason) - POLICY - REFUSED), Reason.MALFORMED]:
-        assert "<form" not in text(PAGES.blocked(context(reason)))
+        assert "<form" not in text(pages().blocked(context(reason)))
 
 
 @pytest.mark.parametrize(
@@ -250,13 +249,13 @@ def test_no_review_is_offered_where_it_can_change_nothing() -> None:
 )
 def test_a_form_posts_to_this_origin_or_nowhere(path: str) -> None:
     """A note that a child writes must not be carried to another site."""
-    assert "<form" not in text(PAGES.blocked(context(review_path=path)))
+    assert "<form" not in text(pages().blocked(context(review_path=path)))
 
 
 def test_a_page_shows_the_host_and_nothing_more_of_the_address() -> None:
     """Privacy: a search term or a name in an address never appears on the screen of a classroom."""
     html = text(
-        PAGES.blocked(context(host="anna:pw@search.example/q?term=my+secret#x", audience=Audience.ADULT))
+        pages().blocked(context(host="anna:pw@search.example/q?term=my+secret#x", audience=Audience.ADULT))
     )
     assert "search.example" in html
     for private in ("anna", "pw@", "term", "secret"):
@@ -266,7 +265,7 @@ def test_a_page_shows_the_host_and_nothing_more_of_the_address() -> None:
 @pytest.mark.parametrize("audience", Audience)
 def test_a_review_request_is_thanked_for(audience: Audience) -> None:
     """UKF-S13: whoever asks gets the reference back, and a child is sent to a person now."""
-    answer = PAGES.review_received(audience, "Westways <School>", "7KQ4-M2XD")
+    answer = pages().review_received(audience, "Westways <School>", "7KQ4-M2XD")
     html = text(answer)
     assert answer.status == 200
     assert "7KQ4-M2XD" in html
@@ -278,7 +277,7 @@ def test_a_review_request_is_thanked_for(audience: Audience) -> None:
 @pytest.mark.parametrize("audience", Audience)
 def test_the_notice_says_that_you_are_filtered_and_as_whom(audience: Audience) -> None:
     """DFE-M2, DP-3: everybody is told about filtering and monitoring, in words for their age."""
-    answer = PAGES.notice(
+    answer = pages().notice(
         school="Westways School",
         audience=audience,
         profile_title="Key Stage <2>",
@@ -295,7 +294,7 @@ def test_the_notice_says_that_you_are_filtered_and_as_whom(audience: Audience) -
 
 def test_a_notice_without_certificate_has_no_button() -> None:
     """A button to nowhere, or to another site, is not offered."""
-    answer = PAGES.notice(
+    answer = pages().notice(
         school="", audience=Audience.KS2, profile_title="", group="", source="", ca_path="//evil.example/ca"
     )
     assert "evil.example" not in text(answer)
@@ -303,8 +302,9 @@ def test_a_notice_without_certificate_has_no_button() -> None:
 
 def test_two_readers_of_one_decision_get_their_own_values() -> None:
     """Pages are drawn once and filled often: no host, reference or token of one reader reaches the next."""
-    first = text(PAGES.blocked(context(host="one.example", reference="AAAA-1111", review_token="tokenone")))
-    second = text(PAGES.blocked(context(host="two.example", reference="BBBB-2222", review_token="tokentwo")))
+    one = context(host="one.example", reference="AAAA-1111", review_token="tokenone")
+    two = context(host="two.example", reference="BBBB-2222", review_token="tokentwo")
+    first, second = text(pages().blocked(one)), text(pages().blocked(two))
     for mine, yours in (("one.example", "two.example"), ("AAAA-1111", "BBBB-2222"), ("tokenone", "tokentwo")):
         assert mine in first
         assert mine not in second

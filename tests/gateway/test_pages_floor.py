@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.gateway.pages import Pages
 from appliance.model.decision import Reason
 from appliance.model.profile import Audience
 from appliance.model.request import Wants
-from tests.doubles.pages import CSAM, context, floor, skeleton, text
-
-PAGES = Pages()
+from tests.doubles.pages import CSAM, context, floor, pages, skeleton, text
 
 
 @pytest.mark.slow
@@ -29,7 +26,7 @@ def test_a_floor_answer_never_holds_the_host(host: str, audience: Audience, want
     by_category = context(Reason.ILLEGAL, audience, wants=wants, host=host, category=CSAM)
     by_fault = context(Reason.FAULT, audience, wants=wants, host=host, category=CSAM)
     for case in (by_reason, by_flag, by_category, by_fault):
-        body = PAGES.blocked(case).body.decode()
+        body = pages().blocked(case).body.decode()
         assert host not in body
         assert host.split(".", maxsplit=1)[0] not in body
 
@@ -37,7 +34,7 @@ def test_a_floor_answer_never_holds_the_host(host: str, audience: Audience, want
 @pytest.mark.parametrize("audience", Audience)
 def test_a_floor_page_offers_no_form_and_shows_no_list(audience: Audience) -> None:
     """S-18: a statutory block is not argued about on the page, and tells nothing of the list."""
-    html = text(PAGES.blocked(floor(audience)))
+    html = text(pages().blocked(floor(audience)))
     assert "<form" not in html
     assert "7KQ4-M2XD" in html
     for secret in ("ut1-gambling", "profiles/westways", "sha256:", "Betting is for adults"):
@@ -47,7 +44,7 @@ def test_a_floor_page_offers_no_form_and_shows_no_list(audience: Audience) -> No
 @pytest.mark.parametrize("audience", [Audience.TEEN, Audience.ADULT])
 def test_the_splash_page_says_what_the_guidance_asks(audience: Audience) -> None:
     """IWF-4: access denied, why, that attempts may be an offence, where help and appeal are."""
-    html = text(PAGES.blocked(floor(audience)))
+    html = text(pages().blocked(floor(audience)))
     for needed in (
         "Access denied",
         "indecent images of children",
@@ -57,16 +54,16 @@ def test_the_splash_page_says_what_the_guidance_asks(audience: Audience) -> None
         assert needed in html
     assert 'href="https://www.stopitnow.org.uk/"' in html
     assert 'href="https://www.iwf.org.uk/"' in html
-    assert "terrorist" in text(PAGES.blocked(floor(audience, "terrorism")))
-    assert "indecent" not in text(PAGES.blocked(floor(audience, "terrorism")))
-    assert "against the law" in text(PAGES.blocked(floor(Audience.TEEN, "")))
+    assert "terrorist" in text(pages().blocked(floor(audience, "terrorism")))
+    assert "indecent" not in text(pages().blocked(floor(audience, "terrorism")))
+    assert "against the law" in text(pages().blocked(floor(Audience.TEEN, "")))
 
 
 @pytest.mark.parametrize("audience", [Audience.EARLY, Audience.KS2])
 @pytest.mark.parametrize("category", ["csam", "terrorism", "", "new_list"])
 def test_a_floor_page_does_not_frighten_a_young_child(audience: Audience, category: str) -> None:
     """B9: a young child learns that it is not safe and whom to tell, and no more."""
-    html = " ".join(skeleton(PAGES.blocked(floor(audience, category))).words).lower()
+    html = " ".join(skeleton(pages().blocked(floor(audience, category))).words).lower()
     assert "not safe" in html
     assert "you are not in trouble" in html
     for word in (

@@ -155,6 +155,7 @@ async def test_a_connection_passes_to_our_address_and_is_recorded_with_its_bytes
     await stand.settle()
     (access,) = stand.recorder.kept
     assert (access.host, access.method, access.bytes_sent) == (PUSH, "TLS", 5)
+    assert stand.metrics.unread == [("over", 5, 0)]
     assert access.decision.action is Action.ALLOW
 
 
@@ -178,6 +179,7 @@ async def test_a_site_that_is_not_reached_is_a_decision(stand: Stand, text: str,
     stand.error = OSError(text)
     await stand.passage.splice(stand.ours, b"hello", stand.judge())
     assert [access.decision.reason for access in stand.recorder.kept] == [reason]
+    assert stand.metrics.unread == [("failed", 0, 0)]
     assert await asyncio.get_running_loop().sock_recv(stand.client, 1) == b""
 
 
@@ -194,6 +196,7 @@ async def test_what_would_no_longer_pass_is_cut(stand: Stand, monkeypatch: pytes
     watch.cancel()
     await stand.settle()
     assert len(stand.passage) == 0
+    assert [end for end, _, _ in stand.metrics.unread] == ["cut"]
     assert {access.decision.reason for access in stand.recorder.kept} == {
         Reason.UNACCEPTABLE,
         Reason.UNLISTED,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import h2.config
@@ -145,6 +146,28 @@ def test_a_client_that_gives_no_window_stops_its_site(play: Begin) -> None:
     client.increment_flow_control_window(1 << 20, 1)
     game.receive(client.data_to_send())
     assert taken(context, site)
+
+
+def test_a_worker_that_leaves_says_goodbye_once_and_still_answers(play: Begin) -> None:
+    """A browser opens its next streams elsewhere; what it asked for is answered (RFC 9113 6.8)."""
+    game, context = play()
+    client = connected()
+    asked(game, client)
+    assert b"\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff" not in game.answer
+    options: Any = SimpleNamespace(
+        **{name: getattr(context.options, name) for name in sorted(context.options.keys())}, leaving=True
+    )
+    for layer in game.layer.context.layers:
+        layer.context.options = options
+    layer = game.layer
+    assert isinstance(layer, GatewayHttpLayer)
+    layer.connections[context.client].context.options = options
+    (site,) = game.opened
+    game.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", site)
+    client.ping(b"12345678")
+    game.receive(client.data_to_send())
+    assert game.answer.count(b"\x07\x00\x00\x00\x00\x00\x7f\xff\xff\xff") == 1
+    assert b"hi" in game.answer
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import override
 from urllib.parse import urlencode
 
@@ -11,7 +10,7 @@ from mitmproxy.test import tflow
 
 from appliance.filtering import REVIEW_PATH
 from appliance.gateway.answers import Answer
-from appliance.gateway.pages import Pages
+from appliance.gateway.asking import MOST
 from appliance.gateway.relay import Relay
 from appliance.gateway.site import CA_PATH, FORM_LIMIT, OwnSite
 from appliance.model.decision import Reason
@@ -19,13 +18,9 @@ from appliance.model.person import Person, Standing
 from appliance.model.request import Request, Wants
 from appliance.model.url import parse_url
 from tests.doubles.gateway import MemoryRecorder, OnePerson, filtering
+from tests.doubles.pages import pages
 
 OWN = "filter.internal"
-
-
-@cache
-def pages() -> Pages:
-    return Pages()
 
 
 class MemoryPortal(Relay):
@@ -172,6 +167,17 @@ async def test_a_review_request_is_kept_and_thanked_for() -> None:
     (kept,) = recorder.reviews
     assert (kept.reference, kept.client, kept.group) == ("7KQ4-M2XD", "10.20.0.5", "ks2")
     assert kept.message == "Mae hwn ar gyfer gwaith cartref ŵ"
+
+
+async def test_a_device_that_asks_without_end_is_told_so() -> None:
+    """Nobody is thanked for what nobody will read, and the record is not filled by one button."""
+    recorder = MemoryRecorder()
+    site = own_site(recorder)
+    found = [status(await review(site, form(site, ""))) for _ in range(MOST + 1)]
+    assert found == [200] * MOST + [429]
+    assert len(recorder.reviews) == MOST
+    upset = await review(site, form(site, "I saw something that upset me."))
+    assert status(upset) == 200, "a child who is upset is always heard"
 
 
 async def test_a_long_message_is_cut_and_not_refused() -> None:

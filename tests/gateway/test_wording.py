@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.gateway import wording
 from appliance.gateway.pages import TEMPLATES
-from appliance.gateway.wording import Words
+from appliance.gateway.wording import Words, upset_messages
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Action, Decision, Reason
 from appliance.model.profile import Audience
@@ -253,3 +253,10 @@ def test_a_broken_wording_file_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="ks2"):
         wording.load_wording(file)
+
+
+def test_what_says_that_somebody_is_upset_is_known() -> None:
+    """A child who is upset must not end up as a wish to open the site."""
+    found = upset_messages()
+    assert "I saw something that upset me." in found
+    assert "" not in found

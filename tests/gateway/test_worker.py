@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from appliance.gateway import door, heads
+from appliance.gateway import handler, heads
 from appliance.gateway.ca import Authority, ensure_authority
 from appliance.gateway.listen import Listen, WorkerError
 from appliance.gateway.loop import GuardedLoop
@@ -229,7 +229,7 @@ def test_junk_is_answered_and_counted(tmp_path: Path) -> None:
 
 def test_a_connection_that_opens_for_ever_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that drips bytes without ever finishing a request does not hold its place."""
-    monkeypatch.setattr(door, "OPENING_SECONDS", 0.02)
+    monkeypatch.setattr(handler, "OPENING_SECONDS", 0.02)
 
     async def scenario(lab: Lab) -> None:
         assert await lab.ask(b"GET / ", b"HTTP/1.1\r\n", b"Host: a\r\n\r\n", pause=0.03) == b""
@@ -241,7 +241,7 @@ def test_a_connection_that_opens_for_ever_is_cut(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 def test_a_connection_opened_in_advance_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Browsers open connections before they need them; the first request on an old one is served."""
-    monkeypatch.setattr(door, "OPENING_SECONDS", 0.02)
+    monkeypatch.setattr(handler, "OPENING_SECONDS", 0.02)
 
     async def scenario(lab: Lab) -> None:
         assert b"hello" in await lab.ask(b"", get(lab, "site.example"), pause=0.05)

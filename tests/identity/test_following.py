@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from appliance.identity.following import Follower
+from appliance.identity.leases import Lease
 from appliance.identity.networks import Networks
-from appliance.identity.resolver import Lost, Resolver
+from appliance.identity.resolver import Lost, Registered, Resolver
 from appliance.model.person import Confidence, Standing
 from tests.doubles.people import NOW, TABLET, School, school
 
@@ -78,3 +80,28 @@ async def test_a_database_that_is_gone_closes_and_comes_back(tmp_path: Path) -> 
     await at.follower.look()
     assert at.resolver.resolve(TABLET.address).name == "amy"
     at.follower.close()
+
+
+async def test_leases_that_cannot_be_read_keep_what_was_known_of_them(tmp_path: Path) -> None:
+    """A DHCP server that is being restarted makes nobody somebody else, and is told once."""
+    made, clock = school(tmp_path), time.time() + 60
+    answers: list[dict[str, Lease] | OSError] = [
+        {"10.30.0.1": Lease("", "printer-2", clock)},
+        OSError("gone"),
+    ]
+
+    def leases() -> dict[str, Lease]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    devices = {"printer-2": Registered("printer-2", "staff", "Printer")}
+    found = Resolver(Networks([], "ks1"), "ks1", lambda: clock - 1)
+    follower = Follower(made.database, made.trail, found, devices, lambda _lost: None, dict, leases)
+    for _ in range(2):
+        follower._asked = -1000.0
+        await follower.look()
+        assert found.resolve("10.30.0.1").device == "Printer"
+    assert answers == []
+    follower.close()

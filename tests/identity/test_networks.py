@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.identity.networks import ClientNetwork, Networks
+from appliance.identity.networks import ClientNetwork, Networks, ProxySignIn
 from appliance.model.person import Confidence, Standing
 
 
@@ -65,3 +65,18 @@ def test_where_one_must_sign_in_the_network_alone_opens_nothing() -> None:
     """S-07: on such a network whoever has not signed in is signed out, not an anonymous pupil."""
     network = ClientNetwork(ipaddress.ip_network("10.20.0.0/16"), "ks2", "Classrooms", sign_in=True)
     assert Networks([network], "ks1").resolve("10.20.0.5").standing is Standing.SIGNED_OUT
+
+
+@pytest.mark.parametrize(
+    ("rule", "standing"),
+    [("never", Standing.OPEN), ("offered", Standing.OPEN), ("required", Standing.SIGNED_OUT)],
+)
+def test_a_network_that_requires_a_name_is_closed_to_whoever_gives_none(
+    rule: str, standing: Standing
+) -> None:
+    """What must be given to the proxy cannot be got round by not using the proxy."""
+    room = ipaddress.ip_network("10.20.0.0/16")
+    known = Networks([ClientNetwork(room, "ks2", "Classrooms", proxy=ProxySignIn(rule))], "ks1")
+    assert known.proxy_sign_in("10.20.0.5") is ProxySignIn(rule)
+    assert known.resolve("10.20.0.5").standing is standing
+    assert known.proxy_sign_in("192.0.2.1") is ProxySignIn.NEVER

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.identity.leases import Lease
 from appliance.identity.networks import ClientNetwork, Network, Networks
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Device
-from appliance.identity.snapshot import read
+from appliance.identity.snapshot import Snapshot, read
 from appliance.model.person import Confidence, Kind, Standing
 from tests.doubles.people import LAPTOP, NOW, TABLET, School, school
 
@@ -126,6 +127,31 @@ def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
     assert use(made, found).users == {"Amy", "bob"}
     assert found.resolve("10.20.0.99", "amy").name == ""
     assert found.resolve("10.20.0.99", "bob").standing is Standing.FROZEN
+    # Help lines that they open now are not cut again and again.
+    assert found.expired() == Lost()
+    assert use(made, found) == Lost()
+
+
+def test_a_new_password_ends_what_was_opened_with_the_old_one(tmp_path: Path) -> None:
+    """Whoever found out somebody's password loses what they have open when it is changed."""
+    made = school(tmp_path)
+    amy = made.add("amy")
+    made.add("bob")
+    found = resolver(made, Clock())
+    for name in ("amy", "bob"):
+        found.resolve("10.20.0.99", name)
+    made.accounts.own_password(amy, "another", NOW)
+    assert use(made, found).users == {"amy"}
+
+
+def test_who_was_stopped_before_is_not_cut_for_asking_for_help(tmp_path: Path) -> None:
+    """A10: a frozen pupil's first connection, to a help line, stays open."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    found = resolver(made, Clock())
+    assert found.resolve("10.20.0.99", "amy").standing is Standing.FROZEN
+    assert found.expired() == Lost()
 
 
 @pytest.mark.slow
@@ -162,3 +188,32 @@ def test_who_signs_out_still_gets_the_page_that_says_so(tmp_path: Path) -> None:
     lost = use(made, found)
     assert lost == Lost(left=frozenset({TABLET.address, "fd00::14"}))
     assert lost | Lost(users=frozenset({"bob"})) == Lost(users=frozenset({"bob"}), left=lost.left)
+
+
+LEASED = {
+    TABLET.mac: Registered(TABLET.mac, "ks1", "Tablet 14"),
+    "printer-2": Registered("printer-2", "staff", "Printer, office"),
+}
+
+
+def test_a_lease_is_the_weakest_way_to_know_a_device() -> None:
+    """S-06: it counts behind everything else, for as long as it lasts, and the record says what it is."""
+    leases = {
+        "10.30.0.1": Lease(TABLET.mac, "x", NOW + 60),
+        "10.30.0.2": Lease("", "printer-2", NOW + 60),
+        "10.30.0.3": Lease(TABLET.mac, "", NOW),
+        "10.30.0.4": Lease("", "nobodys", NOW + 60),
+    }
+    table = believe(Snapshot(), {}, LEASED, leases, NOW)
+    assert set(table) == {"10.30.0.1", "10.30.0.2"}
+    by_mac, by_name = table["10.30.0.1"], table["10.30.0.2"]
+    assert (by_mac.person.source, by_mac.until) == (
+        "registered device, by the hardware address in its DHCP lease",
+        NOW + 60,
+    )
+    assert by_name.person.source == "registered device, by the name in its DHCP lease"
+    assert (by_name.person.confidence, by_name.person.name) == (Confidence.GROUP, "")
+    # The network itself shows other hardware there: somebody took the address.
+    assert "10.30.0.1" not in believe(Snapshot(), {"10.30.0.1": "02:00:00:00:00:01"}, LEASED, leases, NOW)
+    seen = believe(Snapshot(), {"10.30.0.1": TABLET.mac}, LEASED, leases, NOW)["10.30.0.1"].person
+    assert (seen.source, seen.confidence) == ("registered device", Confidence.LIKELY)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.identity.names import IdentityError
-from appliance.identity.signing_in import RefusedError, SignInRules, WaitError
+from appliance.identity.signing_in import DueError, RefusedError, SignInRules, WaitError
 from appliance.identity.tries import Limits
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret
@@ -126,3 +126,53 @@ def test_sharing_of_an_account_is_recorded(tmp_path: Path) -> None:
         ("ms.jones", "a staff account on a device of the group ks2"),
     ]
     assert [entry["whom"] for entry in entries if entry["what"] == "sign-in"] == ["ms.jones"]
+
+
+def test_proxy_credentials_fit_only_where_nothing_is_left_to_do(tmp_path: Path) -> None:
+    """S-09, S-10: no way round a new password or the agreement by giving the old one to the proxy."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.add("ben", must_change=True)
+    made.add("old", expires=NOW)
+    sign_in, at = made.sign_in(), TABLET.address
+    assert sign_in.shown("AMY", WORD, at, ROOM, NOW).name == "amy"
+    agreed = made.sign_in(SignInRules(agreements={"ks2": "2026-09"}))
+    for entry, name in ((sign_in, "ben"), (agreed, "amy")):
+        with pytest.raises(DueError):
+            entry.shown(name, WORD, at, ROOM, NOW)
+    for name, word in (("amy", WRONG), ("nobody", WORD), ("old", WORD)):
+        with pytest.raises(RefusedError):
+            sign_in.shown(name, word, at, ROOM, NOW)
+
+
+def test_who_is_stopped_is_known_by_what_they_show(tmp_path: Path) -> None:
+    """S-60: a frozen pupil who shows credentials is that pupil, stopped, and not the network's nobody."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert made.sign_in().shown("amy", WORD, TABLET.address, ROOM, NOW).name == "amy"
+
+
+def test_a_device_that_repeats_itself_forgives_no_guesses(tmp_path: Path) -> None:
+    """CY-2: the right password, sent by its owner's tablet all day, does not start a guesser's count anew."""
+    made = school(tmp_path)
+    made.add("amy")
+    sign_in = made.sign_in()
+    for number in range(9):
+        with pytest.raises(RefusedError):
+            sign_in.shown("amy", WRONG, f"10.20.0.{number}", ROOM, NOW)
+        sign_in.shown("amy", WORD, TABLET.address, ROOM, NOW)
+    with pytest.raises(RefusedError):
+        sign_in.shown("amy", WRONG, "10.20.0.99", ROOM, NOW)
+    with pytest.raises(WaitError):
+        sign_in.shown("amy", WORD, TABLET.address, ROOM, NOW)
+
+
+def test_sharing_is_told_once_a_day_of_what_is_shown_all_day(tmp_path: Path) -> None:
+    """S-11: staff credentials on a pupils' network are seen, and do not fill the trail."""
+    made = school(tmp_path)
+    made.add("ms.jones", Kind.STAFF, "staff")
+    sign_in = made.sign_in()
+    for moment in (NOW, NOW + 600, NOW + 86_400):
+        sign_in.shown("ms.jones", WORD, TABLET.address, ROOM, moment)
+    assert [entry["what"] for entry in made.trail.entries()] == ["sharing", "sharing"]

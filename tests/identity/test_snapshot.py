@@ -18,8 +18,12 @@ def test_a_change_is_seen_once_and_use_is_none(tmp_path: Path) -> None:
     watch = Watch(made.database)
     assert watch.changed()
     assert not watch.changed()
-    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
+    amy = made.add("amy")
+    assert watch.changed()  # proxy credentials of a new account count at once
+    made.sessions.begin(amy, TABLET, NOW, NOW + 99)
     assert watch.changed()
+    made.accounts.own_password(amy, "another", NOW)
+    assert watch.changed()  # and those with the old password no longer
     made.sessions.used([TABLET.address], NOW)
     assert not watch.changed()
     watch.again()

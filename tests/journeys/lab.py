@@ -35,6 +35,8 @@ EXPLICIT, TRANSPARENT = (
     int(re.findall(rf"(?m)^define {name}_port = (\d+)", RULES.read_text(encoding="utf-8"))[0])
     for name in ("explicit", "transparent")
 )
+ENCRYPTED = 8444
+"""The proxy's port with encryption, where a journey has one."""
 METRICS = 9464
 PLACES = {"eyfs": 11, "ks1": 12, "ks2": 13, "ks3": 14, "ks4": 15, "ks5": 16, "staff": 17, "guest": 18}
 """The last part of the address from which somebody of a group comes."""
@@ -154,8 +156,13 @@ class Lab:
         return self.gateway.explain(group, url)[0]
 
     @contextlib.contextmanager
-    def chromium(self, folder: Path, via: Via = Via.PROXY) -> Iterator[Browser]:
-        """Start a browser on a device that trusts the school's CA."""
+    def chromium(
+        self, folder: Path, via: Via = Via.PROXY, account: tuple[str, str] | None = None
+    ) -> Iterator[Browser]:
+        """Start a browser on a device that trusts the school's CA.
+
+        With an account it gives name and password to the proxy, under encryption, when it is asked.
+        """
         started = folder / "chromium"
         started.write_text(f'#!/bin/sh\nexec ip netns exec {self.network.client} /usr/bin/chromium "$@"\n')
         started.chmod(0o755)
@@ -169,12 +176,16 @@ class Lab:
             "--disable-sync",
             f"--ignore-certificate-errors-spki-list={_key_hash(self.gateway.ca)}",
         ]
-        if via is Via.PROXY:
+        told: dict[str, Any] = {}
+        if account is not None:
+            server = f"https://{GATEWAY}:{ENCRYPTED}"
+            told = {"proxy": {"server": server, "username": account[0], "password": account[1]}}
+        elif via is Via.PROXY:
             flags.append(f"--proxy-server=http://{GATEWAY}:{EXPLICIT}")
         else:
             flags.append(f"--host-resolver-rules=MAP * {ORIGIN}")
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(started), args=flags)
+            browser = playwright.chromium.launch(executable_path=str(started), args=flags, **told)
             yield browser
             browser.close()
 
@@ -231,19 +242,37 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
     }
 
 
+def _rules(folder: Path, gateway: dict[str, Any]) -> Path:
+    # As the comment in the file says: with a port for encryption, the firewall opens both.
+    if "listen_tls" not in gateway:
+        return RULES
+    one, two = f"explicit_port = {EXPLICIT} ", f"explicit_port = {{ {EXPLICIT}, {ENCRYPTED} }} "
+    text = RULES.read_text(encoding="utf-8")
+    assert one in text
+    rules = folder / RULES.name
+    rules.write_text(text.replace(one, two), encoding="utf-8")
+    return rules
+
+
 @contextlib.contextmanager
 def built(
-    folder: Path, set_id: str = "westways", *, identity: dict[str, Any] | None = None, **gateway: Any
+    folder: Path,
+    set_id: str = "westways",
+    *,
+    identity: dict[str, Any] | None = None,
+    rule: dict[str, Any] | None = None,
+    **gateway: Any,
 ) -> Iterator[Lab]:
     """Build a school with its gateway running, hand it out, and take everything away again.
 
-    `identity` adds to that section; with it, one must sign in on the pupils' and staff's networks.
+    `identity` adds to that section; with it, one must sign in on the pupils' and staff's networks, or `rule`
+    says what holds there.
     """
     with laid_network(f"j{time.monotonic_ns() % 100_000:05}") as network:
         for place in (*PLACES.values(), 99):
             run(f"ip -n {network.client} address add 10.77.0.{place}/24 dev eth0")
             run(f"ip -n {network.client} address add fd77::{place}/64 dev eth0 nodad")
-        network.load(RULES)
+        network.load(_rules(folder, gateway))
         with origin_in(network, folder / "origin") as origin:
             home = folder / "gateway"
             home.mkdir()
@@ -251,7 +280,7 @@ def built(
             wanted = settings(origin, set_id)
             if identity is not None:
                 networks = [
-                    network | {"sign_in": network["group"] != "guest"}
+                    network | ((rule or {"sign_in": True}) if network["group"] != "guest" else {})
                     for network in wanted["identity"]["networks"]
                 ]
                 wanted["identity"] = identity | {"networks": networks}

@@ -101,8 +101,15 @@ def socket_to(lab: Lab, uri: str, via: Via) -> ClientConnection:
     if via is Via.PROXY:
         wire.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
         assert b" 200 " in wire.recv(4096)
+    # Time enough for a busy machine: where none is left, the library waits for a thread of its own that
+    # sits in a read, and so for ever.
     return connect(
-        uri, sock=wire, ssl=lab.trusting() if scheme == "wss" else None, compression=None, proxy=None
+        uri,
+        sock=wire,
+        ssl=lab.trusting() if scheme == "wss" else None,
+        compression=None,
+        proxy=None,
+        open_timeout=90,
     )
 
 

@@ -108,7 +108,7 @@ def test_what_is_no_web_is_refused_with_its_reason(lab: Lab, data: bytes, becaus
 def test_tls_to_the_proxys_own_port_is_refused_with_its_reason(lab: Lab) -> None:
     """A browser that is set to an HTTPS proxy is told at once, and the log says what to change."""
     assert lab.raw(hello(lab, GATEWAY)) == b"\x15\x03\x01\x00\x02\x02\x31"
-    assert lab.gateway.logged(lambda row: "plain HTTP" in row["because"], "TLS to the proxy")
+    assert lab.gateway.logged(lambda row: "gateway.listen_tls" in row["because"], "TLS to the proxy")
 
 
 def test_without_a_name_nothing_is_passed_on(lab: Lab) -> None:

@@ -178,7 +178,10 @@ def test_a_unit_is_what_systemd_accepts(unit: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    said = (done.stdout + done.stderr).splitlines()
+    # It reads the machine's other units as well, and what it says of those is not about ours.
+    ours = [line for line in said if not re.match(r"(/usr)?/lib/systemd/system/", line)]
+    assert (done.returncode, ours) == (0, [])
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

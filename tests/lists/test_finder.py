@@ -36,6 +36,24 @@ def test_each_list_answers_with_its_longest_entry(tmp_path: Path) -> None:
     assert _found(finder, "c.test") == {}
 
 
+def test_a_page_says_more_than_its_host_or_network(tmp_path: Path) -> None:
+    """What is told is the most exact entry, however long the ways are in which entries are kept."""
+    finder = _finder(
+        tmp_path / "t",
+        {
+            "a": [
+                *map(key_of, ["192.0.2.0/24", "192.0.2.1", "192.0.2.1/x", "a.b.test", "b.test/x"]),
+                "~te?st/",
+            ]
+        },
+    )
+    assert _found(finder, "192.0.2.1/x/y") == {"a": "192.0.2.1/x"}
+    assert _found(finder, "192.0.2.1/z") == {"a": "192.0.2.1"}
+    assert _found(finder, "www.a.b.test/x") == {"a": "b.test/x"}
+    assert _found(finder, "www.a.b.test/z") == {"a": "a.b.test"}
+    assert _found(finder, "c.test/z") == {"a": "te?st/"}
+
+
 def test_a_list_can_take_an_address_back(tmp_path: Path) -> None:
     """`@@` of an AdBlock list opens for that list alone."""
     finder = _finder(tmp_path / "t", {"a": ["tset.b.", "@@tset.b.nepo.", "@@tset.b./fine"], "b": ["tset.b."]})

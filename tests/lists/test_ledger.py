@@ -61,3 +61,13 @@ def test_what_was_rolled_back_is_remembered(ledger: Ledger) -> None:
         ledger.rolled_back("a")
     assert ledger.rolled_back("a").refused == tuple(map(str, range(10, 30)))
     assert ledger.rolled_back("never").refused == ()
+
+
+def test_a_date_that_no_calendar_has_is_damage(ledger: Ledger, tmp_path: Path) -> None:
+    """A damaged record is as none: the feed is fetched anew, and `lists status` can show it."""
+    ledger.succeeded("ut1", 100.0, RHYTHM, etag='"a"')
+    file = Paths(tmp_path).updates / "ut1.json"
+    for damaged in ("", "null", "[]", '{"id": "ut1", "next_at": 1e300}', '{"id": "ut1", "tried_at": -1}'):
+        file.write_text(damaged)
+        assert ledger.read("ut1") == Record(id="ut1")
+        assert ledger.read("ut1").due(0.0)

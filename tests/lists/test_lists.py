@@ -56,6 +56,22 @@ def test_local_decisions_are_in_force_at_the_next_refresh(ready: School) -> None
     assert not lists.refresh()
 
 
+def test_decisions_that_cannot_be_read_stay_in_force(ready: School) -> None:
+    """A file that another user alone may read stops no worker, and no refresh of anything else (A10)."""
+    local = LocalFile(ready.paths.local)
+    local.add(Use.BLOCK, "a.example", because="x", who="it", at=NOW)
+    lists = ready.open()
+    ready.paths.local.unlink()
+    ready.paths.local.mkdir()  # what even root cannot read as a file
+    assert lists.refresh()
+    assert lists.lookup(parse_typed("a.example")).matches[0].use is Use.BLOCK
+    assert str(ready.paths.local) in lists.status().warning
+    assert "own decisions cannot be read" in ready.open().status().warning
+    ready.paths.local.rmdir()
+    assert lists.refresh()
+    assert not lists.status().warning
+
+
 @pytest.mark.slow
 def test_a_new_table_is_taken_up(ready: School) -> None:
     """An updated list is in force after a refresh; hosts that were looked up before are forgotten."""

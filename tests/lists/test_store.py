@@ -23,7 +23,8 @@ def _commit(store: Store, name: str, text: str) -> Meta:
         imported_at=datetime(2026, 11, 23, tzinfo=UTC),
         keys=keys,
         sha256=sha256,
-        **dict.fromkeys(("lines", "used", "comments", "skipped", "quarantined", "entries"), 1),
+        **dict.fromkeys(("lines", "used", "comments", "skipped", "quarantined"), 1),
+        entries=text.count("\n"),
     )
     draft.commit(meta)
     return meta
@@ -134,13 +135,25 @@ def test_fingerprint_follows_every_change(store: Store) -> None:
 
 def test_damage_is_told_with_what_to_do(store: Store) -> None:
     """A list that cannot be read stops the compile instead of vanishing from the table."""
-    meta = _commit(store, "a", "example.a.\n")
-    store.keys_of(meta).unlink()
-    with pytest.raises(StoreError, match="import the list again"):
+    keys = store.keys_of(_commit(store, "a", "example.a.\n"))
+    keys.unlink()
+    with pytest.raises(StoreError, match="import or update the list again"):
         store.all()
-    (store.keys_of(meta).parent / "meta.json").write_text("{")
+    (keys.parent / "meta.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
         store.all()
+
+
+@pytest.mark.parametrize("left", [b"", b"example.a.\n", b"example.a.\nexamp", b"\xff\n\n", None])
+def test_half_a_list_is_not_in_force_unnoticed(store: Store, left: bytes | None) -> None:
+    """Keys that were cut short, overwritten or lost are told, with what to do; they are no list."""
+    meta = _commit(store, "a", "example.a.\nexample.b.\n")
+    keys = store.keys_of(meta)
+    keys.unlink()
+    if left is not None:
+        keys.write_bytes(left)
+    with pytest.raises(StoreError, match="import or update the list again"):
+        store.keys_of(meta)
 
 
 def test_a_dropped_list_comes_back_whole(store: Store) -> None:
@@ -156,3 +169,15 @@ def test_a_dropped_list_comes_back_whole(store: Store) -> None:
     assert (store.all(), store.dropped()) == ((), ("a",))
     assert store.roll_back("a") == old
     assert store.keys_of(old).read_text() == "example.a.\n"
+
+
+def test_one_damaged_list_does_not_hide_the_others(store: Store) -> None:
+    """What mends a list, or is about another one, goes on; what compiles all of them does not."""
+    well, bad = _commit(store, "a", "example.a.\n"), _commit(store, "b", "example.b.\n")
+    (store.keys_of(bad).parent / "meta.json").write_bytes(b"null")
+    assert (store.whole(), store.get("a"), store.get("c")) == ((well,), well, None)
+    assert store.ids() == ("a", "b")
+    with pytest.raises(StoreError, match="appliance lists drop b"):
+        store.get("b")
+    store.drop("b")
+    assert store.all() == (well,)

@@ -23,6 +23,8 @@ downloads:
   - {id: mine, title: Mine, categories: [gambling], url: "https://a.example/list", licence: MIT,
      must_list: [canary.test], must_not_list: [never.example], max_shrink_percent: 30}
   - {id: news, title: News, categories: [news], url: "https://a.example/news", licence: MIT}
+  - {id: table, title: Table, categories: [gambling], url: "https://a.example/table", licence: CC0 1.0,
+     format: csv, column: host}
 keep_open: [www.gov.uk]
 """
 DRIVER = """\
@@ -226,3 +228,25 @@ def test_a_full_disk_changes_nothing(updated: School) -> None:
     assert updated.listed("site5.example") == {"mine"}
     assert updated.listed("site5000.example") == set()
     assert json.loads(job)["feed"] == "mine"
+
+
+def test_a_download_may_be_a_table_and_keeps_its_licence(updated: School) -> None:
+    """The catalogue says in which column the addresses stand, and under which licence a list may be used."""
+    taken = take(_job(updated, "rank,host\n1,a-bet.example\n2,b-bet.example\n", "table"))
+    assert taken.entries == 2
+    assert "table" in updated.listed("a-bet.example")
+    status = next(item for item in updated.open().status().lists if item.id == "table")
+    assert status.licence == "CC0 1.0"
+
+
+@pytest.mark.parametrize("damage", ["null", ""])
+def test_a_damaged_list_is_told_and_mended_by_its_own_update(updated: School, damage: str) -> None:
+    """An update of another list says in words which one is damaged; its own puts it in order."""
+    take(_job(updated, "rank,host\n1,a-bet.example\n", "table"))
+    file = updated.paths.imported / "table" / "meta.json"
+    file.write_text(damage)
+    with pytest.raises(TakeError, match="appliance lists drop table"):
+        take(_job(updated, _names(5)))
+    take(_job(updated, "rank,host\n1,b-bet.example\n", "table"))
+    assert "table" in updated.listed("b-bet.example")
+    assert take(_job(updated, _names(5))).changed == ("mine",)

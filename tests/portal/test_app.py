@@ -81,6 +81,7 @@ async def test_a_pupil_signs_in_and_out(visitor: Visitor) -> None:
     assert visitor.signed_in() == []
 
 
+@pytest.mark.slow
 async def test_a_wrong_password_says_so_and_guessing_waits(visitor: Visitor) -> None:
     """CY-2: a flood of tries meets a wait, and what was typed is never shown."""
     for _ in range(3):
@@ -92,6 +93,7 @@ async def test_a_wrong_password_says_so_and_guessing_waits(visitor: Visitor) -> 
     assert visitor.signed_in() == []
 
 
+@pytest.mark.slow
 async def test_the_first_password_and_the_agreement_come_before_the_session(tmp_path: Path) -> None:
     """S-09, S-10: a new password, then the rules, then the web; no step can be left out."""
     made = school(tmp_path)
@@ -131,6 +133,7 @@ async def test_a_step_is_nobody_elses_and_ends(tmp_path: Path) -> None:
     assert "Please start again" in late
 
 
+@pytest.mark.slow
 async def test_children_sign_in_with_pictures(tmp_path: Path) -> None:
     """S-02, S-03: the class, then three pictures; it is recorded as the class, and said so."""
     made = school(tmp_path)
@@ -189,6 +192,7 @@ async def test_no_address_leads_away_from_the_sign_in(visitor: Visitor) -> None:
     assert plain.headers["location"] == "https://filter.internal/sign-in"
 
 
+@pytest.mark.slow
 async def test_a_frozen_person_cannot_sign_out_of_it(visitor: Visitor) -> None:
     """S-60: the device stays the frozen person's, and the frozen person signs in nowhere else."""
     await visitor.send(await visitor.get(), name="amy.smith", password=WORD.reveal())

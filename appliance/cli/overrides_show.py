@@ -1,0 +1,119 @@
+"""How overrides look: a table with the minutes left, one with all its steps, JSON for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from appliance.cli.people_show import as_json as print_json
+from appliance.cli.people_show import grid, plain
+from appliance.model.grant import State, What, Whom
+from appliance.overrides.report import Visit
+from appliance.overrides.times import at_school
+from appliance.overrides.written import Override, Step
+
+_HEADS = ("number", "state", "left", "opens", "for", "until", "by", "subject")
+
+
+def notes(texts: Iterable[str]) -> None:
+    """Print what should be known, on stderr."""
+    for text in dict.fromkeys(texts):
+        click.echo(plain(f"note: {text}"), err=True)
+
+
+def table(found: list[Override], now: float, zone: ZoneInfo, *, as_json: bool) -> None:
+    """Print overrides, one a row."""
+    rows = [facts(one, now, zone) for one in found]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("nothing is open by an override, and nothing waits", err=True)
+        return
+    grid(_HEADS, [[row[head] for head in _HEADS] for row in rows])
+
+
+def one(
+    override: Override,
+    steps: list[Step],
+    now: float,
+    zone: ZoneInfo,
+    *,
+    as_json: bool,
+    report: list[Visit] | None = None,
+    said: Iterable[str] = (),
+) -> None:
+    """Print one override with its steps; with `report` what was visited under it.
+
+    `said` is what was written on the block page.
+    """
+    found = facts(override, now, zone) | ({"said": " / ".join(said)} if said else {})
+    done = [
+        {"at": at_school(step.at, zone), "state": step.state.value, "by": step.by, "note": step.note}
+        for step in steps
+    ]
+    visited = [
+        {
+            "who": visit.who,
+            "site": visit.host,
+            "times": visit.times,
+            "first": at_school(visit.first, zone),
+            "last": at_school(visit.last, zone),
+        }
+        for visit in report or ()
+    ]
+    if as_json:
+        print_json({**found, "steps": done, **({} if report is None else {"visited": visited})})
+        return
+    grid(("", ""), found.items())
+    grid(("at", "state", "by", "note"), [list(step.values()) for step in done])
+    if report is not None:
+        grid(("who", "site", "times", "first", "last"), [list(visit.values()) for visit in visited])
+        click.echo(f"{sum(visit.times for visit in report)} accesses under this override", err=True)
+
+
+def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:
+    """Return what is shown of one override."""
+    wish = override.wish
+    return {
+        "number": override.number,
+        "state": override.state.value,
+        "left": left(override, now),
+        "opens": opens(wish.what),
+        "for": people(wish.whom),
+        "from": at_school(wish.starts, zone),
+        "until": at_school(wish.ends, zone),
+        "by": override.granted_by or f"asked by {override.asked_by}",
+        "role": override.role,
+        "asked by": override.asked_by,
+        "subject": wish.subject,
+        "reason": wish.reason,
+        "ended": at_school(override.ended_at, zone),
+        **({"review": wish.review} if wish.review else {}),
+    }
+
+
+def left(override: Override, now: float) -> str:
+    """Return the minutes that are left, rounded up; an empty text where it is not in force."""
+    if override.state is not State.ACTIVE:
+        return ""
+    return f"{max(0, math.ceil((override.wish.ends - now) / 60))} min"
+
+
+def opens(what: What) -> str:
+    """Return what is opened, in one line."""
+    pages = (f"{host}{path}" for host, path in sorted(what.pages))
+    return ", ".join(
+        [*sorted(what.hosts), *pages, *(f"all about {name}" for name in sorted(what.categories))]
+    )
+
+
+def people(whom: Whom) -> str:
+    """Return for whom, in one line."""
+    who = ", ".join([*sorted(whom.groups), *sorted(whom.persons)])
+    where = ", ".join([*map(str, whom.networks), *sorted(whom.devices)])
+    return " at ".join(filter(None, (who, where))) if who else f"whoever is at {where}"

@@ -1,0 +1,123 @@
+"""The database of overrides: its tables, and how it is read and written.
+
+What lives only here: every CREATE statement, and the transaction. Whoever writes is short: a command, the
+housekeeping. Workers only look, and see by `PRAGMA data_version` that something changed for them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from appliance.overrides.names import OverrideError
+
+FOLDER = "overrides"
+DATABASE = "overrides.db"
+VERSION = 1
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes."""
+
+_TABLES = """
+CREATE TABLE override (number INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, what TEXT NOT NULL,
+    whom TEXT NOT NULL, reason TEXT NOT NULL, subject TEXT NOT NULL, starts REAL NOT NULL, ends REAL NOT NULL,
+    left REAL, asked_by TEXT NOT NULL, asked_at REAL NOT NULL, granted_by TEXT NOT NULL, role TEXT NOT NULL,
+    ended_at REAL, review TEXT NOT NULL) STRICT;
+CREATE INDEX override_state ON override (state);
+CREATE TABLE step (number INTEGER NOT NULL, at REAL NOT NULL, state TEXT NOT NULL, by TEXT NOT NULL,
+    note TEXT NOT NULL) STRICT;
+CREATE INDEX step_number ON step (number);
+CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO generation VALUES (1, 1);
+"""
+
+
+class Database:
+    """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
+
+    `asks` is for a verb that only asks: nothing appears beside the file, where nobody has it open.
+    """
+
+    def __init__(self, state: Path, *, asks: bool = False) -> None:
+        self.path = state / FOLDER / DATABASE
+        self._asks = asks
+
+    def prepare(self) -> None:
+        """Make the file where there is none; OSError or OverrideError where it cannot be."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _give(folder, folder.parent)
+        with suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(self.path, flags, 0o600)
+            try:
+                _give(handle, folder)
+            finally:
+                os.close(handle)
+        with self.writing() as db:
+            found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            if found == 0:
+                for statement in _TABLES.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            elif found > VERSION:
+                raise OverrideError(f"{self.path}: written by a newer release; start that one")
+
+    @contextmanager
+    def writing(self, *, changes: bool = False) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, on the disk when the block ends; nothing is written if it raises.
+
+        `changes` says that workers must look again. OverrideError when the file cannot be used now.
+        """
+        with self._opened("rw") as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                if changes:
+                    db.execute("UPDATE generation SET number = number + 1")
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read for as long as the block lasts; OverrideError when there is nothing to be read."""
+        with self._opened("ro") as db:
+            yield db
+
+    def watching(self) -> sqlite3.Connection:
+        """Return a connection that stays open, to be asked whether something changed; sqlite3.Error."""
+        return sqlite3.connect(
+            self._uri("ro"), uri=True, timeout=0.2, isolation_level=None, check_same_thread=False
+        )
+
+    def _uri(self, mode: str) -> str:
+        return f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = self._uri(mode)
+        if self._asks and not self.path.with_name(f"{DATABASE}-wal").exists():
+            uri += "&immutable=1"  # SQLite would make its -wal and -shm files even to read, and leave them
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+                yield db
+        except sqlite3.Error as error:
+            hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"
+            raise OverrideError(
+                f"{self.path}: cannot be used ({error}); nothing has changed{hint}"
+            ) from error
+
+
+def _give(made: int | Path, folder: Path) -> None:
+    # What a command makes as root belongs to the gateway's own user, or its workers could not read it.
+    if os.geteuid() == 0 and (owner := folder.stat()).st_uid != 0:
+        os.chown(made, owner.st_uid, owner.st_gid)

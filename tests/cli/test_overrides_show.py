@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from appliance.cli import overrides_show as show
+from appliance.model.grant import State, What, Whom
+from appliance.overrides.report import Visit
+from appliance.overrides.written import Override, Step
+from tests.overrides.making import HOUR, NOW, wish
+
+ZONE = ZoneInfo("Europe/London")
+ONE = Override(3, State.ACTIVE, wish(), HOUR, "mr.smith", NOW, "mrs.jones", "teacher")
+
+type Output = pytest.CaptureFixture[str]
+
+
+def test_minutes_left_are_rounded_up() -> None:
+    """Nobody is told "0 min" while a site is still open, and nothing else has minutes."""
+    assert show.left(ONE, NOW + HOUR - 1) == "1 min"
+    assert show.left(ONE, NOW) == "60 min"
+    assert show.left(replace(ONE, state=State.GRANTED), NOW) == ""
+
+
+def test_what_and_for_whom_fit_in_one_line() -> None:
+    """Whoever reads the list sees at once what is open where."""
+    what = What(frozenset({"b.example", "a.example"}), frozenset({("c.example", "/x")}), frozenset({"drugs"}))
+    assert show.opens(what) == "a.example, b.example, c.example/x, all about drugs"
+    room = (ip_network("10.0.0.0/24"),)
+    assert show.people(Whom(frozenset({"amy"}), frozenset({"ks2"}), room)) == "ks2, amy at 10.0.0.0/24"
+    assert show.people(Whom(devices=frozenset({"Trolley 3"}))) == "whoever is at Trolley 3"
+
+
+def test_nothing_shown_can_steer_a_terminal(capsys: Output) -> None:
+    """A reason that somebody typed must not rewrite what stands above it."""
+    show.notes(["a\x1b[2Jb", "a\x1b[2Jb"])
+    assert capsys.readouterr().err == "note: a\\x1b[2Jb\n"
+    show.one(ONE, [Step(NOW, State.REFUSED, "x", "no\x1b[2J")], NOW, ZONE, as_json=False)
+    assert "\x1b[2J" not in capsys.readouterr().out
+
+
+def test_the_report_stands_below_the_steps(capsys: Output) -> None:
+    """The granter reads in one place why it was granted and what became of it."""
+    visit = Visit("amy (ks2)", "bets.example", 3, NOW, NOW + 60)
+    show.one(ONE, [], NOW, ZONE, as_json=False, report=[visit])
+    told = capsys.readouterr()
+    assert "amy (ks2)" in told.out
+    assert "3 accesses" in told.err
+    show.one(ONE, [], NOW, ZONE, as_json=True, report=[visit])
+    assert json.loads(capsys.readouterr().out)["visited"][0]["last"] == "2026-11-25 10:01"
+    show.one(ONE, [], NOW, ZONE, as_json=True)
+    assert "visited" not in json.loads(capsys.readouterr().out)
+
+
+def test_an_empty_list_is_said_in_words(capsys: Output) -> None:
+    """An empty screen could also be a fault."""
+    show.table([], NOW, ZONE, as_json=False)
+    assert "nothing is open" in capsys.readouterr().err
+    show.table([ONE], NOW, ZONE, as_json=False)
+    assert "bets.example" in capsys.readouterr().out
