@@ -8,7 +8,8 @@ lists        millions of names; one question: which lists name this?
 policy       pure: what is known + profile + now -> Decision
 overrides    what staff have opened for a lesson: who, what, for whom, why, until when
 inspection   pure: text and bytes -> findings
-events       the log: store, queries, retention
+changes      proposals, their impact, who released them
+events       the log: store, queries, retention; the audit trail
 alerts       which flagged accesses reach whom, and what they may read there
 metrics      Prometheus; told by the two hallways below
 

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 
-from appliance import assembly
+from appliance import assembly, watching
 from appliance.alerts import cases, ladder, outbox
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -136,7 +136,7 @@ class Keeper:
             _again("flagged accesses", self._look, 0.0),
             _again("the state of alerts", self._count, _COUNT_SECONDS),
             _again("old cases", self._tidy, _TIDY_SECONDS),
-            assembly.watch_policy(self._store, self._policy.version, self._use),
+            watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
             work.append(_again("alerts that wait", self._send, 0.0))

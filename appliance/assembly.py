@@ -6,7 +6,6 @@ argument, so that tests can hand it doubles.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import secrets
 import sys
@@ -20,11 +19,12 @@ from appliance import granting
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
+from appliance.events.audit import Trail
 from appliance.events.hits import HITS_FILE, Hits
 from appliance.filtering import Filtering, Rules, Told
+from appliance.filtering import Lists as Asked
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.following import Follower
 from appliance.identity.leases import Lease, LeaseFile
@@ -50,6 +50,7 @@ from appliance.plausible import (
 )
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
+from appliance.watching import tell_problems
 
 CATEGORIES = "categories.yaml"
 DEVELOPMENT = "development"
@@ -62,14 +63,10 @@ NOBODY_NAMED = (
     "such rules open for nobody, since the gateway learns no names while identity.portal is false and no "
     "network has a proxy_sign_in"
 )
+GATEWAY = "the gateway"
+"""Who did what nobody did by hand, in the audit."""
 WHO_SIGNED_IN = "such rules open for those whom they name, while they are signed in"
 """What is to be known about rules for named users."""
-
-POLL_SECONDS = 0.1
-"""How often processes look whether a policy or a list has changed: in force within a second."""
-
-RETRY_SECONDS = 2.0
-"""How long a process waits before it reads a published policy again that it could not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +204,7 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
 def filtering(
     settings: Settings,
     policy: Policy,
-    lists: Lists,
+    lists: Asked,
     set_id: str = "",
     told: Told | None = None,
     identity: People | None = None,
@@ -271,7 +268,17 @@ def snapshots(settings: Settings) -> Snapshots:
         needs = [Problem(str(profiles), 1, 1, message) for _, message in needs_of(settings, policy)]
         return needs + statutory_problems(policy, settings.blocklists)
 
-    return Snapshots(settings.state / "policy", profiles, settings.blocklists / CATEGORIES, unfit=unfit)
+    def record(before: str, after: str) -> None:
+        trail = Trail(settings.state)
+        trail.add("policy-in-force", after, by=GATEWAY, at=time.time(), instead_of=before)
+
+    def held(version: str) -> str:
+        if settings.changes.approval == "single":
+            return ""
+        return f"{version} waits until a second person has released it: `appliance changes propose`"
+
+    store, categories = settings.state / "policy", settings.blocklists / CATEGORIES
+    return Snapshots(store, profiles, categories, unfit=unfit, record=record, held=held)
 
 
 def prepare(settings: Settings) -> None:
@@ -318,71 +325,6 @@ def ensure_key(path: Path) -> None:
     temporary.replace(path)  # whole or not at all: an empty key would make every review token guessable
 
 
-async def watch_lists(lists: Lists, changed: Callable[[], None]) -> None:
-    """Keep `lists` on the newest table for ever, and tell when they have changed."""
-    while True:
-        await asyncio.sleep(POLL_SECONDS)
-        if lists.refresh():
-            changed()
-
-
-async def watch_policy(store: Snapshots, version: str, use: Callable[[Policy], None]) -> None:
-    """Put each newly published policy in force, for ever; `version` is the one that is in force now."""
-    while True:
-        await asyncio.sleep(POLL_SECONDS)
-        try:
-            if (published := store.current()) == version:
-                continue
-            # In a thread, so that reading does not hold up requests.
-            policy = await asyncio.to_thread(store.open, published)
-        except (ProblemsError, OSError, ValueError):
-            # A copy that cannot be read leaves the policy in force; the supervisor publishes only what it
-            # could read itself.
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            use(policy)
-            version = policy.version
-
-
-async def watch_edits(
-    store: Snapshots, changed: Callable[[Policy], None], broken: Callable[[ProblemsError | OSError], None]
-) -> None:
-    """Publish each good edit of the technician's files, for ever.
-
-    A bad edit is told once, and changes nothing.
-    """
-    failed = False
-    seen: object = None  # so that an edit made while the gateway started is seen as well
-    while True:
-        await asyncio.sleep(POLL_SECONDS)
-        signature = store.signature()
-        if signature == seen:
-            continue
-        # An editor may still be writing: wait until the files have kept still.
-        await asyncio.sleep(POLL_SECONDS)
-        if store.signature() != signature:
-            continue
-        seen = signature
-        before = store.current()
-        try:
-            policy = await asyncio.to_thread(store.publish)
-        except (ProblemsError, OSError) as error:
-            failed = True
-            broken(error)
-        else:
-            # A broken edit that was taken back is news as well: the alarm must end.
-            if failed or policy.version != before:
-                changed(policy)
-            failed = False
-
-
 def _say(text: str) -> None:
     sys.stderr.write(f"appliance: {text}\n")
-    sys.stderr.flush()
-
-
-def tell_problems(error: ProblemsError | OSError) -> None:
-    """Print what is wrong with an edit, on stderr."""
-    sys.stderr.write("appliance: the edit is not in force; the policy from before stays. What is wrong:\n")
-    sys.stderr.write(f"{error}\n")
     sys.stderr.flush()

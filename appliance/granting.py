@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.events.audit import Trail
 from appliance.events.queries import open_reader
-from appliance.identity.audit import Trail
 from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database

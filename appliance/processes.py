@@ -17,18 +17,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, granting, handover, recycling
+from appliance import assembly, auditing, granting, handover, recycling, watching
 from appliance.config.problems import ProblemsError
-from appliance.config.snapshots import Snapshots
+from appliance.config.snapshots import HeldError, Snapshots
+from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
 from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
 from appliance.gateway.wording import upset_messages
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.passwords import Passwords
@@ -120,6 +121,7 @@ async def _supervise(
     # Workers read a copy: a worker that starts again in the middle of an edit must not stumble over it.
     running = _running_copy(settings)
 
+    await asyncio.to_thread(auditing.note_approval, settings)
     store = assembly.snapshots(settings)
     lists = assembly.open_lists(settings)
     know(metrics, loaded.policy, lists)
@@ -156,13 +158,12 @@ async def _supervise(
         lambda: _watch_edits(store, metrics),
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
+        lambda: auditing.seal(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
-        *([lambda: _beside(running, "portal")] if settings.identity.portal else []),
-        *([lambda: _beside(running, "radius")] if settings.identity.radius else []),
-        lambda: _keeper(running),
+        *_besides(settings, running),
         lambda: _update_lists(settings, running),
         *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
@@ -171,14 +172,15 @@ async def _supervise(
 
 async def _watch_edits(store: Snapshots, metrics: Metrics) -> None:
     def broken(error: ProblemsError | OSError) -> None:
-        metrics.reload_failed()
-        assembly.tell_problems(error)
+        if not isinstance(error, HeldError):  # what waits for a second person is no fault
+            metrics.reload_failed()
+        watching.tell_problems(error)
 
     def changed(policy: Policy) -> None:
         metrics.reloaded()
         sys.stderr.write(f"appliance: policy {policy.version} is in force\n")
 
-    await assembly.watch_edits(store, changed, broken)
+    await watching.watch_edits(store, changed, broken)
 
 
 def _on_hang_up(start: Callable[[], Awaitable[None]]) -> None:
@@ -240,6 +242,12 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
         if status.floor.mode:
             metrics.floor_development(synthetic=status.floor.mode == "development")
         await asyncio.sleep(_LIST_METRICS_SECONDS)
+
+
+def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
+    wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
+    return [*chosen, lambda: _keeper(running)]
 
 
 async def _keeper(config: Path) -> None:
@@ -376,7 +384,11 @@ async def _retire(settings: Settings) -> None:
     # round, never the filter.
     while True:
         try:
-            await retire(settings.state, settings.retention, datetime.now(UTC))
+            done = await retire(settings.state, settings.retention, datetime.now(UTC))
+            if gone := {name: count for name, count in (done.blanked | done.deleted).items() if count}:
+                trail = Trail(settings.state)
+                counts = {f"of_{name}": float(count) for name, count in gone.items()}
+                trail.add("retention", "the log", by=assembly.GATEWAY, at=time.time(), **counts)
         except (OSError, EventsError) as error:
             logger.warning("old records could not be removed this time: %s", error)
         await asyncio.sleep(_RETIRE_SECONDS)

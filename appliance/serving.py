@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from appliance import assembly, granting
+from appliance import assembly, granting, watching
 from appliance.config.problems import ProblemsError
+from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
 from appliance.events.store import EventStore
 from appliance.filtering import Filtering
@@ -41,7 +42,6 @@ from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
-from appliance.identity.audit import Trail
 from appliance.identity.database import FOLDER, Database
 from appliance.identity.networks import Networks, ProxySignIn
 from appliance.identity.passwords import Passwords
@@ -142,8 +142,8 @@ async def _work(settings: Settings, under: Under | None) -> None:
         know(metrics, new, lists)
 
     tasks = [
-        loop.create_task(go_on(lambda: assembly.watch_lists(lists, journey.changed))),
-        loop.create_task(go_on(lambda: assembly.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(lambda: watching.watch_lists(lists, journey.changed))),
+        loop.create_task(go_on(lambda: watching.watch_policy(snapshots, journey.policy.version, use))),
         loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),

@@ -18,11 +18,13 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from appliance.alerts.options import AlertSettings
+from appliance.changes.options import ChangeSettings
 from appliance.config.addresses import HostName, IpText, ListenAddress, NetworkText, Port
 from appliance.config.document import Document
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
+from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
@@ -193,6 +195,8 @@ class Settings(Section):
     lists: ListSettings = ListSettings()
     events: EventSettings = EventSettings()
     alerts: AlertSettings = AlertSettings()
+    audit: AuditSettings = AuditSettings()
+    changes: ChangeSettings = ChangeSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 
@@ -247,15 +251,21 @@ def load_settings(path: Path) -> Configuration:
     """Read the configuration file; ProblemsError with everything that is wrong with it."""
     document = open_document(path)
     settings = validate(document, Settings)
-    if problems := [*_listen_problems(settings, document), *_network_problems(settings, document)]:
+    problems = [*_listen_problems(settings, document), *_network_problems(settings, document)]
+    if settings.changes.approval == "two" and not settings.changes.approvers:
+        message = "nobody could release a change: name staff accounts in changes.approvers"
+        problems.append(document.problem(("changes", "approval"), message))
+    if problems:
         raise ProblemsError(problems)
     base = path.resolve().parent
     extra = settings.gateway.extra_roots
     gateway = settings.gateway.model_copy(update={"extra_roots": _resolved(base, extra) if extra else None})
     identity = settings.identity.located(lambda path: _resolved(base, path))
+    copies = settings.audit.copy_to
+    audit = settings.audit.model_copy(update={"copy_to": _resolved(base, copies) if copies else None})
     paths = _located(path, settings.paths)
     alerts = settings.alerts.located(lambda file: _resolved(base, file))
-    changes = {"paths": paths, "gateway": gateway, "identity": identity, "alerts": alerts}
+    changes = {"paths": paths, "gateway": gateway, "identity": identity, "alerts": alerts, "audit": audit}
     return Configuration(settings.model_copy(update=changes), document)
 
 
@@ -334,6 +344,8 @@ def as_file(settings: Settings) -> str:
     values = placed.model_dump(mode="json") | {"paths": paths}
     roots = settings.gateway.extra_roots
     values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None
+    copies = settings.audit.copy_to
+    values["audit"]["copy_to"] = str(copies.absolute()) if copies else None
     return json.dumps(values, indent=2)  # JSON is YAML as well
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.identity.audit import Trail
+from appliance.events.audit import Trail
 from appliance.identity.database import Database
 from appliance.settings import Settings
 

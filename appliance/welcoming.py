@@ -10,8 +10,8 @@ import logging
 import threading
 
 from appliance import assembly, sources
+from appliance.events.audit import Trail
 from appliance.gateway.pages import TEMPLATES
-from appliance.identity.audit import Trail
 from appliance.identity.database import FOLDER, Database
 from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from appliance.announcing import announce
+from appliance.events.audit import Trail
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.announced import Announced, announced
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.networks import Networks

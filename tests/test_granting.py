@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance import granting
+from appliance.events.audit import Trail
 from appliance.events.record import from_access, from_review
 from appliance.events.store import DATABASE
 from appliance.events.writer import Writer
-from appliance.identity.audit import Trail
 from appliance.model.profile import ProfileSet
 from tests.doubles.events import BLOCKED, START, access, review
 from tests.overrides.making import NOW, wish

@@ -20,7 +20,7 @@ from appliance.alerts.status import Standing, standing
 from appliance.cli.log import Duration
 from appliance.cli.people_show import as_json, grid, plain
 from appliance.cli.setup import Setup
-from appliance.identity.audit import Trail
+from appliance.events.audit import Trail
 from appliance.identity.sessions import SCHOOL_ZONE
 
 FOUND = 1

@@ -20,8 +20,8 @@ import click
 from appliance import asking, assembly, granting
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
+from appliance.events.audit import Trail
 from appliance.filtering import Filtering, Judgement
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.snapshot import known_person
 from appliance.model.decision import Decision, Reason
@@ -76,6 +76,7 @@ class _Asker:
 @click.option(
     "--category", default="", metavar="ID", help="Ask the policy alone, about a category such as gambling."
 )
+@click.option("--decision", default="", metavar="ID", help="A past decision, by its reference, made again.")
 @click.option("--client", default="", metavar="ADDRESS", help="On a device with this network address.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
@@ -88,6 +89,7 @@ def explain(
     person: str,
     at: str,
     category: str,
+    decision: str,
     client: str,
     as_json: bool,
 ) -> int:
@@ -102,7 +104,14 @@ def explain(
 
     With `-` in place of URLs, reads one URL a line from standard input and answers one JSON object a line,
     in order. Exit status 0 whatever the decision; 2 if a name, a time or a file is wrong.
+
+    With --decision, a decision of the log is made again by the policy of that day, with what the list said
+    that its record names. Exit status 1 if it is not there, or comes out differently.
     """
+    if decision:
+        from appliance.cli.explain_past import explain_past  # noqa: PLC0415 - needs the log, and no other answer does
+
+        return explain_past(setup, decision, as_json=as_json)
     if bool(urls) == bool(category):
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.loaded

@@ -36,6 +36,13 @@ class Where(Protocol):
     def floor_max_age_hours(self) -> float:
         """Age at which the statutory lists are stale."""
 
+    @property
+    def approval_of_two(self) -> bool:
+        """Whether what loosens the policy needs a second person."""
+
+    def note(self, what: str, whom: str, **details: str | float | None) -> None:
+        """Put what was done into the audit."""
+
 
 low_memory = click.option(
     "--low-memory", is_flag=True, help="Compile in small parts: on a machine with 1 GB; takes longer."

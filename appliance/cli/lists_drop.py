@@ -20,4 +20,5 @@ def drop(where: Where, name: str) -> None:
     """
     with readable():
         Updater(means_of(where)).drop(name, where.list_updates, lambda: compile_all(where))
+        where.note("list-drop", name)
     click.echo(f"{name}: no longer in force; `appliance lists rollback {name}` brings it back", err=True)

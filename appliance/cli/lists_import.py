@@ -109,6 +109,8 @@ def import_(
     """
     paths = Paths(where.state)
     with readable():
+        if where.approval_of_two and use == "allow":
+            raise ImportRefusedError("with changes.approval: two no list opens sites by one person's import")
         found = survey_of(path)
         before = {meta.id: meta for meta in Store(paths).whole()}
         if found.folders and not categories and use == "category":
@@ -122,6 +124,8 @@ def import_(
                 name, title or name, categories, use, Format(chosen), means_suffixes, column, licence
             )
             done = _import_one(where, path, wanted, low_memory=low_memory)
+        for meta in done.lists:
+            where.note("list-import", meta.id, source=meta.source, entries=meta.entries, use=meta.use)
     show.imported(done, paths, as_json=as_json)
     for meta in done.lists:
         show.replaced(before.get(meta.id), meta)

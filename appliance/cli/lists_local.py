@@ -52,9 +52,15 @@ def add(where: WhereDecided, use: str, address: str, because: str, who: str | No
     and help lines stay as they are, and of two local entries the more exact one wins, else the block.
     """
     with readable():
+        if where.approval_of_two and use == "allow":
+            raise LocalRefusedError(
+                "two people open a site (changes.approval: two): "
+                f"`appliance changes propose --allow {address} --because ...`"
+            )
         _refuse(where, address, Use(use))
         local = LocalFile(Paths(where.state).local)
         entry = local.add(Use(use), address, because=because, who=who or _user(), at=datetime.now(UTC))
+        where.note(f"local-{use}", entry, reason=because, named=who)
     for line in _in_force(where, entry, Use(use)):
         click.echo(show.plain(line, keep="\n"), err=True)
 
@@ -64,9 +70,14 @@ def add(where: WhereDecided, use: str, address: str, because: str, who: str | No
 @click.option("--because", default="", metavar="TEXT", help="Why it is taken back.")
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
 @click.pass_obj
-def remove(where: Where, address: str, because: str, who: str | None) -> None:
+def remove(where: WhereDecided, address: str, because: str, who: str | None) -> None:
     """Take back what `add` decided on exactly this ADDRESS."""
     with readable():
+        if where.approval_of_two:
+            raise LocalRefusedError(
+                "two people take an entry back (changes.approval: two): "
+                f"`appliance changes propose --remove {address} --because ...`"
+            )
         local = LocalFile(Paths(where.state).local)
         found = local.remove(address, because=because, who=who or _user(), at=datetime.now(UTC))
         if not found:
@@ -74,6 +85,7 @@ def remove(where: Where, address: str, because: str, who: str | None) -> None:
                 "there is no local decision on exactly this address; `appliance lists lookup` shows which "
                 "entries name it"
             )
+        where.note("local-remove", address, reason=because, was=", ".join(found), named=who)
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
 
 

@@ -59,6 +59,9 @@ def update(where: Where, feeds: tuple[str, ...], *, due: bool, accept: bool, as_
         updater = Updater(means_of(where))
         names = feeds or (updater.due(where.list_updates) if due else updater.regular(where.list_updates))
         outcomes = [_update(updater, name, accept=accept, quiet=as_json) for name in names]
+        for outcome in outcomes:
+            if outcome.came is not Came.SAME:
+                where.note("list-update", outcome.feed, came=outcome.came.value, words=outcome.words)
     if as_json:
         click.echo(json.dumps({"updates": [asdict(outcome) for outcome in outcomes]}))
     elif not names and not due:
@@ -78,6 +81,7 @@ def rollback(where: Where, name: str) -> None:
     """
     with readable():
         back = Updater(means_of(where)).roll_back(name, lambda: compile_all(where))
+        where.note("list-rollback", name, lists=", ".join(back))
     click.echo(f"{', '.join(back)}: the edition before is in force again")
 
 

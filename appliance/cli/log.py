@@ -35,6 +35,9 @@ class Context(Protocol):
     def state(self) -> Path:
         """The folder where the gateway writes."""
 
+    def note(self, what: str, whom: str, **details: str | float | None) -> None:
+        """Put what was done into the audit."""
+
 
 class Duration(click.ParamType[timedelta]):
     """A span such as 30m, 1h or 2d."""
@@ -68,15 +71,32 @@ class Duration(click.ParamType[timedelta]):
     show_default=True,
     help="The newest so many, oldest first.",
 )
+@click.option("--person", default="", metavar="NAME", help="Only what NAME did; needs --purpose.")
+@click.option("--purpose", default="", metavar="TEXT", help="Why a person's log is looked at, for the audit.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.pass_obj
-def log(obj: Context, *, flagged: bool, since: timedelta | None, limit: int, as_json: bool) -> None:
+def log(
+    obj: Context,
+    *,
+    flagged: bool,
+    since: timedelta | None,
+    limit: int,
+    person: str,
+    purpose: str,
+    as_json: bool,
+) -> None:
     """Show what was asked and what the gateway answered, in this machine's local time, the newest last.
 
-    The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not.
+    The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not. Who looks at
+    a person's log, and why, stands in the audit before anything is shown.
     """
+    if bool(person) != bool(purpose.strip()):
+        raise click.UsageError("a person's log is shown for a purpose: give --person and --purpose together")
+    if person:
+        span = str(since) if since else "all"
+        obj.note("log-look-up", person, purpose=purpose.strip(), since=span, flagged=str(flagged))
     try:
-        records = asyncio.run(_read(obj.state, flagged=flagged, since=since, limit=limit))
+        records = asyncio.run(_read(obj.state, flagged=flagged, since=since, limit=limit, person=person))
     except EventsError as error:
         click.echo(f"appliance log: {error}", err=True)
         raise click.exceptions.Exit(2) from error
@@ -106,10 +126,12 @@ def as_line(record: Record) -> str:
     return json.dumps(values).replace("\x7f", "\\u007f")
 
 
-async def _read(state: Path, *, flagged: bool, since: timedelta | None, limit: int) -> list[Record]:
+async def _read(
+    state: Path, *, flagged: bool, since: timedelta | None, limit: int, person: str
+) -> list[Record]:
     start = None if since is None else _before(since)
     async with open_reader(state) as reader:
-        return await reader.accesses(since=start, flagged=flagged, limit=limit)
+        return await reader.accesses(since=start, flagged=flagged, person=person, limit=limit)
 
 
 def _before(span: timedelta) -> datetime | None:

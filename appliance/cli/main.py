@@ -16,7 +16,10 @@ import appliance
 from appliance.cli.setup import Setup
 from appliance.config.problems import InWordsError
 
-VERBS = ("run", "check", "explain", "inspect", "people", "overrides", "alerts", "lists", "log", "ca")
+VERBS = (
+    *("run", "check", "explain", "inspect", "people", "overrides", "alerts"),
+    *("lists", "log", "changes", "audit", "ca"),
+)
 """The verbs, in the order in which a technician meets them; each stands in the file of its name."""
 
 CANNOT = 2

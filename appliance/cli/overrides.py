@@ -19,10 +19,10 @@ from appliance.cli import overrides_show as show
 from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_grant
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
+from appliance.events.audit import Trail
 from appliance.events.queries import LIMIT, open_reader
 from appliance.events.record import Record
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.overrides.names import OverrideError, sentence
 from appliance.overrides.report import visits

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,8 +14,8 @@ from rich.table import Table
 
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
+from appliance.events.audit import Trail
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.sessions import SCHOOL_ZONE, Sessions
 from appliance.identity.stops import Stop, Stops
@@ -38,7 +36,7 @@ class People:
         self.sessions = Sessions(self.database)
         self.stops = Stops(self.database, self.trail)
         self.now = time.time()
-        self.by = os.environ.get("SUDO_USER") or getpass.getuser()
+        self.by = setup.by
 
     def groups(self) -> list[str]:
         """Return the profiles of the school's set, by their files: they may be broken just now."""

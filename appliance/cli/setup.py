@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +75,22 @@ class Setup:
     def update_memory_megabytes(self) -> int:
         """How much memory the build of an update may use."""
         return self.settings.lists.update_memory_megabytes
+
+    @property
+    def by(self) -> str:
+        """Who calls the command, as the audit names them: whoever called sudo, not root."""
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+
+    @property
+    def approval_of_two(self) -> bool:
+        """Whether what loosens the policy needs a second person."""
+        return self.settings.changes.approval == "two"
+
+    def note(self, what: str, whom: str, **details: str | float | None) -> None:
+        """Put what was done into the audit; OSError, or an error in words, where it cannot be."""
+        from appliance.events.audit import Trail  # noqa: PLC0415 - `--help` needs none
+
+        Trail(self.state).add(what, whom, by=self.by, at=time.time(), **details)
 
 
 def default_config() -> Path:

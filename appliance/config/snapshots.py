@@ -15,16 +15,24 @@ from pathlib import Path
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import load_policy
 from appliance.model.profile import Policy
+from appliance.owners import give
 
 _CURRENT = "current"
+_ASIDE = "set-aside"
 _CATEGORIES = "categories.yaml"
+
+
+class HeldError(ProblemsError):
+    """The technician's files are right, and may all the same not be put in force now."""
 
 
 class Snapshots:
     """Publishes and opens policies. `profiles` and `categories` are the technician's files.
 
     `unfit` says what makes a policy that is right in itself useless for this gateway, such as a missing
-    profile that a client network counts on; such a policy is not published.
+    profile that a client network counts on; such a policy is not published. `record` is told of each change
+    of what is in force, from which version to which; what it cannot record does not happen. `held` says
+    why a version may not take the place of another now.
     """
 
     def __init__(
@@ -34,26 +42,58 @@ class Snapshots:
         categories: Path,
         groups: Collection[str] = (),
         unfit: Callable[[Policy], Sequence[Problem]] = lambda _: (),
+        record: Callable[[str, str], None] = lambda _old, _new: None,
+        held: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._profiles = profiles
         self._categories = categories
         self._groups = groups
         self._unfit = unfit
+        self._record = record
+        self._held = held
 
     def publish(self) -> Policy:
         """Check the technician's files and put them in force; ProblemsError (and no change) if they are bad.
 
-        OSError if the state folder cannot be written.
+        HeldError if they are good, but wait to be released; OSError if the state folder cannot be written.
         """
+        policy = self.keep()
+        current = self.current()
+        if self._known(current) and policy.version != current and (why := self._waits(policy.version)):
+            raise HeldError([Problem(str(self._profiles), 1, 1, why)])
+        self._point(policy.version)
+        return policy
+
+    def keep(self) -> Policy:
+        """Check the technician's files and keep a copy, without putting it in force; errors as `publish`."""
         while True:
             policy = load_policy(self._profiles, self._categories, groups=self._groups)
             if problems := self._unfit(policy):
                 raise ProblemsError(problems)
             folder = self._folder(policy.version)
             if self._whole(policy.version) or self._copy(policy, folder):
-                self._point(policy.version)
                 return policy
+
+    def put_in_force(self, version: str) -> Policy:
+        """Put a kept version in force; ProblemsError if its copy is gone, changed, or unfit here."""
+        policy = self.open(version)
+        if problems := self._unfit(policy):
+            raise ProblemsError(problems)
+        self._point(version)
+        return policy
+
+    def kept(self) -> list[tuple[str, float]]:
+        """Return every version that is kept, with the moment its copy was made, the oldest first."""
+        folders = [path for path in self._store.glob("sha256-*") if path.is_dir()]
+        found = [(path.name.replace("-", ":", 1), path.stat().st_mtime) for path in folders]
+        return sorted(found, key=lambda one: one[1])
+
+    def files(self, version: str) -> dict[str, str]:
+        """Return the text of each file of a kept version, by its name; empty where there is none."""
+        folder = self._folder(version)
+        paths = sorted(path for path in folder.rglob("*.yaml") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in paths}
 
     def current(self) -> str:
         """Return the version in force, or an empty text if none was ever published."""
@@ -78,6 +118,23 @@ class Snapshots:
         files = [self._categories, *sorted(named)]
         return tuple(_stamp(file) for file in files)
 
+    def set_aside(self, version: str) -> None:
+        """Keep `publish` from this version, which was rolled back; an empty text for none."""
+        self._write(_ASIDE, version)
+
+    def _waits(self, version: str) -> str:
+        try:
+            aside = (self._store / _ASIDE).read_text(encoding="ascii", errors="replace").strip()
+        except FileNotFoundError:
+            aside = ""
+        if version == aside:
+            return "this version was rolled back; edit the files, or `appliance changes rollback` to it"
+        return self._held(version)
+
+    def _known(self, version: str) -> bool:
+        # A pointer that a crash spoiled holds up nobody: there is nothing in force that could be kept.
+        return bool(version) and self._folder(version).parent == self._store and self._whole(version)
+
     def _whole(self, version: str) -> bool:
         try:
             return self._folder(version).is_dir() and bool(self.open(version))
@@ -98,6 +155,8 @@ class Snapshots:
             shutil.copyfile(file, target / file.name)
         shutil.copyfile(self._categories, temporary / _CATEGORIES)
         copied = load_policy(temporary / self._profiles.name, temporary / _CATEGORIES, groups=self._groups)
+        for path in (temporary, *temporary.rglob("*")):
+            give(path, self._store)
         if copied.version != policy.version:
             shutil.rmtree(temporary, ignore_errors=True)
             return False
@@ -112,14 +171,19 @@ class Snapshots:
         return True
 
     def _point(self, version: str) -> None:
-        if self.current() == version:
+        if (before := self.current()) == version:
             return
-        temporary = self._store / f".{_CURRENT}-{os.getpid()}"
+        self._record(before, version)
+        self._write(_CURRENT, version)
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self._store / f".{name}-{os.getpid()}"
         with temporary.open("w", encoding="ascii") as file:
-            file.write(f"{version}\n")
+            give(file.fileno(), self._store)
+            file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self._store / _CURRENT)
+        temporary.replace(self._store / name)
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

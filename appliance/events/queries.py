@@ -40,18 +40,19 @@ class EventReader:
         flagged: bool = False,
         person: str = "",
         reference: str = "",
+        ordinary: bool = False,
         rule: str = "",
         limit: int = 100,
     ) -> list[Record]:
         """Return the newest `limit` accesses that fit, oldest first.
 
         `since` is aware; `flagged` leaves out ordinary ones; `person` is a name exactly as recorded;
-        `reference` (what a pupil reads out) finds flagged accesses; `rule` is what decided, exactly as
-        recorded, such as `override 7`. Raises EventsError if unreadable.
+        `reference` (what a pupil reads out) finds flagged accesses, with `ordinary` any, which takes longer;
+        `rule` is what decided, exactly as recorded, such as `override 7`. Raises EventsError if unreadable.
         """
         conditions: list[str] = ["a.time >= ?"]
         values: list[int | str] = [_start(since)]
-        if flagged or reference:
+        if flagged or (reference and not ordinary):
             conditions.append("a.flagged = 1")
         if reference:
             conditions.append("a.reference = ?")

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance.identity.names import IdentityError
-from appliance.identity.owners import make_folder, open_private
+from appliance.owners import make_folder, open_private
 
 FOLDER = "identity"
 DATABASE = "people.db"

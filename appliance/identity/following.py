@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.leases import Lease
 from appliance.identity.names import IdentityError
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Sessions
 from appliance.identity.snapshot import Snapshot, Watch, read
+from appliance.identity.stops import Trail
 
 LOOK_SECONDS = 0.1
 """How often a worker looks: a freeze is in force well within a second."""

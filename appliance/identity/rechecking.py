@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import time as time_of_day
 
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.outside import DIRECTORY, Directory, NotAdmittedError, UnreachableError
 from appliance.identity.sessions import Sessions, end_of_day
+from appliance.identity.stops import Trail
 
 ROUND_SECONDS = 60.0
 _log = logging.getLogger(__name__)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.outside import (
@@ -29,7 +28,7 @@ from appliance.identity.outside import (
 )
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
-from appliance.identity.stops import Stops
+from appliance.identity.stops import Stops, Trail
 from appliance.identity.tries import DAY, Limits, Tries
 from appliance.model.person import Kind, Person
 from appliance.model.secret import Secret
@@ -250,6 +249,8 @@ class SignIn:
         others = [] if account.kind.shared else self.sessions.open(now, account.key)
         elsewhere = [each.device.address for each in others if each.device != device]
         self._note_sharing(account, device, elsewhere, expected, now)
+        if account.kind is Kind.STAFF:
+            self._trail.add("sign-in", account.name, by=account.name, at=now, address=device.address)
         return self.sessions.begin(account, device, now, end_of_day(now, self.rules.day_ends))
 
     def _note_sharing(

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.announced import Announced, announced
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.sessions import Session, Sessions
-from appliance.identity.stops import Stop, Stops
+from appliance.identity.stops import Stop, Stops, Trail
 from appliance.model.person import Confidence, Kind, Person, Standing
 
 _WORDS = {

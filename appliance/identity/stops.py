@@ -8,13 +8,20 @@ stay open, for the policy sees to that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key, neat
 from appliance.model.person import Standing
 
 _COLUMNS = "id, name, what, reason, by, at, until"
+
+
+class Trail(Protocol):
+    """Where it is kept who did what to whom: the audit trail, which is another room's."""
+
+    def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
+        """Add one line, on the disk when this returns; OSError, or an error in words, if it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from appliance.config.problems import ProblemsError
 from appliance.identity.accounts import Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.importing import Reading, first_secret, plan, read_people
 from appliance.identity.passwords import Passwords
 from appliance.identity.sessions import Sessions
-from appliance.identity.stops import Stops
+from appliance.identity.stops import Stops, Trail
 
 _log = logging.getLogger(__name__)
 

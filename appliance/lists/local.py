@@ -75,13 +75,13 @@ class LocalFile:
             raise LocalRefusedError("a local decision blocks or allows")
         if not because.strip():
             raise LocalRefusedError("say why, so that the next person knows (--because)")
-        entry = shown(_key(entry))
+        entry = shown(local_key(entry))
         self._append(_line(at=at, who=who, act="add", use=use, entry=entry, because=because.strip()))
         return entry
 
     def remove(self, entry: str, *, because: str, who: str, at: datetime) -> tuple[Use, ...]:
         """Take back every local decision on exactly this entry and return which there were."""
-        key = _key(entry)
+        key = local_key(entry)
         found = tuple(Use(use) for use, known in self.read().matches if known == key)
         for use in found:
             self._append(_line(at=at, who=who, act="remove", use=use, entry=shown(key), because=because))
@@ -126,7 +126,8 @@ def _line(**values: object) -> str:
     return json.dumps(_Line.model_validate(values).model_dump(mode="json")) + "\n"
 
 
-def _key(entry: str) -> str:
+def local_key(entry: str) -> str:
+    """Return the key of a local entry; LocalRefusedError where it is no address, or too wide."""
     text = entry.strip()
     try:
         # `*.example.org` means what `example.org` does: a name covers all names below it.

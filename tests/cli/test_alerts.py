@@ -12,6 +12,7 @@ from appliance import alerting, assembly
 from appliance.alerts.book import Book
 from appliance.alerts.ladder import token
 from appliance.cli.main import run_cli
+from appliance.events.audit import Trail
 from appliance.settings import load_settings
 from tests.doubles.alerts import DSL, book, happen, rules, sighting
 from tests.doubles.school import configuration
@@ -60,7 +61,7 @@ def test_a_list_names_nobody_and_a_look_does_and_is_audited(config: Path, made: 
     )
     assert run(config, "show", "1") == 0
     assert "REF-00000" in capsys.readouterr().out
-    trail = made.path.parent.parent / "identity" / "audit.jsonl"
+    trail = Trail(made.path.parent.parent).path
     assert trail.read_text(encoding="utf-8").count("alert-show") == 2
 
 

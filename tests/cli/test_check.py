@@ -77,3 +77,15 @@ def test_an_expired_ca_is_a_problem(tmp_path: Path, capsys: Output, monkeypatch:
     ca.ensure_authority(tmp_path / "state/ca", "Westways")
     assert check(path) == 1
     assert "appliance ca renew" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_linter_asks_the_school(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A governor sees what the policy leaves open, and a program gets an object a line."""
+    path = configuration(tmp_path)
+    assert run_cli(["check", "--lint", "--config", str(path)]) == 1
+    shown = capsys.readouterr()
+    assert "document.toml:" in shown.out
+    assert "questions to the school" in shown.err
+    assert run_cli(["check", "--lint", "--json", "--config", str(path)]) == 1
+    assert all("message" in json.loads(line) for line in capsys.readouterr().out.splitlines())

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.cli.log import Duration, as_line, escape, log
+from appliance.events.audit import Trail
 from appliance.events.record import from_access
 from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
@@ -31,6 +32,10 @@ class Setup:
     """What the command is given."""
 
     state: Path
+
+    def note(self, what: str, whom: str, **details: str | float | None) -> None:
+        """Put what was done into the audit."""
+        Trail(self.state).add(what, whom, by="head", at=0.0, **details)
 
 
 def run(state: Path, *arguments: str) -> Result:
@@ -204,3 +209,17 @@ def test_a_log_that_cannot_be_read_is_status_2(tmp_path: Path) -> None:
 def test_the_help_tells_the_exit_status() -> None:
     """Who writes a script need not try."""
     assert "The exit status is 0" in " ".join(CliRunner().invoke(log, ["--help"]).output.split())
+
+
+@pytest.mark.slow
+def test_a_persons_log_is_looked_at_for_a_purpose(tmp_path: Path) -> None:
+    """DP: who looks at one child's log says why, and that stands in the audit before anything is shown."""
+    amy, ben = replace(PUPIL, name="amy"), replace(PUPIL, name="ben")
+    write(tmp_path, replace(access(1), person=amy), replace(access(2), person=ben))
+    for wrong in (("--person", "amy"), ("--purpose", "x"), ("--person", "amy", "--purpose", "  ")):
+        assert run(tmp_path, *wrong).exit_code == 2
+    assert Trail(tmp_path).entries() == []
+    found = run(tmp_path, "--person", "amy", "--purpose", "a worried parent", "--json").stdout
+    assert [json.loads(line)["name"] for line in found.splitlines()] == ["amy"]
+    (entry,) = Trail(tmp_path).entries()
+    assert (entry["what"], entry["whom"], entry["purpose"]) == ("log-look-up", "amy", "a worried parent")

@@ -11,7 +11,7 @@ import pytest
 
 from appliance import assembly, granting
 from appliance.cli.main import run_cli
-from appliance.identity.audit import Trail
+from appliance.events.audit import Trail
 from appliance.lists.compiler import compile_lists
 from appliance.model.person import Kind
 from tests.doubles.people import school

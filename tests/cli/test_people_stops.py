@@ -106,4 +106,4 @@ def test_a_trail_that_was_changed_is_told(made: School, capsys: Output) -> None:
     assert "the chain is whole" in capsys.readouterr().err
     made.trail.path.write_text('{"before": "x"}\n')
     assert run(made, "audit") == 2
-    assert "audit.jsonl:1" in capsys.readouterr().err
+    assert "line 1: is no record" in capsys.readouterr().err

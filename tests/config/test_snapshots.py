@@ -214,3 +214,28 @@ def test_a_file_that_is_not_read_is_noticed(tmp_path: Path) -> None:
     before = store.signature()
     (tmp_path / "set/ks2.yml").write_text("profile: ks2\n")
     assert store.signature() != before
+
+
+@pytest.mark.slow
+def test_what_comes_in_force_is_recorded_or_does_not_come(files: Path) -> None:
+    """S-76: each change of the policy is told once, with the version before; else it does not happen."""
+    told: list[tuple[str, str]] = []
+    store = files / "state" / "policy"
+    kept = Snapshots(
+        store,
+        files / "profiles",
+        files / "categories.yaml",
+        record=lambda old, new: told.append((old, new)),
+    )
+    first = kept.publish().version
+    kept.publish()
+    edit(ks2(files))
+
+    def full(_old: str, _new: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        Snapshots(store, files / "profiles", files / "categories.yaml", record=full).publish()
+    assert kept.current() == first
+    second = kept.publish().version
+    assert told == [("", first), (first, second)]

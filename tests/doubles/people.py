@@ -8,8 +8,8 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
+from appliance.events.audit import Trail
 from appliance.identity.accounts import Account, Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from appliance.identity.passwords import Passwords
 from appliance.identity.sessions import Device, Sessions

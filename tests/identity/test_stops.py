@@ -52,7 +52,7 @@ def test_a_second_stop_of_a_kind_takes_the_place_of_the_first(tmp_path: Path) ->
 def test_what_is_not_in_the_trail_does_not_happen(tmp_path: Path) -> None:
     """Audit: a stop that could not be recorded is not in force unseen."""
     made = school(tmp_path)
-    made.trail.path.mkdir()
+    made.trail.path.mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
         made.stops.freeze("amy", "x", by="head", now=NOW)
     assert made.stops.in_force(NOW) == []

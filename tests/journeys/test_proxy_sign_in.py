@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.events.audit import Trail
 from appliance.identity.accounts import Accounts
-from appliance.identity.audit import Trail
 from appliance.identity.database import Database
 from tests.doubles.people import WORD
 from tests.journeys.lab import ENCRYPTED, Got, Lab, Via, address, built

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from appliance.auditing import note_approval, seal
+from appliance.events.audit import Trail
+from appliance.settings import load_settings
+from tests.doubles.school import configuration
+
+pytestmark = pytest.mark.slow  # each reads a whole configuration
+
+
+def test_how_the_policy_is_changed_stands_in_the_audit_once(tmp_path: Path) -> None:
+    """S-26: that one person may do it alone is a choice, and so is each change of it."""
+    settings = load_settings(configuration(tmp_path)).settings
+    settings.state.mkdir()
+    two = settings.model_copy(update={"changes": settings.changes.model_copy(update={"approval": "two"})})
+    for each in (settings, settings, two, settings):
+        note_approval(each)
+    assert [entry["whom"] for entry in Trail(settings.state).entries()] == ["single", "two", "single"]
+
+
+async def test_a_checkpoint_is_written_at_the_start(tmp_path: Path) -> None:
+    """What was done before is covered by a signature without anybody's doing."""
+    settings = load_settings(configuration(tmp_path)).settings
+    settings.state.mkdir()
+    note_approval(settings)
+    points = settings.state / "audit" / "checkpoints"
+    task = asyncio.create_task(seal(settings))
+    try:
+        async with asyncio.timeout(30):
+            while not any(points.glob("*.txt")):  # noqa: ASYNC110 - a file tells nobody when it is there
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
