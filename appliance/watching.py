@@ -82,7 +82,8 @@ async def watch_edits(
 
 def tell_problems(error: ProblemsError | OSError) -> None:
     """Print what is wrong with an edit, or for what it waits, on stderr."""
-    sys.stderr.write("appliance: the edit is not in force; the policy from before stays. ")
-    held = isinstance(error, HeldError)
-    sys.stderr.write(f"{error.problems[0].message}\n" if held else f"What is wrong:\n{error}\n")
+    why = f"What is wrong:\n{error}"
+    if isinstance(error, HeldError):
+        why = error.problems[0].message
+    sys.stderr.write(f"appliance: the edit is not in force; the policy from before stays. {why}\n")
     sys.stderr.flush()
