@@ -197,6 +197,7 @@ def test_real_page_loads_end_alike_in_both_lanes(tmp_path: Path) -> None:
     lean, full = (play(all_played, tmp_path, lean=lean, encrypted=False) for lean in (True, False))
     assert len(lean[0]) > 200
     assert {200, 403, 304} <= {status for status, _, _ in lean[0]}
-    for one, other in zip(lean, full, strict=True):
+    pairs: list[tuple[Any, Any]] = list(zip(lean, full, strict=True))
+    for one, other in pairs:
         differ = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
         assert differ[:3] == []
