@@ -74,14 +74,20 @@ class Book:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with self.writing() as db:
+        # Read before anything is written: a start must not fail because somebody holds a book that is whole.
+        with self.reading() as db:
             found = int(db.execute("PRAGMA user_version").fetchone()[0])
-            if found == 0:
+        if found > VERSION:
+            raise AlertsError(f"{self.path}: written by a newer release; start that one")
+        if found == 0:
+            self._make()
+
+    def _make(self) -> None:
+        with self.writing() as db:
+            if int(db.execute("PRAGMA user_version").fetchone()[0]) == 0:  # nobody else was faster
                 for statement in _TABLES:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
-            elif found > VERSION:
-                raise AlertsError(f"{self.path}: written by a newer release; start that one")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

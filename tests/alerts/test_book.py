@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,12 @@ def test_a_book_that_is_not_there_or_newer_is_told_in_words(tmp_path: Path) -> N
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(AlertsError, match="newer release"):
         made.prepare()
+
+
+def test_a_book_that_somebody_holds_can_be_begun_with(tmp_path: Path) -> None:
+    """A keeper that starts while somebody looks into the file with a tool does not give up."""
+    book = Book(tmp_path)
+    book.prepare()
+    with closing(sqlite3.connect(book.path, isolation_level=None)) as tool:
+        tool.execute("BEGIN EXCLUSIVE")
+        book.prepare()

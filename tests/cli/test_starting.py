@@ -34,8 +34,13 @@ def test_a_clean_run_tells_what_to_try(config: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(assembly, "prepare", prepared.append)
 
     def supervise(
-        _loaded: object, _start: object, prepare: Callable[[], None], ready: Callable[[], None]
+        _loaded: object,
+        _start: object,
+        prepare: Callable[[], None],
+        ready: Callable[[], None],
+        check: list[str],
     ) -> None:
+        assert check[-3:] == ["check", "--config", str(config)]
         prepare()
         ready()
 
