@@ -75,7 +75,7 @@ def verify(setup: Setup, *, checkpoints: tuple[Path, ...], prints: tuple[str, ..
     folder = setup.state / FOLDER
     path = folder if (folder / rules.TRAIL).exists() else setup.state / OLDER
     if not path.exists():
-        click.echo(f"{path}: there is no audit yet", err=True)
+        click.echo(f"{folder / rules.TRAIL}: there is no audit yet; the first entry makes it", err=True)
         return rules.UNREADABLE
     report = rules.verify_path(path, checkpoints, prints)
     seals = 0

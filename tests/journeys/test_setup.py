@@ -172,9 +172,7 @@ def test_a_unit_is_what_systemd_accepts(unit: Path, tmp_path: Path) -> None:
     """A spelling mistake in a unit would be ignored by systemd, and its protection with it."""
     text = unit.read_text(encoding="utf-8")
     copy = tmp_path / unit.name
-    copy.write_text(
-        re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE), encoding="utf-8"
-    )
+    copy.write_text(re.sub(r"^(Exec\w+)=\S+", r"\1=/bin/true", text, flags=re.MULTILINE), encoding="utf-8")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
     )
