@@ -114,6 +114,7 @@ class Keeper:
             self._book, ways(settings), self._directory, link(settings), self._metrics, clock
         )
         self._wake = asyncio.Event()
+        self._behind = True
 
     async def run(self) -> None:
         """Work until told to end, or until whoever started this has gone."""
@@ -152,9 +153,11 @@ class Keeper:
         return Means(chosen.alerts, within)
 
     async def _look(self) -> None:
-        more = await self._following.changed() or self._following.spills()
-        while more:
-            more = await self._keeping.look()
+        # Remembered until it was looked at: a look that fails (somebody holds the book) must not wait for the
+        # log to change again, which can be tomorrow.
+        self._behind |= await self._following.changed() or self._following.spills()
+        while self._behind:
+            self._behind = await self._keeping.look()
             self._wake.set()
         self._metrics.alerts_looked(self._clock())
         await asyncio.sleep(LOOK_SECONDS)

@@ -23,14 +23,19 @@ _OK = range(200, 1000)  # those below announce an answer, or end HTTP, for which
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _FIELDS = rb"((?:" + _TOKEN + rb"{1,256}+:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-_NAME = rb"[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+"
+# A name as DNS can carry it (RFC 1035 2.3.4), and a port that there is: mitmproxy refuses all others, and
+# reads port 0 as none.
+_NAME = rb"(?![0-9A-Za-z_.-]{254})[0-9A-Za-z_-]{1,63}+(?:\.[0-9A-Za-z_-]{1,63}+)*+"
+_PORT = rb":(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
 _REQUEST = re.compile(
     rb"([A-Z]{1,20}) (?:http://("
     + _NAME
-    + rb"(?::[0-9]{1,5})?))?(/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n"
+    + rb"(?:"
+    + _PORT
+    + rb")?))?(/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n"
     + _FIELDS
 )
-_HOST = re.compile(_NAME + rb"(?::[0-9]{1,5})?")
+_HOST = re.compile(_NAME + rb"(?:" + _PORT + rb")?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _ANSWER = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n" + _FIELDS)
 _STATUS = re.compile(rb"HTTP/1\.([01])[ \t]+([0-9]{3})(?:[ \t]+([^\r\0]*))?")

@@ -96,6 +96,11 @@ def test_what_is_not_plain_is_left_to_the_full_lane(what: str) -> None:
         b"GET /\xe4 HTTP/1.1",
         b"GET * HTTP/1.1",
         b"GET site.example/ HTTP/1.1",
+        b"GET http://" + b"a" * 64 + b".example/ HTTP/1.1",
+        b"GET http://" + b"ab." * 85 + b"example/ HTTP/1.1",
+        b"GET http://site.example:0/ HTTP/1.1",
+        b"GET http://site.example:080/ HTTP/1.1",
+        b"GET http://site.example:65536/ HTTP/1.1",
         b"GET https://site.example/ HTTP/1.1",
         b"GET http://a@site.example/ HTTP/1.1",
         b"GET http://site.example HTTP/1.1",
@@ -282,3 +287,13 @@ def test_credentials_for_the_proxy_are_read_and_never_passed_on() -> None:
     assert head is not None
     assert head.shown == ("Basic x", "Basic y")
     assert b"asic" not in head.towards("a.example")
+
+
+@pytest.mark.parametrize(
+    "host", ["a" * 63 + ".example", "ab." * 82 + "example", "site.example:1", "site.example:65535"]
+)
+def test_a_name_that_dns_can_carry_is_plain(host: str) -> None:
+    """What real sites are called does not leave the lean lane (RFC 1035 2.3.4)."""
+    head = read_request(f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert head is not None
+    assert head.host == host
