@@ -63,7 +63,6 @@ def test_an_allowed_request_is_carried() -> None:
         ("site.example", head(asked="http://site.example")),
         ("site.example", head(path="/.well-known/school-gateway/review")),
         ("filter.internal", head("filter.internal")),
-        ("site.example", head("site.example:99999")),
     ],
 )
 def test_what_is_not_simply_allowed_is_the_full_lane_s(sni: str, request_head: RequestHead) -> None:
