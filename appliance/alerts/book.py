@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance.config.problems import InWordsError
+from appliance.owners import make_folder, open_private
+from appliance.transactions import transaction, version_of
 
 FOLDER = "alerts"
 DATABASE = "alerts.sqlite3"
@@ -71,12 +73,12 @@ class Book:
 
     def prepare(self) -> None:
         """Make the file where there is none; OSError or AlertsError where it cannot be."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
         # Read before anything is written: a start must not fail because somebody holds a book that is whole.
         with self.reading() as db:
-            found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            found = version_of(db)
         if found > VERSION:
             raise AlertsError(f"{self.path}: written by a newer release; start that one")
         if found == 0:
@@ -84,7 +86,7 @@ class Book:
 
     def _make(self) -> None:
         with self.writing() as db:
-            if int(db.execute("PRAGMA user_version").fetchone()[0]) == 0:  # nobody else was faster
+            if version_of(db) == 0:  # nobody else was faster
                 for statement in _TABLES:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
@@ -96,17 +98,9 @@ class Book:
         AlertsError when the file is missing or broken, or another process holds it for too long.
         """
         with self._opened("rw") as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(db):
                 yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

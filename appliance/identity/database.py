@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from appliance.identity.names import IdentityError
 from appliance.owners import make_folder, open_private
+from appliance.transactions import transaction, version_of
 
 FOLDER = "identity"
 DATABASE = "people.db"
@@ -55,6 +56,8 @@ _STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED)
 
 VERSION = len(_STEPS)
 
+_CHANGED = "UPDATE generation SET number = number + 1"
+
 
 class Database:
     """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
@@ -71,8 +74,11 @@ class Database:
         make_folder(self.path.parent)
         with suppress(FileExistsError):
             os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
+        with self.reading() as db:
+            if version_of(db) == VERSION:
+                return  # a start must not fail because somebody holds a file that is whole
         with self.writing() as db:
-            found = _version(db)
+            found = version_of(db)
             for step in _STEPS[found:]:
                 for statement in step.split(";\n"):
                     db.execute(statement)
@@ -87,19 +93,8 @@ class Database:
 
         `changes` says that workers must look again. IdentityError when the file is missing or broken.
         """
-        with self._opened("rw") as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                if changes:
-                    db.execute("UPDATE generation SET number = number + 1")
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        with self._opened("rw") as db, transaction(db, _CHANGED if changes else ""):
+            yield db
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -123,7 +118,3 @@ class Database:
         except sqlite3.Error as error:
             hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"
             raise IdentityError(f"{self.path}: cannot be used ({error}){hint}") from error
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance.overrides.names import OverrideError
+from appliance.owners import make_folder, open_private
+from appliance.transactions import transaction, version_of
 
 FOLDER = "overrides"
 DATABASE = "overrides.db"
@@ -34,6 +36,8 @@ CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER
 INSERT INTO generation VALUES (1, 1);
 """
 
+_CHANGED = "UPDATE generation SET number = number + 1"
+
 
 class Database:
     """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
@@ -47,19 +51,14 @@ class Database:
 
     def prepare(self) -> None:
         """Make the file where there is none; OSError or OverrideError where it cannot be."""
-        folder = self.path.parent
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _give(folder, folder.parent)
+        make_folder(self.path.parent)
         with suppress(FileExistsError):
-            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(self.path, flags, 0o600)
-            try:
-                _give(handle, folder)
-            finally:
-                os.close(handle)
+            os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
+        with self.reading() as db:
+            if version_of(db) == VERSION:
+                return  # a start must not fail because somebody holds a file that is whole
         with self.writing() as db:
-            found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            found = version_of(db)
             if found == 0:
                 for statement in _TABLES.split(";\n"):
                     db.execute(statement)
@@ -73,19 +72,8 @@ class Database:
 
         `changes` says that workers must look again. OverrideError when the file cannot be used now.
         """
-        with self._opened("rw") as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                if changes:
-                    db.execute("UPDATE generation SET number = number + 1")
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        with self._opened("rw") as db, transaction(db, _CHANGED if changes else ""):
+            yield db
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -115,9 +103,3 @@ class Database:
             raise OverrideError(
                 f"{self.path}: cannot be used ({error}); nothing has changed{hint}"
             ) from error
-
-
-def _give(made: int | Path, folder: Path) -> None:
-    # What a command makes as root belongs to the gateway's own user, or its workers could not read it.
-    if os.geteuid() == 0 and (owner := folder.stat()).st_uid != 0:
-        os.chown(made, owner.st_uid, owner.st_gid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -50,3 +51,12 @@ def test_a_book_that_somebody_holds_can_be_begun_with(tmp_path: Path) -> None:
     with closing(sqlite3.connect(book.path, isolation_level=None)) as tool:
         tool.execute("BEGIN EXCLUSIVE")
         book.prepare()
+
+
+def test_what_root_makes_is_the_gateways_own(tmp_path: Path) -> None:
+    """A technician's first `sudo appliance alerts` leaves no book that the keeper cannot write."""
+    owner = 65_534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(tmp_path, owner, -1)
+    book = Book(tmp_path)
+    book.prepare()
+    assert (book.path.stat().st_uid, book.path.parent.stat().st_uid) == (owner, owner)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,11 @@ def test_who_only_asks_leaves_nothing_behind(tmp_path: Path) -> None:
     with asking.reading() as db:
         assert db.execute("SELECT number FROM generation").fetchone() == (2,)
     watching.close()
+
+
+def test_a_start_beside_somebody_who_holds_the_file_goes_on(tmp_path: Path) -> None:
+    """A gateway that starts while somebody looks into the file with a tool does not give up."""
+    Database(tmp_path).prepare()
+    with closing(sqlite3.connect(Database(tmp_path).path, isolation_level=None)) as tool:
+        tool.execute("BEGIN EXCLUSIVE")
+        Database(tmp_path).prepare()

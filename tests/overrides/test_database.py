@@ -70,3 +70,11 @@ def test_watching_never_writes(tmp_path: Path) -> None:
     made = make(tmp_path)
     with closing(made.database.watching()) as db, pytest.raises(sqlite3.OperationalError):
         db.execute("DELETE FROM override")
+
+
+def test_a_start_beside_somebody_who_holds_the_file_goes_on(tmp_path: Path) -> None:
+    """A gateway that starts while somebody looks into the file with a tool does not give up."""
+    Database(tmp_path).prepare()
+    with closing(sqlite3.connect(Database(tmp_path).path, isolation_level=None)) as tool:
+        tool.execute("BEGIN EXCLUSIVE")
+        Database(tmp_path).prepare()
