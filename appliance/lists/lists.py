@@ -62,6 +62,7 @@ class Lists:
         self._local_fault = ""
         self._faults = 0
         self._hosts: dict[str, Known] = {}
+        self._traits: dict[str, Traits] = {}
         self._stamps: dict[Path, _Stamp] = {}
         self.refresh()
 
@@ -91,16 +92,23 @@ class Lists:
 
     def traits(self, url: Url) -> Traits:
         """Return what else the lists say of the site of `url`. Never raises; a fault means: look into it."""
+        found = self._traits.get(url.host)
+        if found is not None:
+            return found
         try:
             # Patterns name pages of any site, so they say nothing of this one; nor does what opens.
             self._finder.find(url)  # so that it knows the host
             self._floor.check(url)
             pages = self._floor.has_urls_on(url) or self._finder.has_urls_on(url)
             pages = pages or self._local.ask(url)[1] or self._table is None
-            return Traits(pages, self._pinned.of(url.host))
+            found = Traits(pages, self._pinned.of(url.host))
         except Exception:  # noqa: BLE001 - as in `lookup`
             self._faults += 1
             return Traits()
+        if len(self._traits) >= MOST_HOSTS:
+            self._traits.clear()
+        self._traits[url.host] = found
+        return found
 
     def refresh(self) -> bool:
         """Take up what has changed on the disk since the last call; return whether anything had.
@@ -126,7 +134,7 @@ class Lists:
             changed = True
         if changed:
             self._overlay = Overlay((*self._help.entries, *self._local.entries))
-            self._hosts = {}
+            self._hosts, self._traits = {}, {}
         return changed
 
     @property

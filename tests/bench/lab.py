@@ -32,7 +32,7 @@ SIZES = {"1k": 1 << 10, "32k.html": 32_700, "60k": 60 << 10, "100m": 100 << 20}
 PORT, PLAIN_PORT = 8443, 8080
 """Where a contender takes redirected connections, and where it would be a proxy that is spoken to."""
 _PATIENCE, _IDLE, _LOOKS = 30.0, 0.05, 8
-"""For a contender's start, in seconds: longest wait; CPU time in half a second that is rest; rests in a row."""
+"""For a contender to come to rest, in s: longest wait; CPU time in half a second; and how often in a row."""
 _KERNEL = (  # thousands of connections a second leave as many behind that wait to be forgotten
     "net.ipv4.ip_local_port_range=1024 65535",
     "net.ipv4.tcp_tw_reuse=1",
