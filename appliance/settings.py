@@ -116,7 +116,7 @@ class GatewaySettings(Section):
     idle_seconds: int = Field(
         600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
     )
-    http2: bool = Field(default=True, strict=True, description="Whether sites that are opened offer HTTP/2.")
+    http2: bool = Field(default=False, strict=True, description="Offer browsers HTTP/2 on opened sites.")
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )

@@ -31,6 +31,7 @@ from appliance.gateway.lived import lives_by
 from appliance.gateway.peers import peer_of
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
+from appliance.gateway.tls import speaks_http2
 from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of
 from appliance.gateway.upstream import failure_of, permit
 from appliance.model.decision import Reason
@@ -147,7 +148,7 @@ class GatewayAddon:
         data.context.server.sni = request.url.host
         known.permitted.add(address)
         # The lean lane has connections of its own; what the site speaks matters to clients of HTTP/2 only.
-        contact = not self._lean or (self._http2 and b"h2" in data.client_hello.alpn_protocols)
+        contact = not self._lean or speaks_http2(data.client_hello.alpn_protocols, offered=self._http2)
         data.establish_server_tls_first = contact
 
     @closed
