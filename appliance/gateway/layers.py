@@ -46,8 +46,8 @@ def _nothing_to_check(_: MessageData) -> None:
     """Take a message as its own parsers made it."""
 
 
-# mitmproxy looks through the types of each message's fields, in case an addon's author erred: an eighth of what
-# a request costs in the full lane. `python -O` would leave that out as well, and every assertion with it.
+# mitmproxy looks through the types of each message's fields, in case an addon's author erred: an eighth of
+# what a request costs in the full lane. `python -O` would leave that out, too, and every assertion with it.
 setattr(MessageData, "__post_init__", _nothing_to_check)  # noqa: B010 - said aloud, as it replaces a method
 
 

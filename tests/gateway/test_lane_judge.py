@@ -173,6 +173,15 @@ async def test_a_closed_failure_is_on_record_once() -> None:
     assert failure.answer.status == 502
 
 
+def test_a_form_that_may_hold_search_words_is_the_full_lane_s() -> None:
+    """It is read as it passes there; a search in the address needs no such reading (S-40)."""
+    bench, lane = encrypted("duckduckgo.com")
+    form, address = head("duckduckgo.com"), head("duckduckgo.com", path="/?q=owls")
+    form.method = "POST"
+    assert lane.admit(bench.client, form) is None
+    assert lane.admit(bench.client, address) is not None
+
+
 def test_a_site_whose_pages_are_read_is_the_full_lane_s() -> None:
     """The lean lane looks at addresses; where a rule reads what pages say, it is not enough."""
     bench, lane = encrypted()

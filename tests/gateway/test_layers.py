@@ -325,7 +325,7 @@ def test_too_little_to_tell_is_waited_for() -> None:
 
 
 def test_a_message_is_taken_as_its_parser_made_it() -> None:
-    """mitmproxy still calls what we leave out, an eighth of a request's cost, and nothing else checks in its place."""
+    """What mitmproxy calls to check its own authors is still what we leave out."""
     made = http.Response(b"HTTP/1.1", "no number", b"", http.Headers(), None, None, 0.0, None)  # type: ignore[arg-type] # what the check would refuse
     assert made.data.__post_init__.__module__ == GatewayHttpLayer.__module__
 

@@ -45,6 +45,7 @@ GOOD = {
     "children.example": [ORIGIN],
     "news.example": [ORIGIN],
     "search.example": [ORIGIN],
+    "html.duckduckgo.example": [ORIGIN],
     "unlisted.example": [ORIGIN],
     "opened-later.example": [ORIGIN],
     "closed-later.example": [ORIGIN],
