@@ -32,6 +32,10 @@ NUMBERED = "ip_address"
 """The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
 
 
+_MOST_LOOKED = 4096
+"""Hosts, by profile, of which it is kept how far they are looked into: about 1 MB."""
+
+
 class Lists(Protocol):
     """What the decision needs of the lists."""
 
@@ -123,6 +127,7 @@ class Filtering:
         self._repeated = Repeated(rules.floor_hits)
         self._told = told or Alone()
         self._grants: Grants | None = None
+        self._looked: dict[tuple[str, str], tuple[Policy, Known, Traits, Inspection]] = {}
         self.epoch = 0
         """Grows whenever the same request may be judged differently from before."""
 
@@ -212,18 +217,23 @@ class Filtering:
         profile = self.profile_of(person or self._identity.resolve(request.client, request.user), policy)
         if not named:
             return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
+        looked = self._looked_into(request.url, profile, policy)
+        if not request.names:
+            return looked
+        return inspect.deepest((looked, *(self._looked_into(url, profile, policy) for url in request.names)))
+
+    def _looked_into(self, url: Url, profile: Profile, policy: Policy) -> Inspection:
+        # Kept by what it follows from: the lists give the same value for a host until they change.
+        known, traits = self._lists.lookup(url), self._lists.traits(url)
+        kept = self._looked.get((url.host, profile.id))
+        if kept is not None and kept[0] is policy and kept[1] is known and kept[2] is traits:
+            return kept[3]
         sites = policy.sets[self._rules.set_id].sites
-        return inspect.deepest(
-            inspect.inspection(
-                url.host,
-                self._lists.lookup(url).matches,
-                self._lists.traits(url),
-                profile,
-                policy.categories,
-                sites,
-            )
-            for url in (request.url, *request.names)
-        )
+        found = inspect.inspection(url.host, known.matches, traits, profile, policy.categories, sites)
+        if len(self._looked) >= _MOST_LOOKED:
+            self._looked.clear()
+        self._looked[url.host, profile.id] = policy, known, traits, found
+        return found
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ def roomy() -> type[MmapedDict]:  # noqa: C901 - one small class, which must not
     """Return the library's file of numbers, with room allocated before anything is written to it."""
     from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - see registry
 
+    pack = struct.Struct("dd").pack
+
     class RoomyDict(MmapedDict):
         """A file of numbers; those that find no room in it are in memory alone."""
 
@@ -95,7 +98,10 @@ def roomy() -> type[MmapedDict]:  # noqa: C901 - one small class, which must not
             return found
 
         def write_value(self, key: str, value: float, timestamp: float) -> None:
-            if self._spare and key in self._spare:
+            at = self._positions.get(key)
+            if at is not None and self._m is not None:
+                self._m[at : at + 16] = pack(value, timestamp)  # as the library does, with two calls less
+            elif key in self._spare:
                 self._spare[key] = (value, timestamp)
             else:
                 super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call] # see above

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
+from appliance.gateway.board import Patience, board
 from appliance.gateway.passage import Passage
 from appliance.gateway.proxy_tls import CUT_SECONDS, ProxyTls, Relay
 from appliance.gateway.translate import Tunnel, host_of
@@ -50,6 +51,9 @@ class Entrance:
         self.passage, self.serve, self.destination = passage, serve, destination
         self._proxy_tls = proxy_tls
         self.loop = asyncio.get_running_loop()
+        self.board = board()
+        self.silent, self.speaking = Patience(), Patience()
+        """How long nothing may come, and how long it may take to be whole."""
         self.visitors: set[Visitor] = set()
         self._relays: set[Relay] = set()
         self._opening = 0
@@ -63,6 +67,8 @@ class Entrance:
         self.shut()
         for visitor in list(self.visitors):
             visitor.leave()
+        self.silent.close()
+        self.speaking.close()
         if self in self.passage.waiting:
             self.passage.waiting.remove(self)
         self.passage.cut_all()

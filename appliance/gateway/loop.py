@@ -8,10 +8,12 @@ time altogether.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from itertools import zip_longest
 from typing import Any
 
+from appliance.gateway.board import WRITE, Patience, board
 from appliance.gateway.resolver import Resolver
 
 CONNECT_SECONDS = 20.0
@@ -19,6 +21,8 @@ CONNECT_SECONDS = 20.0
 
 NEXT_ADDRESS_SECONDS = 0.25
 """After which the next address is tried beside the one before (RFC 8305 section 5)."""
+
+_TOO_LATE = "the site did not answer in time"
 
 type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
@@ -32,6 +36,7 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.resolver = Resolver()
+        self._patience = Patience()
 
     async def getaddrinfo(  # type: ignore[override] # typeshed knows more kinds of host than occur here
         self,
@@ -73,16 +78,47 @@ class GuardedLoop(asyncio.SelectorEventLoop):
 
         Each further address is tried beside those before it after a moment. OSError if none answers in time.
         """
+        known = self.resolver.known(host)
+        if len(known) == 1:  # nobody to ask or to race against: no task, and nothing to wait for beside it
+            return await self._attempt(known[0], port)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 # Not asyncio's own race: Python 3.13.0's fails under mitmproxy's task factory.
-                return await self._race(_ordered(await self.resolver.addresses(host)), port)
+                return await self._race(_ordered(known or await self.resolver.addresses(host)), port)
         except TimeoutError:
-            raise OSError("the site did not answer in time") from None
+            raise OSError(_TOO_LATE) from None
+
+    async def reach(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """Connect a socket to a literal address, in bounded time; OSError if nobody answers there."""
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            pass
+        else:
+            return
+        file, places = sock.fileno(), board()
+        answered: asyncio.Future[None] = self.create_future()
+
+        def ready(_events: int) -> None:
+            places.rest(file)
+            if not answered.done():
+                answered.set_result(None)
+
+        def late() -> None:
+            if not answered.done():
+                answered.set_exception(OSError(_TOO_LATE))
+
+        places.want(file, WRITE, ready)
+        self._patience.wait(answered, CONNECT_SECONDS, late)
+        try:
+            await answered
+        finally:
+            self._patience.end(answered)
+            places.rest(file)
+        if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
 
     async def _race(self, addresses: list[str], port: int) -> socket.socket:
-        if len(addresses) == 1:  # nobody to race against: no task, and nothing to wait for beside it
-            return await self._attempt(addresses[0], port)
         running: set[asyncio.Task[socket.socket]] = set()
         failed: BaseException | None = None
         try:
@@ -108,10 +144,10 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         raise failed or OSError("the site has no address")
 
     async def _attempt(self, address: str, port: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-            await self.sock_connect(sock, (address, port))
+            await self.reach(sock, (address, port))
         except BaseException:
             sock.close()
             raise
