@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, auditing, granting, handover, recycling, watching
+from appliance import assembly, auditing, granting, handover, recycling, sharing, watching
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
@@ -161,6 +161,7 @@ async def _supervise(
         lambda: auditing.seal(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: sharing.watch(settings),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
         *_besides(settings, running),

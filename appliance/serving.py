@@ -188,7 +188,7 @@ def _credentials(settings: Settings, policy: Policy, who: People) -> Credentials
     entry = SignIn(Database(settings.state), Trail(settings.state), settings.identity.rules, Passwords())
 
     def check(name: str, password: Secret, address: str) -> str:
-        return entry.shown(name, password, address, networks.resolve(address), time.time()).name
+        return entry.shown(name, password, address, time.time()).name
 
     def kept(name: str) -> str:
         account = who.account(name)

@@ -19,6 +19,7 @@ from appliance.identity.neighbours import plain_mac
 from appliance.identity.options_directory import DirectorySettings
 from appliance.identity.options_oidc import OidcSettings
 from appliance.identity.options_radius import RadiusSettings
+from appliance.identity.options_sharing import SharingSettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
@@ -97,6 +98,10 @@ class SignInSettings(Section):
     agreements: dict[str, AgreementSettings] = Field({}, description="Agreement by group; none is not asked.")
     realms: tuple[str, ...] = Field(
         (), description="What people write around a name: school.example, SCHOOL."
+    )
+    sharing: SharingSettings = SharingSettings()
+    stop_holds_hours: float = Field(
+        24.0, ge=0, le=720, description="A device stays stopped so long after a stopped person's last use."
     )
     directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
     oidc: OidcSettings | None = Field(None, description="Single sign-on (OpenID Connect); null for none.")

@@ -294,7 +294,7 @@ class Portal:
             return visit.show("agree.html", ticket=ticket, text=self._agreements.get(account.group, ()))
         try:
             enter = self._sign_in.enter
-            token = await asyncio.to_thread(enter, account, visit.device, visit.expected, visit.now)
+            token = await asyncio.to_thread(enter, account, visit.device, visit.now)
         except IdentityError as error:
             return await self._ask(visit, way="name", problem=str(error))
         answer = RedirectResponse("/sign-in", 303)
