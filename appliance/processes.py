@@ -246,7 +246,9 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
 
 
 def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
-    wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    # Where people are known by the directory without any portal, its process asks about them again.
+    asks = settings.identity.portal or settings.identity.directory is not None
+    wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 

@@ -133,7 +133,7 @@ class SignInSettings(Section):
 
     def wrong(self) -> Iterator[tuple[Keys, str]]:
         """Yield what is well formed and cannot be meant, by its key."""
-        if self.directory is not None and not self.portal and self.radius is None:
+        if self.directory is not None and not self.learns_names and self.radius is None:
             yield ("directory",), "nobody could sign in by it: set identity.portal to true"
         if self.oidc is not None and not self.portal:
             yield ("oidc",), "nobody could sign in by it: set identity.portal to true"
@@ -148,6 +148,11 @@ class SignInSettings(Section):
             yield "oidc", self.oidc
         if self.radius is not None:
             yield "radius", self.radius
+
+    @property
+    def learns_names(self) -> bool:
+        """Whether anybody can say who they are: at the portal, as far as this section says."""
+        return self.portal
 
     @property
     def rules(self) -> SignInRules:

@@ -27,18 +27,25 @@ class Lost:
     """Whose open connections must end: by network address, and by the name of proxy credentials.
 
     `addresses` at once: stopped, or past their time. `left` soon: somebody signed out there, and the page
-    that says so is still on its way, on one of those very connections.
+    that says so is still on its way, on one of those very connections. `nameless` at once, but for what was
+    opened with credentials: a device that is held, on which somebody else may show their own.
     """
 
     addresses: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    nameless: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.addresses or self.users or self.left)
+        return bool(self.addresses or self.users or self.left or self.nameless)
 
     def __or__(self, other: Lost) -> Lost:
-        return Lost(self.addresses | other.addresses, self.users | other.users, self.left | other.left)
+        return Lost(
+            self.addresses | other.addresses,
+            self.users | other.users,
+            self.left | other.left,
+            self.nameless | other.nameless,
+        )
 
 
 class Otherwise(Protocol):
@@ -254,7 +261,9 @@ class Resolver:
         changed = frozenset(
             user for user in self._users if _password(known_before, user) != _password(known, user)
         )
-        return Lost(stopped, self._lost_users() | changed, left - stopped)
+        held = frozenset(address for address in stopped if table[address].held)
+        stopped -= held
+        return Lost(stopped, self._lost_users() | changed, left - stopped, held - left)
 
     def expired(self) -> Lost:
         """Forget what is over by now; return whose open connections must end."""

@@ -57,6 +57,10 @@ class DueError(RefusedError):
     """This is the person, and something is still to be done at the sign-in's own page before they enter."""
 
 
+class AwayError(RefusedError):
+    """Nobody could be asked whose this is: no answer, and no wrong password either."""
+
+
 class WaitError(RefusedError):
     """Too many tries; `seconds` until the next one counts."""
 
@@ -96,6 +100,8 @@ class SignIn:
         no account here is asked about in the school's directory, where there is one.
         """
         account = self._let_in(self._compared(name, password, address, now), now)
+        if not account.source:
+            self._note_double(account, address, now)
         self._tries.forget(f"account:{account.key}")
         if account.password and self._passwords.outdated(account.password) and not account.must_change:
             self.accounts.own_password(account, self._passwords.make(password), account.changed)
@@ -119,7 +125,7 @@ class SignIn:
         subjects = (f"account:{key(name)}", f"address:{address}")
         if (wait := self._tries.wait(subjects, now)) > 0:
             raise WaitError(wait)
-        account = self._whose(name, password, address, now)
+        account = self._whose(name, password, now)
         if account is None:
             self._tries.failed(subjects, now)
             if self._tries.wait(subjects, now) > 0:
@@ -163,14 +169,12 @@ class SignIn:
         here = self._directory is None or self.accounts.find(name) is not None
         return name if here or self._directory is None else self._directory.plain(name)
 
-    def _whose(self, name: str, password: Secret, address: str, now: float) -> Account | None:
+    def _whose(self, name: str, password: Secret, now: float) -> Account | None:
         account = self.accounts.find(name)
         if self._directory is not None and (account is None or account.source == DIRECTORY):
             return self._in_directory(self._directory, name, password, now)
-        if not self._passwords.fits(account.password if account else "", password) or account is None:
-            return None
-        self._note_double(account, address, now)
-        return account
+        fits = self._passwords.fits(account.password if account else "", password)
+        return account if fits else None
 
     def _in_directory(self, directory: Directory, name: str, password: Secret, now: float) -> Account | None:
         try:
@@ -179,7 +183,7 @@ class SignIn:
             return None
         except UnreachableError as error:
             _log.error("the directory cannot be asked: %s", error.detail)
-            raise RefusedError(str(error)) from error
+            raise AwayError(str(error)) from error
         except IdentityError as error:  # disabled there, in no group of ours, or another's name
             raise RefusedError(str(error)) from error
 

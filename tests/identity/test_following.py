@@ -139,7 +139,7 @@ async def test_a_device_used_a_moment_before_the_freeze_is_held(tmp_path: Path) 
         await at.follower.look()
     at.now = time.time()
     assert at.resolver.resolve(TABLET.address).standing is Standing.FROZEN
-    assert TABLET.address in at.cut[-1].addresses
+    assert at.cut[-1].nameless == {TABLET.address}
     # Another device, at which the name is shown afterwards, is not closed for others.
     at.resolver.resolve(LAPTOP.address, "amy")
     at.follower._told = -1000.0

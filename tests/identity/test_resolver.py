@@ -304,7 +304,7 @@ def test_leaving_out_credentials_lifts_no_freeze(tmp_path: Path) -> None:
     for address in (TABLET.address, "fd00::14"):
         person = found.resolve(address)
         assert (person.standing, person.name, person.confidence) == (Standing.FROZEN, "", Confidence.GROUP)
-    assert use(made, before).addresses == {TABLET.address, "fd00::14"}  # what was open there is cut
+    assert use(made, before).nameless == {TABLET.address, "fd00::14"}  # what was open there is cut
     # Whoever shows their own name on it is themselves; amy is stopped wherever she shows hers.
     assert found.resolve(TABLET.address, "bob").name == "bob"
     assert found.resolve(TABLET.address, "amy").standing is Standing.FROZEN
