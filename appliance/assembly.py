@@ -198,7 +198,8 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
     database, trail = Database(settings.state), Trail(settings.state)
     asked = settings.identity.leases
     leases = LeaseFile(asked.format, asked.file).look if asked is not None else dict[str, Lease]
-    return Follower(database, trail, who, settings.identity.registered, cut, neighbours, leases)
+    devices, hold = settings.identity.registered, settings.identity.stop_holds_hours * 3600
+    return Follower(database, trail, who, devices, cut, neighbours, leases, hold)
 
 
 def filtering(

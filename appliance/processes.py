@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, auditing, granting, handover, recycling, watching
+from appliance import assembly, auditing, granting, handover, recycling, sharing, watching
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
@@ -161,6 +161,7 @@ async def _supervise(
         lambda: auditing.seal(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: sharing.watch(settings),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
         *_besides(settings, running),
@@ -245,7 +246,9 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
 
 
 def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
-    wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    # Where people are known by the directory without any portal, its process asks about them again.
+    asks = settings.identity.portal or settings.identity.directory is not None
+    wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 

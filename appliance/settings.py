@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, override
 
 from pydantic import Field, ValidationError
 
@@ -145,6 +145,7 @@ class IdentitySettings(SignInSettings):
     networks: tuple[ClientNetworkSettings, ...] = ()
 
     @property
+    @override
     def learns_names(self) -> bool:
         """Whether anybody can say who they are, at the portal or to the proxy."""
         return self.portal or any(one.proxy_sign_in is not ProxySignIn.NEVER for one in self.networks)

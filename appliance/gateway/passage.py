@@ -117,8 +117,13 @@ class _Passing:
 class Waiting(Protocol):
     """Who lets clients in."""
 
-    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
-        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`."""
+    def cut(
+        self, addresses: Collection[str], users: Collection[str] = (), nameless: Collection[str] = ()
+    ) -> None:
+        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`.
+
+        Of the addresses `nameless`, only whoever has shown none.
+        """
 
     def shut(self) -> None:
         """Let nobody in any more."""

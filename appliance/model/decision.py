@@ -27,6 +27,8 @@ class Reason(StrEnum):
     LOCAL_ALLOW = "local_allow"  # the school opened it
     UNLISTED = "unlisted"  # no list names it, and the profile allows that
     OVERRIDE = "override"  # staff have opened it for a lesson
+    # no access at all, but something that was seen beside them
+    ACCOUNT_SHARING = "account_sharing"  # one account on two devices at once, or staff's on a pupil's
     # blocked by policy
     FLOOR = "floor"  # a statutory list names it
     FLOOR_REPEATED = "floor_repeated"  # too many such addresses were asked for; nothing is told for a while
