@@ -119,7 +119,9 @@ async def _work(settings: Settings, under: Under | None) -> None:
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
     who = assembly.resolver(settings, policy)
-    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
+    learnt = granting.learnt(settings.state)
+    told = assembly.told(settings)
+    journey = assembly.filtering(settings, policy, lists, told=told, identity=who, learnt=learnt)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
     passage.credentials = _credentials(settings, policy, who)
@@ -138,7 +140,8 @@ async def _work(settings: Settings, under: Under | None) -> None:
 
     def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
         journey.grant(Grants(grants))
-        cut_overrides(doors, ended)  # what passes spliced is judged again, for the epoch has changed
+        # What passes spliced is judged again, for the epoch has changed. Whatever lost a part begins anew.
+        cut_overrides(doors, ended | learnt.lost())
 
     overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
     await overrides.look()
@@ -166,6 +169,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         passage.credentials.close()
+        learnt.close()
         await events.close()
 
 

@@ -28,6 +28,7 @@ from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
 from appliance.gateway.lived import lives_by
+from appliance.gateway.parts import Parts
 from appliance.gateway.peers import peer_of
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
@@ -65,6 +66,7 @@ class GatewayAddon:
         self.deadline = deadline
         self._filtering, self._metrics = filtering, metrics
         self._site, self._reach = site, reach
+        self._parts = Parts(filtering)
         self._doors = doors
         self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
@@ -204,11 +206,11 @@ class GatewayAddon:
             await self._block(flow, request, judgement)
 
     @closed
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream an allowed answer through."""
-        carried: actions.Carried | None = flow.metadata.get(CARRIED)
-        if carried is not None and not carried.judgement.decision.blocked:
-            actions.pass_back(flow, carried)
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Stream an allowed answer through; what must not pass is on record first."""
+        if (no_part := self._parts.pass_back(flow, flow.metadata.get(CARRIED))) is not None:
+            flow.metadata[CARRIED] = no_part
+            await self.attempts.record(no_part, 403)
         actions.end_with(flow, leaving=self._doors.leaving)
 
     @closed
@@ -346,6 +348,7 @@ class GatewayAddon:
         return self._filtering.judge_failure(reason, FAILURES[reason], who.client, who.user)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
+        request = self._parts.read(flow, request)
         judgement = self._judge(request, flow.client_conn)
         asked = self.credentials.asks(judgement, request, known.tunnel)
         if asked or judgement.decision.blocked:
@@ -365,7 +368,7 @@ class GatewayAddon:
             await self._fail(flow, carried, flow.server_conn.error)
             return
         known.permitted.add((request.url.host, request.url.port))
-        actions.forward(flow, carried)
+        self._parts.forward(flow, carried)
 
     async def _block(
         self, flow: http.HTTPFlow, request: Request, judgement: Judgement, *, asked: bool = False

@@ -201,6 +201,9 @@ class Lane:
         judgement = self._decide(request)
         if judgement.decision.blocked or judgement.decision.flagged:
             return None
+        grants = self._filtering.grants
+        if grants is not None and judgement.decision.override in grants.learning:
+            return None  # what the page names is learnt there
         if tunnel.wrong and self._addon.credentials.asks(judgement, request, tunnel):
             return None
         if self._reads(known, request, judgement):
