@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from appliance.auditing import note_approval, seal
+from appliance.auditing import forget, note_approval, seal
 from appliance.events.audit import Trail
+from appliance.events.record import from_access
+from appliance.events.store import DATABASE
+from appliance.events.writer import Writer
 from appliance.settings import load_settings
+from tests.doubles.events import START, access
 from tests.doubles.school import configuration
 
 pytestmark = pytest.mark.slow  # each reads a whole configuration
@@ -39,3 +44,20 @@ async def test_a_checkpoint_is_written_at_the_start(tmp_path: Path) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def test_what_was_forgotten_stands_in_the_audit_class_by_class(tmp_path: Path) -> None:
+    """DP-2: a deletion can be proved: which class, how many rows, up to when, and their digest."""
+    settings = load_settings(configuration(tmp_path)).settings
+    settings.state.mkdir()
+    writer = Writer(settings.state / DATABASE, durable=False, patience=1)
+    await writer.write([from_access(access(1)), from_access(access(2))])
+    await writer.close()
+    gone = await forget(settings, START + timedelta(days=92))
+    noted = [entry for entry in Trail(settings.state).entries() if entry["what"] == "retention"]
+    assert [entry["whom"] for entry in noted] == [one.what for one in gone]
+    first = noted[0]
+    assert (first["whom"], first["rows"]) == ("ordinary access: host, url, search_term", 2)
+    assert first["until"].startswith("2026-11-25")
+    assert len(first["digest"]) == 64
+    assert await forget(settings, START + timedelta(days=92)) == []
