@@ -6,7 +6,7 @@ of their own: a raw address is needed for 90 days, an incident until the yearly 
 
 What is left of an ordinary access after 90 days is the decision alone: when, which group, which category,
 what was decided and by which rule. It bears no pseudonym: whoever must look back on one person has the
-flagged accesses, which keep the name, and nothing that a school reports joins one pupil's ordinary pages of a year.
+flagged accesses, which keep the name, and nothing that a school reports joins up one pupil's ordinary pages.
 A name that is not there cannot be found again, whoever holds a key.
 """
 
