@@ -4,11 +4,15 @@ import asyncio
 import contextlib
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from appliance import auditing
 from appliance.auditing import forget, note_approval, seal
 from appliance.events.audit import Trail
+from appliance.events.errors import EventsError
 from appliance.events.record import from_access
 from appliance.events.store import DATABASE
 from appliance.events.writer import Writer
@@ -61,3 +65,28 @@ async def test_what_was_forgotten_stands_in_the_audit_class_by_class(tmp_path: P
     assert first["until"].startswith("2026-11-25")
     assert len(first["digest"]) == 64
     assert await forget(settings, START + timedelta(days=92)) == []
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), EventsError("damaged")])
+async def test_records_that_cannot_be_retired_cost_one_round(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A locked log does not end the removal of what is past its days (DP-2)."""
+    tried: list[object] = []
+    enough = asyncio.Event()
+
+    async def fail(state: object, _retention: object, _now: object) -> None:
+        tried.append(state)
+        if len(tried) == 3:
+            enough.set()
+        raise error
+
+    monkeypatch.setattr(auditing, "_RETIRE_SECONDS", 0.002)
+    monkeypatch.setattr(auditing, "retire", fail)
+    settings: Any = SimpleNamespace(state="state", retention=None)
+    task = asyncio.create_task(auditing.keep_terms(settings))
+    await asyncio.wait_for(enough.wait(), 10)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert "could not be removed this time" in caplog.text
