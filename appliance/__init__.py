@@ -12,6 +12,7 @@ changes      proposals, their impact, who released them
 events       the log: store, queries, retention; the audit trail
 alerts       which flagged accesses reach whom, and what they may read there
 metrics      Prometheus; told by the two hallways below
+reports      figures as pages and paper; bundles that may leave the gateway, encrypted
 
 filtering    hallway: what happens to one request, in order
 recording    hallway: what happens to one event, in order

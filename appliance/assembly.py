@@ -32,6 +32,7 @@ from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks
 from appliance.identity.resolver import Lost
 from appliance.identity.resolver import Resolver as People
+from appliance.learning import Learnt
 from appliance.lists.catalogue import load_catalogue, load_help
 from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
@@ -198,7 +199,8 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
     database, trail = Database(settings.state), Trail(settings.state)
     asked = settings.identity.leases
     leases = LeaseFile(asked.format, asked.file).look if asked is not None else dict[str, Lease]
-    return Follower(database, trail, who, settings.identity.registered, cut, neighbours, leases)
+    devices, hold = settings.identity.registered, settings.identity.stop_holds_hours * 3600
+    return Follower(database, trail, who, devices, cut, neighbours, leases, hold)
 
 
 def filtering(
@@ -208,10 +210,12 @@ def filtering(
     set_id: str = "",
     told: Told | None = None,
     identity: People | None = None,
+    learnt: Learnt | None = None,
 ) -> Filtering:
     """Return the journey of one request, as the gateway and `explain` both take it.
 
-    `told` is how a worker hears of floor hits that others have counted; `identity` is how it knows people.
+    `told` is how a worker hears of floor hits that others have counted; `identity` is how it knows people,
+    and `learnt` what the pages of overrides need.
     """
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
@@ -228,6 +232,7 @@ def filtering(
             settings.identity.oidc.reachable if settings.identity.oidc else frozenset(),
         ),
         told=told,
+        learnt=learnt,
     )
 
 

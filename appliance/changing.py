@@ -43,7 +43,7 @@ _UNTOUCHED = frozenset(
     for reason in (
         Reason.FLOOR, Reason.FLOOR_REPEATED, Reason.FROZEN, Reason.REMOVED, Reason.SIGNED_OUT,
         Reason.MALFORMED, Reason.MISMATCH, Reason.FLOOR_UNAVAILABLE, Reason.FAULT, Reason.DEADLINE,
-        Reason.OWN_PAGE,
+        Reason.OWN_PAGE, Reason.ACCOUNT_SHARING,
     )
 )  # fmt: skip
 _CLASS = "class login"

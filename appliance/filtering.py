@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
+from appliance.learning import Learnt, coming
 from appliance.model.category import Category, Severity
 from appliance.model.decision import Action, Decision, Reason
-from appliance.model.inspect import Inspection, Traits
+from appliance.model.inspect import Inspect, Inspection, Traits
 from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person, Standing
-from appliance.model.profile import Policy, Profile
+from appliance.model.profile import Policy, Profile, ProfileSet
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor, inspect, standing
+from appliance.policy import floor, inspect, needs, standing
 from appliance.policy.decide import decide, decide_category, strictest
-from appliance.policy.overrides import Asked, Grants, opened
+from appliance.policy.overrides import OVERRIDABLE, Asked, Grants, opened
 from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
@@ -117,6 +118,7 @@ class Filtering:
         rules: Rules,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Told | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
         self._identity = identity
         self._lists = lists
@@ -126,10 +128,22 @@ class Filtering:
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
         self._told = told or Alone()
+        self.learnt = learnt
+        """What pages of overrides have named of other sites."""
         self._grants: Grants | None = None
         self._looked: dict[tuple[str, str], tuple[Policy, Known, Traits, Inspection]] = {}
         self.epoch = 0
         """Grows whenever the same request may be judged differently from before."""
+
+    @property
+    def learns(self) -> bool:
+        """True while an override is in force whose pages bring what they need of other sites."""
+        return self._grants is not None and self.learnt is not None and bool(self._grants.learning)
+
+    @property
+    def grants(self) -> Grants | None:
+        """The overrides in force; None where there are none."""
+        return self._grants
 
     @property
     def policy(self) -> Policy:
@@ -153,6 +167,10 @@ class Filtering:
     def identify(self, client: str, user: str = "") -> Person:
         """Return who stands behind a client address; `user` has shown proxy credentials."""
         return self._identity.resolve(client, user)
+
+    def known(self, url: Url) -> Known:
+        """Return what the lists say of an address; never raises."""
+        return self._lists.lookup(url)
 
     def helps(self, host: str) -> bool:
         """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
@@ -251,6 +269,11 @@ class Filtering:
         profile = self.profile_of(person, policy)
         return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
 
+    @property
+    def school(self) -> ProfileSet:
+        """The school's set of profiles and roles."""
+        return self._policy.sets[self._rules.set_id]
+
     def profile_of(self, person: Person, policy: Policy | None = None) -> Profile:
         """Return the person's profile, or the set's strictest where the group has none."""
         profiles = (policy or self._policy).sets[self._rules.set_id]
@@ -268,7 +291,6 @@ class Filtering:
         except TooManyInnerError as error:
             inner, because = (), f"What cannot be judged to its end is not let through: {error}."
             found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
-        roles = policy.sets[self._rules.set_id].roles
         for known, url, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
             if decision.reason is Reason.HELP and not found:
@@ -277,11 +299,8 @@ class Filtering:
                 return decision, None, nothing
             # What staff have opened for a lesson. Why here: each name has to be open by itself, and all that
             # stands above the policy (floor, stops, surroundings, ports) is judged before or after.
-            if grants is not None and decision.blocked and grants.touch(decision, url):
-                asked = Asked(url, person, request.client)
-                decision = opened(
-                    decision, known.matches, asked, now, profile, policy.categories, grants, roles
-                )
+            if grants is not None and decision.blocked:
+                decision = self._eased(decision, known, url, request, person, policy, grants, now)
                 lived = lived | {decision.override} if decision.override else lived
             found.append((decision, name))
         # Who may not be here finds nothing but help open, whatever else would be said of the address;
@@ -301,7 +320,37 @@ class Filtering:
             found.append((_refusal(Reason.PORT, because, profile, policy), None))
         chosen = strictest([decision for decision, _ in found])
         about = next((name for decision, name in found if decision is chosen), None)
-        return chosen, about, nothing if chosen.blocked else lived
+        if chosen.blocked:
+            return chosen, about, nothing
+        return _as_part(chosen, found), about, lived
+
+    def _eased(
+        self,
+        decision: Decision,
+        known: Known,
+        url: Url,
+        request: Request,
+        person: Person,
+        policy: Policy,
+        grants: Grants,
+        now: datetime,
+    ) -> Decision:
+        # Only what the request itself asks for can be a part of a page, never another of its names.
+        learnt, load = self.learnt, request.load if url is request.url else None
+        named = grants.touch(decision, url)
+        if not named and load is None:
+            return decision
+        profile, asked = self.profile_of(person, policy), Asked(url, person, request.client)
+        roles = policy.sets[self._rules.set_id].roles
+        if named:
+            decision = opened(decision, known.matches, asked, now, profile, policy.categories, grants, roles)
+        if learnt is None or load is None or not decision.blocked or decision.reason not in OVERRIDABLE:
+            return decision
+        may = coming(url.host, grants, learnt, roles)
+        if not may or self.inspection(Request(url), person).level is Inspect.NEVER:
+            return decision
+        part = request.method, load
+        return needs.carried(decision, known.matches, asked, part, now, profile, policy.categories, may)
 
     def _is_for_sign_in(self, request: Request) -> bool:
         # Every name under which it presents itself, or a false one would open another site. Lists and profile
@@ -323,6 +372,12 @@ class Filtering:
             known = self._lists.lookup(request.destination)
             if known.matches or known.floor.hit:
                 yield known, request.destination, None
+
+
+def _as_part(chosen: Decision, found: Iterable[tuple[Decision, Url | None]]) -> Decision:
+    # What is open as a part of a page stays one, by whatever else its other names are open.
+    page = next((decision.page for decision, _ in found if decision.page), "")
+    return replace(chosen, page=page) if page and not chosen.page else chosen
 
 
 def _numbered(url: Url) -> Match:

@@ -16,18 +16,16 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, auditing, granting, handover, recycling, watching
+from appliance import assembly, auditing, granting, handover, recycling, sharing, watching
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
-from appliance.events.retention import retire
 from appliance.gateway.demo import serve_demo
 from appliance.gateway.wording import upset_messages
 from appliance.identity.database import Database
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from appliance.lists.update import Updater
 
 _LIST_METRICS_SECONDS = 10.0
-_RETIRE_SECONDS = 3600.0
 _REFRESH_SECONDS = 3600.0
 _UPDATE_SECONDS = 60.0
 _PEOPLE_SECONDS = 1.0
@@ -157,10 +154,11 @@ async def _supervise(
         lambda: recycling.watch(supervisor, recycle),
         lambda: _watch_edits(store, metrics),
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
-        lambda: _retire(settings),
+        lambda: auditing.keep_terms(settings),
         lambda: auditing.seal(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: sharing.watch(settings),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
         *_besides(settings, running),
@@ -245,7 +243,9 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
 
 
 def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
-    wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    # Where people are known by the directory without any portal, its process asks about them again.
+    asks = settings.identity.portal or settings.identity.directory is not None
+    wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 
@@ -377,18 +377,3 @@ def _due(updater: Updater, settings: Settings) -> bool:
         # A broken edit of the catalogue: what is in force stays, and it is looked at again in a minute.
         logger.warning("lists are not updated while the catalogue is broken: %s", error)
         return False
-
-
-async def _retire(settings: Settings) -> None:
-    # Once at the start and then every hour: what is past its days goes (DP-2). A failure costs one
-    # round, never the filter.
-    while True:
-        try:
-            done = await retire(settings.state, settings.retention, datetime.now(UTC))
-            if gone := {name: count for name, count in (done.blanked | done.deleted).items() if count}:
-                trail = Trail(settings.state)
-                counts = {f"of_{name}": float(count) for name, count in gone.items()}
-                trail.add("retention", "the log", by=assembly.GATEWAY, at=time.time(), **counts)
-        except (OSError, EventsError) as error:
-            logger.warning("old records could not be removed this time: %s", error)
-        await asyncio.sleep(_RETIRE_SECONDS)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, override
 
 from pydantic import Field, ValidationError
 
@@ -116,7 +116,7 @@ class GatewaySettings(Section):
     idle_seconds: int = Field(
         600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
     )
-    http2: bool = Field(default=True, strict=True, description="Whether sites that are opened offer HTTP/2.")
+    http2: bool = Field(default=False, strict=True, description="Offer browsers HTTP/2 on opened sites.")
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )
@@ -145,6 +145,7 @@ class IdentitySettings(SignInSettings):
     networks: tuple[ClientNetworkSettings, ...] = ()
 
     @property
+    @override
     def learns_names(self) -> bool:
         """Whether anybody can say who they are, at the portal or to the proxy."""
         return self.portal or any(one.proxy_sign_in is not ProxySignIn.NEVER for one in self.networks)

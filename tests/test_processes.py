@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from appliance import assembly, processes
-from appliance.events.errors import EventsError
 from appliance.lists.compiler import CompileError
 from appliance.lists.update import Means, Updater
 from appliance.model.known import FloorState
@@ -117,25 +116,6 @@ async def test_lists_that_cannot_be_made_anew_stay_as_they_are(
         await until(lambda: len(tried) >= 2)
     assert tried[0] is True
     assert "the old ones stay in force" in caplog.text
-
-
-@pytest.mark.parametrize("error", [OSError("disk"), EventsError("damaged")])
-async def test_records_that_cannot_be_retired_cost_one_round(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A locked log does not end the removal of what is past its days (DP-2)."""
-    tried: list[object] = []
-
-    async def fail(state: object, _retention: object, _now: object) -> None:
-        tried.append(state)
-        raise error
-
-    monkeypatch.setattr(processes, "_RETIRE_SECONDS", 0.002)
-    monkeypatch.setattr(processes, "retire", fail)
-    settings: Any = SimpleNamespace(state="state", retention=None)
-    async with beside(processes._retire(settings)):
-        await until(lambda: len(tried) >= 2)
-    assert "could not be removed this time" in caplog.text
 
 
 async def test_a_demo_that_cannot_be_served_is_no_reason_to_stop(caplog: pytest.LogCaptureFixture) -> None:

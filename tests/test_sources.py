@@ -16,7 +16,7 @@ def test_a_school_that_names_nobody_asks_nobody(tmp_path: Path) -> None:
     settings = load_settings(configuration(tmp_path)).settings
     assert sources.directory(settings) is None
     assert sources.single(settings) is None
-    assert sources.recheck(settings) is None
+    assert sources.rechecks(settings) == []
 
 
 @pytest.mark.slow

@@ -178,9 +178,7 @@ def forget(db: sqlite3.Connection, now: float, keep: float, held: frozenset[str]
     old = db.execute("SELECT id, subject FROM episode WHERE last < ?", (now - keep,)).fetchall()
     gone = [number for number, subject in old if subject not in held]
     for number in gone:
-        for table in ("hit", "fired", "duty", "note", "outbox"):
-            db.execute(f"DELETE FROM {table} WHERE episode = ?", (number,))  # noqa: S608 - our own tables
-        db.execute("DELETE FROM episode WHERE id = ?", (number,))
+        remove(db, number)
     # No event comes twice after so long, and no rule counts further back.
     db.execute("DELETE FROM seen WHERE time < ?", (now - 30 * 86_400,))
     db.execute("DELETE FROM tally WHERE minute < ?", ((now - 8 * 86_400) // 60,))
@@ -189,6 +187,19 @@ def forget(db: sqlite3.Connection, now: float, keep: float, held: frozenset[str]
         "DELETE FROM outbox WHERE state != 'waiting' AND episode IS NULL AND at < ?", (now - 90 * 86_400,)
     )
     return len(gone)
+
+
+def of_subject(db: sqlite3.Connection, subject: str) -> list[Case]:
+    """Return every case of one person or device, oldest first."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM episode WHERE subject = ? ORDER BY id", (subject,))  # noqa: S608 - our own words
+    return [_case(row) for row in found.fetchall()]
+
+
+def remove(db: sqlite3.Connection, number: int) -> None:
+    """Take one case out, with everything that belongs to it."""
+    for table in ("hit", "fired", "duty", "note", "outbox"):
+        db.execute(f"DELETE FROM {table} WHERE episode = ?", (number,))  # noqa: S608 - our own tables
+    db.execute("DELETE FROM episode WHERE id = ?", (number,))
 
 
 def _case(row: tuple[Any, ...]) -> Case:

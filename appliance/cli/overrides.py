@@ -94,7 +94,9 @@ def request(setup: Setup, /, *, by: str, **typed: Any) -> None:  # noqa: ANN401 
 def grant(setup: Setup, /, *, by: str, **typed: Any) -> None:  # noqa: ANN401 - the options of a wish
     """Grant what was asked for under NUMBER, or open something at once where your role may.
 
-    In force in every worker within a second. With NUMBER, --until or --minutes can only make it shorter.
+    In force in every worker within a second. With NUMBER, --until or --minutes can only make it shorter. What
+    its pages need of other sites comes with them, as far as your role may open it (`appliance overrides show`
+    says what); not so with --only-named.
     """
     at = _At(setup, by)
     words: tuple[str, ...] = typed["addresses"]
@@ -137,6 +139,23 @@ def revoke(setup: Setup, *, number: int, reason: str, by: str) -> None:
     click.echo(f"override {number}: revoked", err=True)
 
 
+@overrides.command("only-named")
+@click.argument("number", type=int)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@_by
+@click.pass_obj
+def only_named(setup: Setup, *, number: int, hosts: tuple[str, ...], by: str) -> None:
+    """Close HOSTs that come with the pages of NUMBER; without any, all of them, and nothing more comes.
+
+    Anybody who may use this command may do so, for it only ever closes.
+    """
+    at = _At(setup, by)
+    names = [name.strip().lower() for name in hosts]
+    closed = at.store.only_named(number, names, by=at.by, now=at.now)
+    what = ", ".join(closed) or "nothing came with its pages"
+    click.echo(f"override {number}: closed again: {what}", err=True)
+
+
 @overrides.command("list")
 @click.option("--all", "over", is_flag=True, help="Also what was refused or has ended.")
 @_json
@@ -153,7 +172,7 @@ def list_(setup: Setup, *, over: bool, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
-    """Show everything about NUMBER: what, for whom, why, and each step with who and when.
+    """Show everything about NUMBER: what, for whom, why, each step, and what its pages need of other sites.
 
     With --report also what was visited under it, and by whom, for as long as the log keeps that; the look is
     in the audit trail.
@@ -165,7 +184,8 @@ def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
         Trail(setup.state).add("override-report", f"override {number}", by=at.by, at=at.now)
         found = visits(asyncio.run(_visited(setup, override)))
     said = asyncio.run(_said(setup, override)) if override.wish.review else []
-    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said)
+    needs = at.store.needs(number)
+    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said, needs=needs)
 
 
 async def _visited(setup: Setup, override: Override) -> list[Record]:
@@ -209,7 +229,9 @@ def _grant_asked(at: _At, number: int, typed: dict[str, Any]) -> tuple[Override,
     wish = Wish(**{**_fields(asked.wish), "ends": ends})
     actor = actor_of(at.by, at.accounts, at.school)
     role, notes = role_to_grant(wish, actor, asked.asked_by, at.loaded, at.accounts, at.now)
-    done = at.store.grant(number, role.id, by=at.by, now=at.now, ends=ends, note=given.reason)
+    done = at.store.grant(
+        number, role.id, by=at.by, now=at.now, ends=ends, note=given.reason, learns=not given.only_named
+    )
     return done, notes
 
 

@@ -3,6 +3,11 @@
 What lives only here: the record of processing (UK GDPR, DP-2): a column that is not in this table does
 not exist, and deploy/appliance.yaml lists each with its days. Ordinary and flagged accesses have terms
 of their own: a raw address is needed for 90 days, an incident until the yearly review (DP-5).
+
+What is left of an ordinary access after 90 days is the decision alone: when, which group, which category,
+what was decided and by which rule. It bears no pseudonym: whoever must look back on one person has the
+flagged accesses, which keep the name, and nothing that a school reports joins up one pupil's ordinary pages.
+A name that is not there cannot be found again, whoever holds a key.
 """
 
 from __future__ import annotations
@@ -58,7 +63,7 @@ _ALL = (
     Field("confidence", "who", "how sure that is: a child is never guessed", _DECISION),
     Field("device", "who", "the device, to find who used it", _PERSONAL),
     Field("client", "who", "the device's network address, to find who used it", _PERSONAL),
-    Field("host", "access", "the site; none for a statutory list's hit", _DECISION),
+    Field("host", "access", "the site; none for a statutory list's hit", _PERSONAL),
     Field("url", "access", "the full address; none for a statutory list's hit", _PERSONAL),
     Field("method", "access", "whether something was read or sent", _DECISION),
     Field("search_term", "access", "what was searched for", _PERSONAL),

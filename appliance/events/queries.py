@@ -24,6 +24,8 @@ from appliance.events.store import DATABASE
 LIMIT = 100_000
 """Most rows in one answer."""
 
+_LAST_DAY = 2**31
+
 
 class EventReader:
     """The log, to be read; `open_reader` makes one."""
@@ -37,6 +39,7 @@ class EventReader:
         self,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
         flagged: bool = False,
         person: str = "",
         reference: str = "",
@@ -46,20 +49,24 @@ class EventReader:
     ) -> list[Record]:
         """Return the newest `limit` accesses that fit, oldest first.
 
-        `since` is aware; `flagged` leaves out ordinary ones; `person` is a name exactly as recorded;
+        `since` and `until` (not included) are aware; `flagged` leaves out ordinary ones; `person` is a name
+        exactly as recorded;
         `reference` (what a pupil reads out) finds flagged accesses, with `ordinary` any, which takes longer;
         `rule` is what decided, exactly as recorded, such as `override 7`. Raises EventsError if unreadable.
         """
         conditions: list[str] = ["a.time >= ?"]
         values: list[int | str] = [_start(since)]
+        if until is not None:
+            conditions.append("a.time < ?")
+            values.append(milliseconds(until))
         if flagged or (reference and not ordinary):
             conditions.append("a.flagged = 1")
         if reference:
             conditions.append("a.reference = ?")
             values.append(reference)
         if person:
-            conditions.append("a.who IN (SELECT id FROM who WHERE day >= ? AND name = ?)")
-            values += [_start(since) // DAY, person]
+            conditions.append("a.who IN (SELECT id FROM who WHERE day BETWEEN ? AND ? AND name = ?)")
+            values += [_start(since) // DAY, _last_day(until), person]
         if rule:
             conditions.append("a.verdict IN (SELECT id FROM verdict WHERE day >= ? AND rule = ?)")
             values += [_start(since) // DAY, rule]
@@ -119,6 +126,10 @@ async def _check(db: aiosqlite.Connection, path: Path) -> None:
 
 def _start(since: datetime | None) -> int:
     return 0 if since is None else milliseconds(since)
+
+
+def _last_day(until: datetime | None) -> int:
+    return _LAST_DAY if until is None else milliseconds(until) // DAY
 
 
 def _within(limit: int) -> int:

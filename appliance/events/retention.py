@@ -1,13 +1,15 @@
 """What has served its purpose goes: fields are blanked, then whole records are deleted.
 
 What lives only here: every UPDATE that blanks and every DELETE. Small batches, so that nobody who
-writes waits long; `secure_delete`, so that what is gone is overwritten; a mark for each field, so that
-a run looks only at what has come due since the last one.
+writes waits long; `secure_delete`, so that what is gone is overwritten; a mark for each class of records, so
+that a run looks only at what has come due since the last one. Fields of one term go together: each row, and
+so each page of an SD card, is written once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,12 +39,34 @@ _NOT_HELD = {
 """What belongs to somebody on legal hold stays, with everything that explains it (S-60)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One class of records of which something has gone: what can be proved of it afterwards.
+
+    `rows` changed up to the moment `upto` (milliseconds since 1970); `digest` is the SHA-256 of their numbers
+    in the order in which they went, each followed by a line end: a backup shows which ones these were.
+    """
+
+    what: str
+    rows: int
+    upto: int
+    digest: str
+
+
 @dataclass(slots=True)
 class Retired:
-    """What one run did: values blanked by field, and whole rows deleted by table."""
+    """What one run did: rows in which a field was blanked, rows deleted by table, the proof of each class."""
 
     blanked: dict[str, int] = field(default_factory=dict)
     deleted: dict[str, int] = field(default_factory=dict)
+    proof: list[Gone] = field(default_factory=list)
+
+    def _add(self, due: _Due, count: int, digest: str) -> None:
+        totals = self.deleted if due.act == "delete" else self.blanked
+        for name in due.keys:
+            totals[name] = totals.get(name, 0) + count
+        if count:
+            self.proof.append(Gone(due.what, count, due.cutoff, digest))
 
 
 class _Due(NamedTuple):
@@ -52,13 +76,19 @@ class _Due(NamedTuple):
     table: str
     cutoff: int
     flagged: int | None
-    name: str
-    column: str = ""
+    keys: tuple[str, ...]
 
     @property
-    def mark(self) -> str:
-        """The name of its mark in the table `retired`."""
-        return f"{self.act} {self.name} {self.flagged}"
+    def what(self) -> str:
+        """The class of records, as the audit names it."""
+        which = {0: "ordinary ", 1: "flagged ", None: ""}[self.flagged]
+        of = "" if self.act == "delete" else f": {', '.join(self.keys)}"
+        return f"{which}{self.table}{of}"
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The names of its marks in the table `retired`, one for each field."""
+        return tuple(f"{self.act} {key} {self.flagged}" for key in self.keys)
 
     @property
     def time(self) -> tuple[str, int]:
@@ -76,11 +106,13 @@ class _Due(NamedTuple):
         """What is done to them; every name in it comes from FIELDS."""
         kept = _NOT_HELD.get(self.table, "")
         if self.act == "delete":
-            return f"DELETE FROM {self.table} WHERE {self.where}{kept}"  # noqa: S608 - our own names
-        empty = _EMPTY.get(self.column, "''")
+            return f"DELETE FROM {self.table} WHERE {self.where}{kept} RETURNING id"  # noqa: S608 - our own names
+        columns = [FIELDS[key].column for key in self.keys]
+        emptied = ", ".join(f'"{column}" = {_empty(column)}' for column in columns)
+        filled = " OR ".join(f'"{column}" IS NOT {_empty(column)}' for column in columns)
         return (
-            f'UPDATE {self.table} SET "{self.column}" = {empty} '  # noqa: S608 - our own names
-            f'WHERE {self.where} AND "{self.column}" IS NOT {empty}{kept}'
+            f"UPDATE {self.table} SET {emptied} "  # noqa: S608 - our own names
+            f"WHERE {self.where} AND ({filled}){kept} RETURNING id"
         )
 
 
@@ -99,9 +131,7 @@ async def retire(state: Path, retention: Retention, now: datetime) -> Retired:
             await db.execute("PRAGMA synchronous = NORMAL")  # what a power cut undoes, the next run repeats
             await _find_held(db)
             for due in _all_due(retention, milliseconds(now)):
-                count = await _work(db, due)
-                totals = done.deleted if due.act == "delete" else done.blanked
-                totals[due.name] = totals.get(due.name, 0) + count
+                done._add(due, *await _work(db, due))  # noqa: SLF001 - its own
             await _tidy(db, state / SPILL, milliseconds(now) - max(retention.keep["time"]) * DAY)
     except (OSError, sqlite3.Error) as error:
         raise EventsError(f"{path}: expired records could not be removed ({error})") from error
@@ -123,45 +153,60 @@ def _all_due(retention: Retention, now: int) -> Iterator[_Due]:
         life = retention.keep["review_time" if table == "review" else "time"]
         for flagged in (None,) if table == "review" else (0, 1):
             whole = life[flagged or 0]
-            yield _Due("delete", table, now - whole * DAY, flagged, table)
+            yield _Due("delete", table, now - whole * DAY, flagged, (table,))
+            together: dict[int, list[str]] = {}
             for key, entry in FIELDS.items():
                 days = retention.keep[key][flagged or 0]
                 if entry.table == table and days < whole:  # the others go with the row
-                    yield _Due("blank", table, now - days * DAY, flagged, key, entry.column)
+                    together.setdefault(days, []).append(key)
+            for days, keys in sorted(together.items()):
+                yield _Due("blank", table, now - days * DAY, flagged, tuple(keys))
 
 
-async def _work(db: aiosqlite.Connection, due: _Due) -> int:
-    total, finished = 0, False
+async def _work(db: aiosqlite.Connection, due: _Due) -> tuple[int, str]:
+    total, finished, digest = 0, False, hashlib.sha256()
     while not finished:
         await db.execute("BEGIN IMMEDIATE")
         try:
-            count, finished = await _batch(db, due)
+            numbers, finished = await _batch(db, due)
             await db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 await db.execute("ROLLBACK")
             raise
-        total += count
+        total += len(numbers)
+        digest.update(b"".join(b"%d\n" % number for number in numbers))
         await asyncio.sleep(0.001)  # those who wait to write go first
-    return total
+    return total, digest.hexdigest()
 
 
-async def _batch(db: aiosqlite.Connection, due: _Due) -> tuple[int, bool]:
-    """Work from the mark to the next one; return how many rows changed, and whether all is done."""
+async def _batch(db: aiosqlite.Connection, due: _Due) -> tuple[list[int], bool]:
+    """Work from the mark to the next one; return the numbers of the rows that changed, and if all is done."""
     column, unit = due.time
-    start = (await _number(db, "SELECT upto FROM retired WHERE what = ?", (due.mark,)) or 0) // unit
+    start = await _mark(db, due) // unit
     end = due.cutoff // unit
     if start >= end:
-        return 0, True
+        return [], True
     boundary = (
         f"SELECT {column} FROM {due.table} WHERE {due.where} "  # noqa: S608 - names from FIELDS
         f"ORDER BY {column} LIMIT 1 OFFSET {BATCH}"
     )
     found = await _number(db, boundary, (start, end))
     upto = end if found is None else max(found, start + 1)
-    cursor = await db.execute(due.statement, (start, upto))
-    await db.execute("INSERT OR REPLACE INTO retired (what, upto) VALUES (?, ?)", (due.mark, upto * unit))
-    return cursor.rowcount, upto == end
+    changed = await db.execute_fetchall(due.statement, (start, upto))
+    marks = [(mark, upto * unit) for mark in due.marks]
+    await db.executemany("INSERT OR REPLACE INTO retired (what, upto) VALUES (?, ?)", marks)
+    return [int(number) for (number,) in changed], upto == end
+
+
+async def _mark(db: aiosqlite.Connection, due: _Due) -> int:
+    # A field that has another term than before is with others now: what the least of them had reached counts.
+    reached = [await _number(db, "SELECT upto FROM retired WHERE what = ?", (mark,)) for mark in due.marks]
+    return min(mark or 0 for mark in reached)
+
+
+def _empty(column: str) -> str:
+    return _EMPTY.get(column, "''")
 
 
 async def _number(db: aiosqlite.Connection, query: str, values: tuple[Any, ...]) -> int | None:

@@ -53,7 +53,13 @@ _V2 = (
     "CREATE TABLE held (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+_V3 = (
+    # With the person in it, one person's day is found without a look at everybody else's rows of that day.
+    "DROP INDEX access_time",
+    "CREATE INDEX access_time ON access (time, who)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 """Statements that lead from version N to N + 1; never edited once released, only added to."""
 
 VERSION = len(MIGRATIONS)

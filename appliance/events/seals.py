@@ -8,7 +8,7 @@ blanked or removed since cannot be checked any more, and is not.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,9 @@ SEALED = (
 """The fields that count, in version 1 of a leaf; another set would be another version."""
 
 WHAT = "seal"
+AGAIN = "seal-again"
+"""A seal that was renewed, because some of its events were erased on purpose."""
+
 MOST = 5_000
 """Most events under one seal."""
 
@@ -79,16 +82,59 @@ def check_seals(state: Path, entries: Sequence[dict[str, Any]], kept_since: floa
     `kept_since` is the moment (seconds since 1970) before which retention may have removed something.
     """
     checked, found = 0, []
-    for entry in entries:
-        if entry["what"] != WHAT or entry.get("leaf") != 1:
+    for entry in _in_force(entries):
+        if _too_old(entry, kept_since):
             continue
-        if datetime.fromisoformat(entry["at"]).timestamp() < kept_since + _DAY:
-            continue  # retention may have been there; a spilled event is some hours older than its seal
         batch = _events(state, int(entry["since"]), int(entry["last"]), _LARGEST)
         checked += 1
         if merkle_root([leaf(record) for _, record in batch]) != entry["root"]:
             found.append(_difference(entry, batch))
     return checked, found
+
+
+def renew(
+    state: Path, trail: Trail, without: Container[int], kept_since: float, *, by: str, at: float
+) -> int:
+    """Seal again what holds events that are about to be erased, `without` them; return how many seals.
+
+    `kept_since` is as in `check_seals`: older seals are not compared any more. EventsError where a seal does
+    not fit what it seals: what was tampered with is not sealed over.
+    """
+    count = 0
+    for entry in _in_force(trail.entries()):
+        if _too_old(entry, kept_since):
+            continue
+        batch = _events(state, int(entry["since"]), int(entry["last"]), _LARGEST)
+        left = [record for number, record in batch if number not in without]
+        root = merkle_root([leaf(record) for record in left])
+        if len(left) == len(batch) or root == entry["root"]:
+            continue  # none of them is in it, or it was renewed before, and the erasure is done again
+        if merkle_root([leaf(record) for _, record in batch]) != entry["root"]:
+            raise EventsError(
+                f"{_difference(entry, batch)}; nothing was erased, ask `appliance audit verify`"
+            )
+        trail.add(
+            AGAIN, "flagged events", by=by, at=at, first=entry["first"], last=entry["last"], count=len(left),
+            root=root, since=entry["since"], leaf=1, seal=entry.get("seal", entry["n"]),
+        )  # fmt: skip
+        count += 1
+    return count
+
+
+def _too_old(entry: dict[str, Any], kept_since: float) -> bool:
+    # Retention may have been there; a spilled event is some hours older than its seal.
+    return datetime.fromisoformat(entry["at"]).timestamp() < kept_since + _DAY
+
+
+def _in_force(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the seals that count: each one, or what renewed it; its moment stays that of the first."""
+    found: dict[int, dict[str, Any]] = {}
+    for entry in entries:
+        if entry["what"] == WHAT and entry.get("leaf") == 1:
+            found[int(entry["n"])] = entry
+        elif entry["what"] == AGAIN and (before := found.get(int(entry["seal"]))) is not None:
+            found[int(entry["seal"])] = entry | {"at": before["at"], "seal": entry["seal"]}
+    return list(found.values())
 
 
 def _difference(entry: dict[str, Any], batch: Sequence[tuple[int, Record]]) -> str:

@@ -24,6 +24,7 @@ from appliance.gateway.board import board
 from appliance.gateway.credentials import Credentials
 from appliance.gateway.hello import Hello
 from appliance.gateway.loop import Reached
+from appliance.gateway.references import new_reference
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.splice import Splice
 from appliance.gateway.translate import Tunnel, hello_of, host_of
@@ -123,8 +124,13 @@ class _Passing:
 class Waiting(Protocol):
     """Who lets clients in."""
 
-    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
-        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`."""
+    def cut(
+        self, addresses: Collection[str], users: Collection[str] = (), nameless: Collection[str] = ()
+    ) -> None:
+        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`.
+
+        Of the addresses `nameless`, only whoever has shown none.
+        """
 
     def shut(self) -> None:
         """Let nobody in any more."""
@@ -190,7 +196,7 @@ class Passage:
 
     async def refuse(self, request: Request, judgement: Judgement) -> None:
         """Record a connection that was refused."""
-        await self._record(actions.Carried(request, judgement, actions.new_reference()))
+        await self._record(actions.Carried(request, judgement, new_reference()))
 
     async def refuse_unread(self, tunnel: Tunnel, because: str) -> None:
         """Record a connection that speaks nothing that could be judged."""
@@ -198,7 +204,7 @@ class Passage:
         target = tunnel.connect or tunnel.destination or host_of("invalid")
         request = Request(target, method="CONNECT", client=tunnel.client, user=tunnel.user, refused=because)
         judgement = self.filtering.judge(request)
-        await self._record(actions.Carried(request, judgement, actions.new_reference()))
+        await self._record(actions.Carried(request, judgement, new_reference()))
 
     async def note(self, verdict: Verdict) -> None:
         """Record what is remarkable of a connection that is inspected: one that hid its name."""
@@ -340,7 +346,7 @@ class Passage:
 
 
 def _passing_of(verdict: Verdict) -> _Passing:
-    return _Passing(verdict, actions.Carried(verdict.request, verdict.judgement, actions.new_reference()))
+    return _Passing(verdict, actions.Carried(verdict.request, verdict.judgement, new_reference()))
 
 
 def _drop(*sockets: socket.socket) -> None:

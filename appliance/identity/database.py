@@ -51,7 +51,16 @@ CREATE TABLE announced (client TEXT NOT NULL, nas TEXT NOT NULL, session TEXT NO
     stopped INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (client, nas, session)) STRICT, WITHOUT ROWID;
 """
 
-_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED)
+_USES = """
+CREATE TABLE used (key TEXT NOT NULL, device TEXT NOT NULL, mac TEXT NOT NULL, address TEXT NOT NULL,
+    way TEXT NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (key, device)) STRICT, WITHOUT ROWID;
+CREATE TABLE shared (key TEXT NOT NULL, pair TEXT NOT NULL, day TEXT NOT NULL,
+    PRIMARY KEY (key, pair)) STRICT, WITHOUT ROWID;
+CREATE TABLE refresh (key TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)

@@ -59,6 +59,8 @@ class Grants:
 
     def __init__(self, grants: Iterable[Grant] = ()) -> None:
         self.all = tuple(grants)
+        self.learning = {grant.number: grant for grant in self.all if grant.learns}
+        """Those whose pages bring what they need of other sites."""
         self._hosts: dict[str, list[Grant]] = {}
         self._pages: dict[str, list[tuple[str, Grant]]] = {}
         self._categories: dict[str, list[Grant]] = {}

@@ -47,7 +47,7 @@ def test_a_shorter_record_needs_shorter_fields() -> None:
         ({"zzz": 30}, "There are: time, flagged"),
         ({"url": 0}, "at least 1 day"),
         ({"url": Keep(30, -1)}, "at least 1 day"),
-        ({"host": 30}, "url: .* which an address contains"),
+        ({"host": 30, "url": 60}, "url: .* which an address contains"),
         ({"flagged": 30}, "exactly as long as the record"),
         ({"review_message": 400}, "longer than the record"),
     ],

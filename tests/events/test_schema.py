@@ -47,6 +47,25 @@ def test_preparing_again_changes_nothing(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM taken").fetchone() == (1,)
 
 
+def test_an_older_log_is_brought_up_to_date_with_everything_in_it(tmp_path: Path) -> None:
+    """An upgrade loses no record, and one person's day is then found without a look at the others."""
+    path = tmp_path / "events.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in (*schema.MIGRATIONS[0], *schema.MIGRATIONS[1]):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 2")
+        row = "INSERT INTO access VALUES (?, ?, 0, ?, 1, 'R', 'h', 'u', 'GET', '', 200, 1, 1)"
+        db.executemany(row, [(number, number * 10, number % 7) for number in range(1, 500)])
+        before = db.execute("SELECT * FROM access").fetchall()
+    schema.prepare(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT * FROM access").fetchall() == before
+        question = "SELECT id FROM access WHERE time >= 5 AND time < 900 AND who IN (3)"
+        plan = str(db.execute(f"EXPLAIN QUERY PLAN {question}").fetchall())
+        assert "COVERING INDEX access_time" in plan
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 @pytest.mark.slow
 def test_preparing_does_not_drop_the_locks_of_this_process(tmp_path: Path) -> None:
     """A worker that prepares once more keeps its log: without its locks, another would delete it."""

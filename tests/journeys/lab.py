@@ -278,6 +278,8 @@ def built(
             home.mkdir()
             machine = Gateway(network.gateway, home)
             wanted = settings(origin, set_id)
+            # Both lanes are travelled: where one signs in as shipped, else with HTTP/2 as well.
+            wanted["gateway"]["http2"] = identity is None
             if identity is not None:
                 networks = [
                     network | ((rule or {"sign_in": True}) if network["group"] != "guest" else {})

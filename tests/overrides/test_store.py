@@ -122,7 +122,7 @@ def test_a_flood_of_requests_is_stopped(tmp_path: Path) -> None:
     with made.database.writing() as db:
         made.store._add(db, wish(), "a", NOW)
         copy = "INSERT INTO override SELECT NULL, state, what, whom, reason, subject, starts, ends, left, "
-        copy += "asked_by, asked_at, granted_by, role, ended_at, review FROM override"
+        copy += "asked_by, asked_at, granted_by, role, ended_at, review, learns FROM override"
         for _ in range(9):
             db.execute(copy)
     assert len(made.store.all()) == 512 > MOST_WAITING

@@ -1,0 +1,223 @@
+"""The event log's figures: rows a second through the real writer, bytes a row, one person's day, forgetting.
+
+    python tests/bench/bench_events.py                  # 2 million rows, some two minutes
+    python tests/bench/bench_events.py --rows 30000000  # the whole: 13 months, 5 GB, half an hour
+
+What lives only here: the school that the rows are of. Half of the rows are older than the 90 days of raw
+fields, so that forgetting one day of each kind is measured on a log that has both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from appliance.events import rows
+from appliance.events.fields import Retention
+from appliance.events.queries import open_reader
+from appliance.events.record import Record, milliseconds
+from appliance.events.retention import retire
+from appliance.events.schema import prepare
+from appliance.events.store import DATABASE, EventStore, Limits
+from appliance.model.decision import Action, Decision, Reason
+from appliance.model.event import Access
+from appliance.model.person import Confidence, Person
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench.measure import KEPT, Report, give_up, report
+
+PEOPLE, SITES, DAYS = 600, 3_000, 390
+END = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
+_AT_ONCE = 500_000
+_PER_ROW = 260  # bytes to be free on the disk: the row, its indexes, the write-ahead log
+
+
+def record(number: int, at: int, dice: random.Random) -> Record:
+    """Return an ordinary access of the size that they have: an address of some 80 characters."""
+    who, site = dice.randrange(PEOPLE), int(SITES * dice.random() ** 2)
+    host = f"www.site-{site:04}.example.org"
+    url = (
+        f"https://{host}/assets/2026/{dice.randrange(10**9):09}/part-{dice.randrange(999)}.js?v={number % 97}"
+    )
+    profile = ("ks2", "ks3", "ks4", "staff")[who % 4]
+    return Record(
+        f"{number:08X}", at, f"pupil.{who:03}", profile, "signed in", "certain", "",
+        f"10.20.{who >> 8}.{who & 255}",
+        host, url, "GET", "", "allow", "acceptable", f"category_{site % 24}", profile,
+        "Pupils may use educational sites (W:472).", f"profiles/west/{profile}.yaml:{30 + site % 24}",
+        f"ut1-{site % 24}", "2026-11-01", "sha256:0123456789abcdef", 0, 0, 0, 200, 480, 12_345,
+    )  # fmt: skip
+
+
+def made(count: int) -> Iterator[Record]:
+    """Yield so many accesses over 13 months of school hours, oldest first."""
+    dice, start = random.Random(7), END - timedelta(days=DAYS)
+    per_day = max(1, count // DAYS)
+    for number in range(count):
+        day, within = divmod(number, per_day)
+        at = start + timedelta(days=min(day, DAYS - 1), seconds=7 * 3600 * (within / per_day % 1))
+        yield record(number, milliseconds(at), dice)
+
+
+def fill(path: Path, count: int) -> float:
+    """Fill a new log with the statements of the real writer, in large transactions; seconds that it took."""
+    prepare(path)
+    began, known = time.monotonic(), dict[rows.Key, int]()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+
+        def number_of(key: rows.Key, add: str) -> int:
+            if key not in known:
+                known[key] = int(db.execute(add, key).lastrowid or 0)
+            return known[key]
+
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("BEGIN")
+        for number, each in enumerate(made(count)):
+            who = number_of(rows.who_key(each), rows.ADD_WHO)
+            verdict = number_of(rows.verdict_key(each), rows.ADD_VERDICT)
+            db.execute(rows.ADD_ACCESS, rows.access_row(each, who, verdict))
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                db.execute("COMMIT")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                db.execute("BEGIN")
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return time.monotonic() - began
+
+
+def access(each: Record) -> Access:
+    """Return the same as the gateway hands it to the log."""
+    decision = Decision(
+        Action(each.action), Reason(each.reason), each.because, each.profile, each.category, each.rule,
+        each.list, each.list_version, policy_version=each.policy_version,
+    )  # fmt: skip
+    person = Person(each.group, each.source, Confidence(each.confidence), each.name, each.device)
+    return Access(
+        each.reference, each.at, person, each.client, each.host, each.url, each.method, decision,
+        each.search_term, each.status, each.bytes_sent, each.bytes_received,
+    )  # fmt: skip
+
+
+async def write(state: Path, count: int) -> tuple[float, float, int]:
+    """Put accesses through the store as a worker does; rows a second on the clock and of CPU, and bytes."""
+    dice, start = random.Random(8), milliseconds(END)
+    accesses = [access(record(number, start + number, dice)) for number in range(count)]
+    before = (state / DATABASE).stat().st_size
+    store = await EventStore.open(state, limits=Limits(queue=count + 1))
+    clock, cpu = time.perf_counter(), time.process_time()
+    for number, each in enumerate(accesses):
+        store.queue(each)
+        if number % 1_000 == 0:
+            await asyncio.sleep(0)  # the writer's turn, as between two requests
+    await store.flush()
+    clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    await store.close()
+    return count / clock, count / cpu, (state / DATABASE).stat().st_size - before
+
+
+async def one_day(state: Path, days_ago: int) -> tuple[float, int]:
+    """Ask for one person's day; milliseconds, and how many accesses there were."""
+    since = (END - timedelta(days=days_ago)).replace(hour=0)
+    clock = time.perf_counter()
+    async with open_reader(state) as reader:
+        found = await reader.accesses(
+            person="pupil.123", since=since, until=since + timedelta(days=1), limit=10_000
+        )
+    return (time.perf_counter() - clock) * 1_000, len(found)
+
+
+def forget(path: Path) -> None:
+    """Let the system forget the file, so that the next question reads it from the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
+def written() -> int:
+    """Return the bytes that this process has caused to be written to the disk so far."""
+    text = Path("/proc/self/io").read_text(encoding="ascii")
+    return int(dict(line.split(": ") for line in text.splitlines())["write_bytes"])
+
+
+def measure(out: Report, state: Path, count: int) -> None:
+    """Fill, write, ask and forget."""
+    path = state / DATABASE
+    seconds = fill(path, count)
+    size = path.stat().st_size
+    per_row = size / count
+    out.table("The log", [{"rows": count, "MB": size / 1e6, "bytes a row": per_row, "made in (s)": seconds}])
+    out.reach("plain access row, with its indexes", per_row, 200, "bytes")
+    per_second, per_cpu, grown = asyncio.run(write(state, 100_000))
+    out.table(
+        "Written by one worker's store",
+        [{"rows/s": per_second, "rows/s of CPU": per_cpu, "bytes a row": grown / 100_000}],
+    )
+    out.reach("rows a second, sustained", per_second, 5_000, "rows/s", least=True)
+    asked = []
+    for days_ago in (3, 60, 200, 380):
+        forget(path)
+        cold, _ = asyncio.run(one_day(state, days_ago))
+        warm, found = min(asyncio.run(one_day(state, days_ago)) for _ in range(3))
+        asked.append({"days ago": days_ago, "from the disk (ms)": cold, "again (ms)": warm, "rows": found})
+    out.table("One person's day", asked)
+    out.reach("one person's day, from the disk", max(row["from the disk (ms)"] for row in asked), 200, "ms")
+    _forgetting(out, state, count, size)
+
+
+def _forgetting(out: Report, state: Path, count: int, size: int) -> None:
+    """Bring the log to its terms, then let one more day pass, and say what that wrote to the disk."""
+    terms, found = Retention.of({}), []
+    asyncio.run(retire(state, terms, END))
+    for days in (1, 10):  # the tenth is the first that deletes: the log is 390 days long, and kept for 395
+        before, clock, cpu = written(), time.perf_counter(), time.process_time()
+        done = asyncio.run(retire(state, terms, END + timedelta(days=days)))
+        blanked, deleted = max(done.blanked.values(), default=0), done.deleted.get("access", 0)
+        found.append(
+            {
+                "days": 1 if days == 1 else 9,
+                "rows blanked": blanked,
+                "rows deleted": deleted,
+                "s": time.perf_counter() - clock,
+                "s of CPU": time.process_time() - cpu,
+                "MB written": (written() - before) / 1e6,
+                "bytes written a row": (written() - before) / max(1, blanked + deleted),
+            }
+        )
+    out.table("Forgetting", found)
+    out.note(f"a day of this log is {size / DAYS / 1e6:.1f} MB, {count // DAYS} rows")
+
+
+def main() -> None:
+    """Measure in a folder of its own under var/, which is removed at the end."""
+    asked = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    asked.add_argument("--rows", type=int, default=2_000_000, help="rows of the log; 30000000 is the whole")
+    count = asked.parse_args().rows
+    state = KEPT / "events"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    if (free := shutil.disk_usage(state).free) < 2 * count * _PER_ROW:
+        give_up(f"{count} rows need {2 * count * _PER_ROW / 1e9:.1f} GB; {free / 1e9:.1f} GB are free")
+    try:
+        with report("events") as out:
+            measure(out, state, count)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
