@@ -153,10 +153,12 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
+        self._looked.clear()
         self.epoch += 1
 
     def changed(self) -> None:
         """Note that the lists have changed, so that what was allowed before is judged again."""
+        self._looked.clear()
         self.epoch += 1
 
     def grant(self, grants: Grants) -> None:

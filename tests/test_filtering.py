@@ -331,6 +331,16 @@ def test_a_connection_with_several_names_is_looked_into_for_the_neediest() -> No
     assert journey.inspection(Request(push), named=False).level is Inspect.ADDRESSES
 
 
+def test_how_far_is_looked_follows_what_the_lists_say_now() -> None:
+    """What is kept of a host is kept no longer than what it follows from, though nobody tells of a change."""
+    lists = MemoryLists(pinned={"push.example": "Its app pins."})
+    journey = filtering(lists)
+    push = Request(parse_host("push.example"))
+    assert [journey.inspection(push).level for _ in range(2)] == [Inspect.NEVER, Inspect.NEVER]
+    lists.pinned.clear()
+    assert journey.inspection(push).level is Inspect.ADDRESSES
+
+
 def test_help_lines_are_known_by_name() -> None:
     """Look-ups for help lines have a way of their own; a name that is none opens nothing."""
     journey = filtering()

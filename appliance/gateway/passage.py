@@ -245,7 +245,12 @@ class Passage:
                 self._fault("splice", fault)
             _drop(client, site)
 
-        return self.begin(verdict.request.url.host, verdict.request.url.port, reached)
+        try:
+            return self.begin(verdict.request.url.host, verdict.request.url.port, reached)
+        except OSError as error:  # not even a socket is to be had: that is on record as well
+            self.later(self._fail(passing, failure_of(str(error))))
+            _drop(client)
+            return True
 
     def _join(self, passing: _Passing, client: socket.socket, site: socket.socket, first: bytes) -> None:
         verdict = passing.verdict

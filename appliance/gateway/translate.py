@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from mitmproxy import http
 
 from appliance.model.request import Request, Wants
-from appliance.model.url import DEFAULT_PORTS, Url, UrlRefusedError, parse_host, parse_url
+from appliance.model.url import DEFAULT_PORTS, MAX_HOST, Url, UrlRefusedError, parse_host, parse_url
 
 _UNSAFE = re.compile(rb"[\x00-\x20\x7f]")
 _NOWHERE = Url("http", "invalid", 80, "/", "")
@@ -169,9 +169,13 @@ def target_of(flow: http.HTTPFlow) -> Url | None:
         return None
 
 
-@functools.lru_cache(maxsize=2048)  # of the same few sites and devices all day long
 def host_of(text: str) -> Url:
     """Return a host as a Url (`https://host/`); UrlRefusedError if it is none."""
+    return _host(text) if len(text) <= MAX_HOST else parse_host(text)
+
+
+@functools.lru_cache(maxsize=2048)  # of the same few sites and devices all day long; nothing long is kept
+def _host(text: str) -> Url:
     return parse_host(text)
 
 

@@ -342,3 +342,17 @@ async def test_a_record_that_fails_at_the_end_is_counted(stand: Stand) -> None:
     stand.recorder.broken = RuntimeError("secret")
     stand.passage.cut_all()
     assert (Reason.FAULT, "record") in stand.metrics.faults
+
+
+async def test_where_no_socket_is_to_be_had_that_is_on_record(stand: Stand) -> None:
+    """A worker that is out of descriptors closes, and the log says what was asked for."""
+
+    def none(_host: str, _port: int, _done: Reached) -> bool:
+        raise OSError("Too many open files")
+
+    stand.passage.begin = none
+    assert stand.passage.splice_at_once(stand.ours, b"hello", stand.judge())
+    await stand.settle()
+    assert [access.host for access in stand.recorder.kept] == [PUSH]
+    assert [access.decision.reason for access in stand.recorder.kept] == [Reason.UPSTREAM_UNREACHABLE]
+    assert await asyncio.get_running_loop().sock_recv(stand.client, 1) == b""

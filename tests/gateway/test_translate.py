@@ -306,3 +306,11 @@ def test_encryption_within_encryption_is_refused() -> None:
     layered.layered = True
     assert hello_of("site.example", layered).refused
     assert h1("GET / HTTP/1.1\nHost: site.example", layered).refused
+
+
+def test_a_host_is_kept_by_its_spelling_and_nothing_long_is() -> None:
+    """The same few names are read once; a name of 16,000 dots that stands for a short one is not kept."""
+    assert host_of("keep.example") is host_of("keep.example")
+    long = "site" + "." * 16_000 + "example"
+    assert host_of(long) == host_of("site.example")
+    assert host_of(long) is not host_of(long)

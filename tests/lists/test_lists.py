@@ -56,6 +56,20 @@ def test_local_decisions_are_in_force_at_the_next_refresh(ready: School) -> None
     assert not lists.refresh()
 
 
+def test_what_else_is_known_of_a_site_is_kept_until_the_next_refresh(ready: School) -> None:
+    """A page that the school closes is looked for from the next refresh on, and no longer."""
+    lists, site = ready.open(), parse_typed("paged.example")
+    local = LocalFile(ready.paths.local)
+    assert not lists.traits(site).pages
+    assert lists.traits(site) is lists.traits(parse_typed("paged.example/other"))
+    local.add(Use.BLOCK, "paged.example/one", because="x", who="it", at=NOW)
+    assert lists.refresh()
+    assert lists.traits(site).pages
+    local.remove("paged.example/one", because="y", who="it", at=NOW)
+    assert lists.refresh()
+    assert not lists.traits(site).pages
+
+
 def test_decisions_that_cannot_be_read_stay_in_force(ready: School) -> None:
     """A file that another user alone may read stops no worker, and no refresh of anything else (A10)."""
     local = LocalFile(ready.paths.local)
