@@ -191,7 +191,7 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
         helps=journey.helps,
     )
     idle, own_name = settings.gateway.idle_seconds, settings.gateway.own_name
-    return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
+    return Passage(journey, recorder, metrics, loop.connected, own_name, idle, loop.begin)
 
 
 def _credentials(settings: Settings, policy: Policy, who: People) -> Credentials:

@@ -12,10 +12,10 @@ import asyncio
 import select
 import time
 from collections.abc import Callable, Hashable
-from weakref import WeakKeyDictionary
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
+_BOARD = "board of bare sockets"
 _MOST = 64  # events taken at a time, so that others are not held up
 
 type Ready = Callable[[int], None]
@@ -50,7 +50,15 @@ class Board:
         """Expect nothing of `file` any more, not even its end."""
         self._ready.pop(file, None)
         if self._events.pop(file, 0):
-            self._epoll.unregister(file)
+            try:
+                self._epoll.unregister(file)
+            except OSError:
+                return  # it has been closed already
+
+    def left(self, file: int, ready: Ready) -> None:
+        """Expect nothing of `file` any more, unless somebody else has begun to wait for it meanwhile."""
+        if self._ready.get(file) is ready:
+            self.rest(file)
 
     def closed(self, file: int) -> None:
         """Forget `file`, which is closed right after this: the kernel forgets it by itself."""
@@ -67,21 +75,17 @@ class Board:
             try:
                 ready(events)
             except Exception as error:  # noqa: BLE001 - the others get their turn, and this one is not asked again
-                if self._ready.get(file) is ready:
-                    self.rest(file)
+                self.left(file, ready)
                 loop = asyncio.get_running_loop()
                 loop.call_exception_handler({"message": "a bare socket failed", "exception": error})
-
-
-_boards: WeakKeyDictionary[asyncio.AbstractEventLoop, Board] = WeakKeyDictionary()
 
 
 def board() -> Board:
     """Return the board of the running event loop."""
     loop = asyncio.get_running_loop()
-    found = _boards.get(loop)
+    found: Board | None = loop.__dict__.get(_BOARD)  # with the loop itself: asked for at each connection
     if found is None:
-        found = _boards[loop] = Board(loop)
+        found = loop.__dict__[_BOARD] = Board(loop)
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
@@ -23,6 +24,9 @@ NEXT_ADDRESS_SECONDS = 0.25
 """After which the next address is tried beside the one before (RFC 8305 section 5)."""
 
 _TOO_LATE = "the site did not answer in time"
+
+type Reached = Callable[[socket.socket, OSError | None], None]
+"""Is told of a socket that it is connected, or of the error with which it is not."""
 
 type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
@@ -88,35 +92,67 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         except TimeoutError:
             raise OSError(_TOO_LATE) from None
 
+    def begin(self, host: str, port: int, done: Reached) -> bool:
+        """Connect to a site whose one address is known already, and tell `done`; False for all others.
+
+        The socket that is told of may be waited for at once, on the same board; closed at once, it must be
+        said there first.
+        """
+        known = self.resolver.known(host)
+        if len(known) != 1:
+            return False
+        self._start(_socket(known[0]), (known[0], port), done)
+        return True
+
     async def reach(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """Connect a socket to a literal address, in bounded time; OSError if nobody answers there."""
-        try:
-            sock.connect(address)
-        except BlockingIOError:
-            pass
-        else:
-            return
-        file, places = sock.fileno(), board()
         answered: asyncio.Future[None] = self.create_future()
 
-        def ready(_events: int) -> None:
-            places.rest(file)
-            if not answered.done():
+        def done(_sock: socket.socket, error: OSError | None) -> None:
+            if answered.done():
+                return
+            if error is None:
                 answered.set_result(None)
+            else:
+                answered.set_exception(error)
 
-        def late() -> None:
-            if not answered.done():
-                answered.set_exception(OSError(_TOO_LATE))
-
-        places.want(file, WRITE, ready)
-        self._patience.wait(answered, CONNECT_SECONDS, late)
+        stop = self._start(sock, address, done)
         try:
             await answered
         finally:
-            self._patience.end(answered)
-            places.rest(file)
-        if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            raise OSError(error, os.strerror(error))
+            stop()
+
+    def _start(self, sock: socket.socket, address: tuple[str, int], done: Reached) -> Callable[[], None]:
+        """Connect, and tell `done` once, at once or later; what is returned stops the waiting."""
+        file, places = sock.fileno(), board()
+
+        def stop() -> None:
+            self._patience.end(ready)
+            places.left(file, ready)
+
+        def ready(_events: int) -> None:
+            if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                stop()
+                done(sock, OSError(error, os.strerror(error)))
+                return
+            self._patience.end(ready)
+            done(sock, None)  # and whoever takes the socket over waits for it at the same place
+            places.left(file, ready)
+
+        def late() -> None:
+            stop()
+            done(sock, OSError(_TOO_LATE))
+
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            places.want(file, WRITE, ready)
+            self._patience.wait(ready, CONNECT_SECONDS, late)
+        except OSError as error:
+            done(sock, error)
+        else:
+            done(sock, None)
+        return stop
 
     async def _race(self, addresses: list[str], port: int) -> socket.socket:
         running: set[asyncio.Task[socket.socket]] = set()
@@ -144,14 +180,18 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         raise failed or OSError("the site has no address")
 
     async def _attempt(self, address: str, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = _socket(address)
         try:
             await self.reach(sock, (address, port))
         except BaseException:
             sock.close()
             raise
         return sock
+
+
+def _socket(address: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
 
 def _ordered(addresses: tuple[str, ...]) -> list[str]:

@@ -6,13 +6,14 @@ makes one as well.
 
 from __future__ import annotations
 
-import secrets
+import os
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O or U to misread aloud
+_PAIRS = tuple(one + two for one in _ALPHABET for two in _ALPHABET)
 
 
 def new_reference() -> str:
     """Return a reference to read out, such as `7KQ4-M2XD` (40 random bits, no look-alike letters)."""
-    number = secrets.randbits(40)
-    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 40, 5))
-    return f"{letters[:4]}-{letters[4:]}"
+    number = int.from_bytes(os.urandom(5))
+    one, two, three, four = number & 1023, number >> 10 & 1023, number >> 20 & 1023, number >> 30
+    return f"{_PAIRS[one]}{_PAIRS[two]}-{_PAIRS[three]}{_PAIRS[four]}"

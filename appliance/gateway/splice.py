@@ -7,7 +7,6 @@ a fraction of what a proxy's layers cost.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 import time
@@ -99,8 +98,10 @@ class _End:
             self._splice.close()
             return
         self.expect()
-        with contextlib.suppress(OSError):
+        try:
             self.other.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it has gone already, which reading it shows
 
 
 class Splice:
@@ -137,8 +138,10 @@ class Splice:
         if self._closed:
             return
         for end in (self._up, self._down):
-            with contextlib.suppress(OSError):
+            try:
                 end.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+            except OSError:
+                continue
         self.close()
 
     def close(self) -> None:

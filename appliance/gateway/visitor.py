@@ -75,7 +75,8 @@ class Visitor:
         self._sock.close()
 
     def _let_go(self) -> None:
-        (self._entrance.silent if self.silent else self._entrance.speaking).end(self)
+        self._entrance.silent.end(self)
+        self._entrance.speaking.end(self)
         self._entrance.visitors.discard(self)
         self._entrance.board.rest(self._sock.fileno())
 
@@ -90,12 +91,12 @@ class Visitor:
             if not piece:
                 self._left()
                 return
-            if self.silent:
-                self._entrance.silent.end(self)
-                self.silent = False
-                self._entrance.speaking.wait(self, FIRST_SECONDS, self._late)
+            first, self.silent = self.silent, False
             self._data += piece
             self._look()
+            if first and self in self._entrance.visitors:  # most have said it all at once
+                self._entrance.silent.end(self)
+                self._entrance.speaking.wait(self, FIRST_SECONDS, self._late)
         except Exception as error:  # noqa: BLE001 - whatever failed, the connection is closed
             self._entrance.fault(error)
             self.leave()
@@ -230,7 +231,9 @@ class Visitor:
         self._count()
         if verdict.what is What.SPLICE:
             self._let_go()
-            self._entrance.run(passage.splice(self._sock, bytes(self._data), verdict), self._sock)
+            first = bytes(self._data)
+            if not passage.splice_at_once(self._sock, first, verdict):
+                self._entrance.run(passage.splice(self._sock, first, verdict), self._sock)
         else:
             self._close_with(passage.refuse(verdict.request, verdict.judgement))
 

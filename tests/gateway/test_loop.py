@@ -12,7 +12,7 @@ import pytest
 from appliance.gateway import loop as module
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.reach import InternalAddressError, Reach
-from appliance.gateway.resolver import Resolver
+from appliance.gateway.resolver import Resolver, _Kept
 
 
 class Everywhere(Reach):
@@ -147,3 +147,34 @@ def test_who_refuses_later_is_told_as_refusing() -> None:
             await loop.reach(sock, address)
 
     run(connect)
+
+
+def test_only_a_site_of_one_known_address_is_begun_at_once() -> None:
+    """Whatever would have to be asked for, or raced, is left to the way that waits."""
+
+    async def connect() -> list[Any]:
+        use()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, GuardedLoop)
+        told: list[Any] = []
+        assert not loop.begin("site", 443, lambda sock, error: told.append((sock, error)))
+        async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            for addresses, number in ((("127.0.0.1",), port), (("127.0.0.1",), 1)):
+                keep(loop.resolver, "site", addresses)
+                assert loop.begin("site", number, lambda sock, error: told.append((sock, error)))
+                while len(told) < (1 if number == port else 2):  # noqa: ASYNC110 - it tells no event
+                    await asyncio.sleep(0.001)
+            keep(loop.resolver, "site", ("127.0.0.1", "127.0.0.2"))
+            assert not loop.begin("site", port, lambda sock, error: told.append((sock, error)))
+        for sock, _ in told:
+            sock.close()
+        return [type(error) for _, error in told]
+
+    assert run(connect) == [type(None), ConnectionRefusedError]
+
+
+def keep(resolver: Resolver, name: str, addresses: tuple[str, ...]) -> None:
+    far = time.monotonic() + 60
+    resolver._kept[name, "A"] = _Kept(addresses, far)
+    resolver._kept[name, "AAAA"] = _Kept((), far)
