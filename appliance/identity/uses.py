@@ -85,7 +85,7 @@ class Uses:
         """
         stopped = stopped or {}
         kept = [each for each in rows if each.device in stopped.get(each.key, (each.device,))]
-        with self._database.writing(changes=changes) as db:
+        with self._database.writing(changes=changes, accounts=False) as db:
             db.executemany(
                 f"INSERT INTO used ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own names
                 "ON CONFLICT (key, device) DO UPDATE SET address = excluded.address, way = excluded.way, "
