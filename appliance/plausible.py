@@ -60,9 +60,9 @@ def identity_notes(settings: Settings) -> list[str]:
         )
     if offered := [one.name for one in identity.networks if one.proxy_sign_in is ProxySignIn.OFFERED]:
         found.append(
-            f"names and passwords for the proxy are offered, not required, on {', '.join(offered)}: "
-            "whoever gives none there is the network's anonymous person; somebody who is frozen is held by "
-            "their device alone, for identity.stop_holds_hours"
+            f"names and passwords for the proxy are offered, not required, on {', '.join(offered)}: whoever "
+            "gives none there is the network's anonymous person; of somebody who is frozen the device that "
+            "they used last is stopped, for identity.stop_holds_hours"
         )
     return found
 
