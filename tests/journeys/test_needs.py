@@ -47,8 +47,12 @@ WHOLE = """async () => {
 RECORD = """() => new Promise(done => {
   const canvas = document.createElement('canvas'), pieces = [];
   canvas.width = 160; canvas.height = 120;
-  const brush = canvas.getContext('2d'), film = new MediaRecorder(canvas.captureStream(25), {mimeType: 'video/webm'});
-  const timer = setInterval(() => { brush.fillStyle = `hsl(${Date.now() % 360} 80% 50%)`; brush.fillRect(0, 0, 160, 120); }, 40);
+  const brush = canvas.getContext('2d');
+  const film = new MediaRecorder(canvas.captureStream(25), {mimeType: 'video/webm'});
+  const timer = setInterval(() => {
+    brush.fillStyle = `hsl(${Date.now() % 360} 80% 50%)`;
+    brush.fillRect(0, 0, 160, 120);
+  }, 40);
   film.ondataavailable = event => pieces.push(event.data);
   film.onstop = async () => {
     clearInterval(timer);
@@ -57,6 +61,7 @@ RECORD = """() => new Promise(done => {
   };
   film.start(); setTimeout(() => film.stop(), 600);
 })"""
+"""Makes a short film: Chromium can, and nothing else here."""
 
 
 def png(size: int = 24) -> bytes:
@@ -136,7 +141,7 @@ def opened(browser: Browser, host: str = SITE) -> Page:
 def test_a_page_of_a_lesson_is_whole_and_its_parts_open_nothing_else(
     lab: Lab, via: Via, tmp_path: Path
 ) -> None:
-    """S-23: style, font, picture and film of another closed site come with it, at the first load; no page does."""
+    """S-23: style, font, picture and film of another closed site come with it at once; no page does."""
     for made in granted(lab):
         with lab.chromium(tmp_path, via) as browser:
             page = opened(browser)
