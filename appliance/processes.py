@@ -304,7 +304,8 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
 async def _keep_overrides(settings: Settings, policy: Policy) -> None:
     # Workers end overrides by themselves, to the second; here it is written down, also for those that nobody
     # uses, and what was asked for and never decided is closed.
-    keeper = granting.keeper(settings.state, policy.sets[settings.school.set])
+    school, days = policy.sets[settings.school.set], settings.overrides.keep_days
+    keeper = granting.keeper(settings.state, school, days)
     while True:
         try:
             await keeper.look()

@@ -28,6 +28,7 @@ from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
+from appliance.overrides.options import OverrideSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
 
@@ -198,6 +199,7 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     audit: AuditSettings = AuditSettings()
     changes: ChangeSettings = ChangeSettings()
+    overrides: OverrideSettings = OverrideSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 

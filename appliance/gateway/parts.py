@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 from mitmproxy import http
 
-from appliance.filtering import Filtering
+from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
 from appliance.gateway.actions import Carried
+from appliance.gateway.site import OwnSite
 from appliance.inspection.loads import CODINGS, Reader, link_hosts, policy_hosts
 from appliance.learning import Learning
 from appliance.model.grant import Grant
@@ -40,9 +41,21 @@ _ELSEWHERE = ("if-none-match", "if-modified-since")
 class Parts:
     """What the addon asks about requests and answers while pages bring what they need."""
 
-    def __init__(self, filtering: Filtering) -> None:
+    def __init__(self, filtering: Filtering, site: OwnSite) -> None:
         self._filtering = filtering
+        self._site = site
         self._learning = Learning(filtering, filtering.learnt) if filtering.learnt is not None else None
+
+    def answered(self, request: Request, judgement: Judgement) -> bool:
+        """Tell whether a connection that is refused by its name has its answer inside: it is no attempt yet.
+
+        So it is at the gateway's own pages, and at hosts that come with a page: browsers open connections to
+        them in advance.
+        """
+        learning = self._learning if self._filtering.learns else None
+        return self._site.serves(request) or (
+            learning is not None and learning.comes(request, judgement, datetime.now(UTC))
+        )
 
     def read(self, flow: http.HTTPFlow, request: Request) -> Request:
         """Return the request with what its browser says of it, where that can matter."""
@@ -69,6 +82,9 @@ class Parts:
         actions.pass_back(flow, carried)
         if carried.judgement.decision.page:
             if may_answer(response.status_code, response.headers.get("content-type", "")):
+                return None
+            if carried.request.method == "OPTIONS" and response.headers.get("content-length", "0") == "0":
+                response.stream = lambda _: b""  # the answer to what a browser asks beforehand has no body
                 return None
             return self._refuse(response, carried)
         if self._filtering.learns and response.status_code == _OK and carried.request.method == "GET":

@@ -69,7 +69,10 @@ class Learnt:
     def learn(self, number: int, needs: Iterable[Need]) -> None:
         """Keep what a page has named, what is new of it; OverrideError (`names.py`) if it cannot be."""
         known = self.of(number)
-        new = [need for need in needs if need.host not in known]
+        room = {True: MOST, False: MOST}
+        for need in known.values():
+            room[not need.refused] -= not need.dropped
+        new = [need for need in needs if need.host not in known and room[not need.refused] > 0]
         if not new:
             return
         with self._database.writing() as db:

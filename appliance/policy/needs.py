@@ -53,6 +53,9 @@ _TYPES = frozenset(
         "application/ld+json",
         "application/wasm",
         "application/octet-stream",
+        "binary/octet-stream",
+        "application/x-protobuf",
+        "application/vnd.mapbox-vector-tile",
         "application/vnd.ms-fontobject",
         "application/vnd.apple.mpegurl",
         "application/x-mpegurl",
@@ -156,7 +159,7 @@ def may_answer(status: int, content_type: str) -> bool:
     if status in _REDIRECTS or status in _BARE:
         return True
     kind = content_type.partition(";")[0].strip().lower()
-    return kind.startswith(_FAMILIES) or kind in _TYPES
+    return "," not in kind and (kind.startswith(_FAMILIES) or kind in _TYPES)
 
 
 def limit_of(decision: Decision, categories: Mapping[str, Category]) -> Severity:

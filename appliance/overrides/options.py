@@ -1,0 +1,15 @@
+"""The section of the configuration file about overrides."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.config.typed import Section
+
+
+class OverrideSettings(Section):
+    """What staff open for a lesson: for how long it is kept that they did."""
+
+    keep_days: int = Field(
+        395, strict=True, ge=30, le=3650, description="Days for which an override is kept after its end."
+    )
