@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, auditing, granting, handover, recycling, watching
+from appliance import assembly, auditing, granting, handover, recycling, returning, watching
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
@@ -43,7 +43,7 @@ from appliance.model.profile import Policy
 from appliance.overrides.names import OverrideError
 from appliance.ports import Ports, claim_ports
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Settings, as_file
+from appliance.settings import RUNNING, Settings, as_file
 from appliance.supervisor import Process, Supervisor, go_on
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ async def _supervise(
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: _retire(settings),
         lambda: auditing.seal(settings),
+        lambda: returning.watch(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
         lambda: _keep_overrides(settings, loaded.policy),
@@ -200,7 +201,7 @@ def _on_hang_up(start: Callable[[], Awaitable[None]]) -> None:
 
 def _running_copy(settings: Settings) -> Path:
     # Whole or not at all: a worker that starts while the disk is full must not read half of it.
-    running = settings.state.resolve() / "running.yaml"
+    running = settings.state.resolve() / RUNNING
     temporary = running.with_suffix(".new")
     temporary.write_text(as_file(settings), encoding="utf-8")
     temporary.replace(running)

@@ -34,6 +34,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
+from appliance.gateway.options import Recycle
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
 from appliance.gateway.proxy_tls import ProxyTls
@@ -55,7 +56,7 @@ from appliance.model.secret import Secret
 from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Recycle, Settings, load_settings
+from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, LEAVE, READY, go_on
 
 _LEAVING_SECONDS = 2.0
@@ -111,6 +112,9 @@ async def _work(settings: Settings, under: Under | None) -> None:
     events = await EventStore.open(settings.state, metrics)
     who = assembly.resolver(settings, policy)
     journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
+    assembly.stage(
+        snapshots, journey
+    )  # whom a new policy counts for, it counts for from the first request on
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
     passage.credentials = _credentials(settings, policy, who)
@@ -144,6 +148,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     tasks = [
         loop.create_task(go_on(lambda: watching.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: watching.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(lambda: watching.watch_stage(snapshots, journey.stage))),
         loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
