@@ -31,6 +31,7 @@ from appliance.gateway.listen import Listen
 from appliance.gateway.options import FloorHits, Recycle
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
+from appliance.overrides.options import OverrideSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
 RUNNING = "running.yaml"
@@ -180,6 +181,7 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     audit: AuditSettings = AuditSettings()
     changes: ChangeSettings = ChangeSettings()
+    overrides: OverrideSettings = OverrideSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 

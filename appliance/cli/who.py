@@ -30,6 +30,9 @@ who = click.option(
 typed = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
 
 
+typed_word = click.option("--stdin", "from_pipe", is_flag=True, help="Read the password from standard input.")
+
+
 class Asked(Protocol):
     """What is needed of the settings to ask for somebody's password."""
 
@@ -57,6 +60,19 @@ def person(setup: Setup, name: str, *, typed: bool) -> str:
         return name or setup.by
     if not name:
         raise click.UsageError("two people make a change: say who you are, --as NAME, and give your password")
+    return proved(setup, name, typed=typed)
+
+
+def decides(setup: Setup, name: str, *, typed: bool) -> str:
+    """Return who decides about an override: whoever is named shows their password.
+
+    Where the settings say that a technician types for others, the name is believed as it was typed, and the
+    audit says who typed. A usage error where nobody is named.
+    """
+    if setup.settings.overrides.typed_for_others:
+        return name or setup.by
+    if not name:
+        raise click.UsageError("say who decides: --by NAME, a staff account, and give its password")
     return proved(setup, name, typed=typed)
 
 

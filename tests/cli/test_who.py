@@ -7,7 +7,7 @@ import click
 import pytest
 
 from appliance.cli.setup import Setup
-from appliance.cli.who import NotStaffError, person, proved
+from appliance.cli.who import NotStaffError, decides, person, proved
 from appliance.identity.names import IdentityError
 from appliance.model.person import Kind
 from tests.doubles.people import WORD, school
@@ -51,3 +51,19 @@ def test_one_person_needs_no_password_and_two_need_names(
     two.config = made.config
     with pytest.raises(click.UsageError, match="say who you are"):
         person(two, "", typed=False)
+
+
+def test_an_override_is_decided_by_a_password(made: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typed name opens nothing, unless the school says that a technician types for others."""
+    with pytest.raises(click.UsageError, match="say who decides"):
+        decides(made, "", typed=True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    with pytest.raises(IdentityError):
+        decides(made, "head", typed=True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{WORD.reveal()}\n"))
+    assert decides(made, "head", typed=True) == "Head"
+    made.config.write_text(f"{made.config.read_text()}overrides: {{typed_for_others: true}}\n")
+    other = Setup()
+    other.config = made.config
+    monkeypatch.setenv("SUDO_USER", "tech")
+    assert (decides(other, "head", typed=False), decides(other, "", typed=False)) == ("head", "tech")
