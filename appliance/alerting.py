@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 
-from appliance import assembly, watching
+from appliance import assembly, releasing, watching
 from appliance.alerts import cases, ladder, outbox
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -25,6 +25,7 @@ from appliance.alerts.episodes import Means
 from appliance.alerts.ladder import Directory
 from appliance.alerts.status import Standing, standing
 from appliance.alerts.ways import Way
+from appliance.changes.notices import EMERGENCY
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.following import Following
@@ -140,6 +141,7 @@ class Keeper:
             watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
+            work.append(_again("changes that somebody else is to look at", self._announce, _SEND_SECONDS * 4))
             work.append(_again("alerts that wait", self._send, 0.0))
             work.append(_again("confirmations and the sign of life", self._ask, _ASK_SECONDS))
         return work
@@ -169,6 +171,10 @@ class Keeper:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), 4 * _SEND_SECONDS)
         self._wake.clear()
+
+    async def _announce(self) -> None:
+        if await asyncio.to_thread(announce_changes, self._settings, self._book, self._clock()):
+            self._wake.set()
 
     async def _ask(self) -> None:
         now = self._clock()
@@ -214,6 +220,25 @@ class Keeper:
                 cases.forget(db, self._clock(), days * 86_400.0, names)
 
         await asyncio.to_thread(forget)
+
+
+def announce_changes(settings: Settings, book: Book, now: float) -> int:
+    """Give what one person or the gateway did alone to what sends it; return how many.
+
+    ChangeError, AlertsError. The mail of whoever did it is left out. What is put in twice is there once.
+    """
+    notices = releasing.notices(settings)
+    if not (found := notices.untold()):
+        return 0
+    waiting, addresses = notices.count(), settings.changes.addresses
+    with book.writing() as db:
+        for notice in found:
+            to = [mail for name, mail in addresses.items() if name.casefold() != notice.by.casefold()]
+            what = "closed" if notice.kind == EMERGENCY else "returned"
+            people = to if addresses else settings.alerts.technicians
+            ladder.announce(db, directory(settings), people, what, notice.number, waiting, now)
+    notices.told([notice.number for notice in found])
+    return len(found)
 
 
 async def _again(what: str, work: Callable[[], Awaitable[None]], pause: float) -> None:

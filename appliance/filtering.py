@@ -20,6 +20,7 @@ from appliance.model.known import Known, Match, Use
 from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile, ProfileSet
 from appliance.model.request import Request
+from appliance.model.stage import Stage
 from appliance.model.url import Url, UrlRefusedError, parse_host
 from appliance.policy import floor, inspect, needs, standing
 from appliance.policy.decide import decide, decide_category, strictest
@@ -124,6 +125,7 @@ class Filtering:
         self._lists = lists
         self._reach = reach
         self._policy = policy
+        self._staged: tuple[Stage, Policy] | None = None
         self._rules = rules
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
@@ -155,6 +157,11 @@ class Filtering:
         self._policy = policy
         self.epoch += 1
 
+    def stage(self, staged: tuple[Stage, Policy] | None) -> None:
+        """Let another policy count for some people instead of the one in force; None for nobody."""
+        self._staged = staged
+        self.epoch += 1
+
     def changed(self) -> None:
         """Note that the lists have changed, so that what was allowed before is judged again."""
         self.epoch += 1
@@ -182,12 +189,13 @@ class Filtering:
 
     def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
         """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""
-        policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
         live = person is None and bool(request.client)
+        now = now or self._clock()
         # Who, first: even a request that cannot be judged is answered in words that fit the age.
         person = person or self._identity.resolve(request.client, request.user)
+        # One snapshot for the whole journey, whatever is swapped meanwhile (H33).
+        policy = self._policy_for(person, request.client, now)
         profile = self.profile_of(person, policy)
-        now = now or self._clock()
         # Unreadable next: what no two parties read alike has no address to look up.
         overrides: frozenset[int] = frozenset()
         if request.refused:
@@ -213,8 +221,9 @@ class Filtering:
 
     def own_page(self, person: Person) -> Judgement:
         """Return what is decided for an address of the gateway's own."""
-        profile = self.profile_of(person)
-        return Judgement(_own_page(profile, self._policy), person, profile, None)
+        policy = self._policy_for(person, "", self._clock())
+        profile = self.profile_of(person, policy)
+        return Judgement(_own_page(profile, policy), person, profile, None)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -231,8 +240,9 @@ class Filtering:
 
         All of its names count, and the one that has to be looked into furthest decides.
         """
-        policy = self._policy
-        profile = self.profile_of(person or self._identity.resolve(request.client, request.user), policy)
+        person = person or self._identity.resolve(request.client, request.user)
+        policy = self._policy_for(person, request.client, self._clock())
+        profile = self.profile_of(person, policy)
         if not named:
             return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
         looked = self._looked_into(request.url, profile, policy)
@@ -255,17 +265,16 @@ class Filtering:
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""
-        policy = self._policy
+        now = now or self._clock()
+        policy = self._policy_for(person, "", now)
         profile = self.profile_of(person, policy)
-        decision = decide_category(
-            category, person, now or self._clock(), profile, policy.categories, policy.version
-        )
+        decision = decide_category(category, person, now, profile, policy.categories, policy.version)
         return Judgement(decision, person, profile, policy.categories.get(category))
 
     def judge_failure(self, reason: Reason, because: str, client: str, user: str = "") -> Judgement:
         """Return the closed decision for something that failed; a failure is a decision, too."""
-        policy = self._policy
         person = self._identity.resolve(client, user)
+        policy = self._policy_for(person, client, self._clock())
         profile = self.profile_of(person, policy)
         return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
 
@@ -278,6 +287,13 @@ class Filtering:
         """Return the person's profile, or the set's strictest where the group has none."""
         profiles = (policy or self._policy).sets[self._rules.set_id]
         return profiles.profiles.get(person.group) or profiles.profiles[profiles.strictest]
+
+    def _policy_for(self, person: Person, client: str, now: datetime) -> Policy:
+        """Return the policy that counts for somebody: a staged one where it is meant for them."""
+        staged = self._staged
+        if staged is not None and staged[0].covers(person, client, now):
+            return staged[1]
+        return self._policy
 
     def _decide(
         self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime

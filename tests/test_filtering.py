@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from appliance.model.known import FloorState, Known, Match, Use
 from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
 from appliance.model.request import Request
+from appliance.model.stage import Stage
 from appliance.model.url import Url, parse_host, parse_url
 from tests.doubles.gateway import (
     HELP,
@@ -197,6 +199,23 @@ def test_a_policy_is_swapped_whole() -> None:
     judgement = journey.judge(Request(parse_url("https://bets.example/")))
     assert judgement.decision.action is ALLOW
     assert judgement.decision.policy_version == journey.policy.version == "sha256:new"
+
+
+def test_a_policy_counts_for_some_first() -> None:
+    """S-25: a staged policy decides for whom it is meant, failures as well; for others the old one."""
+    journey, request = filtering(), Request(parse_url("https://bets.example/"), client=CLIENT)
+    opened = policy("new", gambling=rule("gambling", Rating.ACCEPTABLE))
+    old = journey.policy.version
+    journey.stage((Stage("new", 1, "Room", networks=(ip_network("10.20.0.0/24"),)), opened))
+    found = journey.judge(request).decision
+    assert (found.action, found.policy_version) == (ALLOW, "new")
+    assert journey.judge_failure(Reason.FAULT, "x", CLIENT).decision.policy_version == "new"
+    other = journey.judge(replace(request, client="10.20.1.5")).decision
+    assert (other.action, other.policy_version) == (BLOCK, old)
+    before = journey.epoch
+    journey.stage(None)
+    assert journey.epoch > before
+    assert journey.judge(request).decision.policy_version == old
 
 
 def test_a_category_is_judged_by_the_policy_alone() -> None:

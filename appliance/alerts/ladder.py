@@ -170,6 +170,20 @@ def trouble(db: Connection, directory: Directory, channel: str, now: float) -> N
             outbox.add(db, f"trouble|{channel}|{int(now // 3600)}", What.TROUBLE, each, now, body=body)
 
 
+def announce(
+    db: Connection, directory: Directory, to: Iterable[str], what: str, number: int, waiting: int, now: float
+) -> None:
+    """Tell of change notice `number`, once: the addresses `to`, and every way that leads to no mailbox.
+
+    `what` is closed or returned; `waiting` is how many are to be looked at. Nothing in it is about a person,
+    so that no address need be confirmed before.
+    """
+    body: dict[str, str | int] = {"channel": what, "waiting": waiting}
+    people = [(outbox.MAIL, address) for address in to]
+    for each in (*people, *directory.others, *directory.alarms):
+        outbox.add(db, f"change|{number}", What.TROUBLE, each, now, body=body)
+
+
 def test(db: Connection, directory: Directory, now: float) -> int:
     """Put a test to everybody in, confirmed or not; return how many."""
     to = [*((outbox.MAIL, address) for address in directory.addresses), *directory.others, *directory.alarms]

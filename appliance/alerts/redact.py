@@ -95,15 +95,15 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Alerts cannot be delivered on one way; which, how many and since when."""
+    """Something technical: a way that does not work, or a change made without a second person; how many."""
 
     at: datetime
     channel: str
     waiting: int
 
     def __post_init__(self) -> None:
-        if self.channel not in ("mail", "webhook", "syslog", "nobody"):
-            raise ValueError("a channel is mail, webhook, syslog or nobody")
+        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned"):
+            raise ValueError("a channel is mail, webhook, syslog or nobody; a change is closed or returned")
         if type(self.waiting) is not int:
             raise ValueError("waiting is a number")
 

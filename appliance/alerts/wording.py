@@ -16,6 +16,10 @@ _TROUBLE = {
     "syslog": "The syslog server cannot be reached",
     "nobody": "Alerts wait, because nobody who may be told has confirmed yet",
 }
+_CHANGES = {
+    "closed": "One person has closed a site for the whole school",
+    "returned": "A change of the policy was taken back without a person",
+}
 
 
 class Text(NamedTuple):
@@ -96,6 +100,9 @@ def _confirmation(asked: Confirmation) -> Text:
 
 
 def _trouble(trouble: Trouble) -> Text:
+    if (text := _CHANGES.get(trouble.channel)) is not None:
+        lines = [f"{text}.", "", f"To be looked at by somebody else: {trouble.waiting}", ""]
+        return Text(text, "\n".join([*lines, "On the gateway: appliance changes list", ""]))
     what = _TROUBLE[trouble.channel]
     return Text(
         what, f"{what}.\n\nMessages that wait: {trouble.waiting}\n\nOn the gateway: appliance alerts status\n"

@@ -29,6 +29,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A school with its own profiles, lists compiled, and a teacher, a head and a pupil."""
     folder = tmp_path_factory.mktemp("overrides")
     config = configuration(folder, own_files=True)
+    config.write_text(f"{config.read_text()}overrides: {{typed_for_others: true}}\n")
     roles = folder / "profiles" / "westways" / "roles.yaml"
     text = roles.read_text(encoding="utf-8")
     roles.write_text(text.replace("people: []", "people: [head, tech]"), encoding="utf-8")

@@ -12,3 +12,8 @@ def test_an_override_is_kept_until_the_yearly_review_and_not_for_ever() -> None:
     for wrong in (0, 29, 4000, "365"):
         with pytest.raises(ValidationError):
             OverrideSettings.model_validate({"keep_days": wrong})
+
+
+def test_a_name_needs_its_password_unless_the_school_says_otherwise() -> None:
+    """Whoever forgets the setting has the safe one."""
+    assert OverrideSettings().typed_for_others is False
