@@ -246,6 +246,7 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
 
 def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
     wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    wanted.append(("cases", settings.alerts.pages is not None))
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 
