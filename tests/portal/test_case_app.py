@@ -318,6 +318,7 @@ async def test_looking_at_a_confirmation_confirms_nothing_and_the_button_does(
     with there.handling.book.writing() as db:
         db.execute("DELETE FROM recipient")
         recipients.ask(db, [DSL], "", there.now, lambda: "q" * 26)
+    page = ""
     for _ in range(3):
         page = await browser.get(f"/confirm/{'q' * 26}")
     with there.handling.book.reading() as db:
