@@ -15,10 +15,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from pathlib import Path
 
 from appliance import assembly, releasing, watching
-from appliance.alerts import cases, ladder, outbox
+from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
 from appliance.alerts.episodes import Means
@@ -39,8 +38,6 @@ from appliance.policy.schedule import within
 from appliance.reporting import log_to_stderr
 from appliance.settings import Settings
 
-KEY = Path("keys") / "alerts.key"
-
 LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
 
@@ -58,13 +55,6 @@ def keep(settings: Settings) -> None:
     asyncio.run(Keeper(settings).run())
 
 
-def key(settings: Settings) -> bytes:
-    """Return the key that confirmations are made with, made where there is none."""
-    path = settings.state / KEY
-    assembly.ensure_key(path)
-    return path.read_bytes()
-
-
 def directory(settings: Settings) -> Directory:
     """Return who can be told, and by which ways."""
     alerts = settings.alerts
@@ -77,8 +67,16 @@ def directory(settings: Settings) -> Directory:
 
 def link(settings: Settings) -> str:
     """Return what the reference of a case is put behind in a message; empty where there is no such page."""
-    given = settings.alerts.link
-    return f"{given.rstrip('/')}/" if given else ""
+    given, pages = settings.alerts.link, settings.alerts.pages
+    if given:
+        return f"{given.rstrip('/')}/"
+    return f"{pages.address}/cases/" if pages is not None else ""
+
+
+def confirmation_page(settings: Settings) -> str:
+    """Return what the secret of a question is put behind; empty where no page takes the answer."""
+    pages = settings.alerts.pages
+    return f"{pages.address}/confirm/" if pages is not None else ""
 
 
 def ways(settings: Settings) -> Ways:
@@ -181,7 +179,7 @@ class Keeper:
 
         def ask() -> None:
             with self._book.writing() as db:
-                ladder.ask(db, self._directory, key(self._settings), "", now)
+                recipients.ask(db, self._directory.addresses, confirmation_page(self._settings), now)
                 local = datetime.fromtimestamp(now, SCHOOL_ZONE)
                 at = self._settings.alerts.heartbeat
                 if at is not None and f"{local:%H:%M}" >= at.rjust(5, "0"):

@@ -322,8 +322,7 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         if ensure_authority(settings.state / "ca", settings.school.name):
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
-        for name in ("review.key", "alerts.key"):
-            ensure_key(settings.state / "keys" / name)
+        ensure_key(settings.state / "keys" / "review.key")
         Database(settings.state).prepare()
         granting.prepare(settings.state)
         holding.begin(settings)

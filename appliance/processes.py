@@ -247,6 +247,7 @@ def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[N
     # Where people are known by the directory without any portal, its process asks about them again.
     asks = settings.identity.portal or settings.identity.directory is not None
     wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
+    wanted.append(("cases", settings.alerts.pages is not None))
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 

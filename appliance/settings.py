@@ -319,6 +319,7 @@ def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem
         (("gateway", "listen_tls"), gateway.listen_tls),
         (("gateway", "transparent"), gateway.transparent),
         (("metrics", "listen"), settings.metrics.listen),
+        (("alerts", "pages", "listen"), settings.alerts.pages.listen if settings.alerts.pages else None),
         (("demo", "listen"), settings.demo.listen if settings.demo else None),
     ):
         if address is None:

@@ -25,10 +25,12 @@ class What(StrEnum):
 
     ALERT = "alert"  # an episode began, or became more serious
     ESCALATED = "escalated"  # nobody acknowledged in time
+    HANDED = "handed"  # somebody gave a case to this role
     TEST = "test"
     HEARTBEAT = "heartbeat"
     CONFIRM = "confirm"
     TROUBLE = "trouble"  # alerts could not be delivered to somebody
+    ALARM = "alarm"  # the gate closed because the filter could not answer, or opened again
 
 
 def plain(text: str) -> str:
@@ -108,4 +110,20 @@ class Trouble:
             raise ValueError("waiting is a number")
 
 
-type Message = Notice | Pulse | Confirmation | Trouble
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The gate is closed because the filter cannot answer, or is open again; how many requests it refused."""
+
+    at: datetime
+    kind: str
+    count: int
+    over: bool
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("floor", "fault", "deadline"):
+            raise ValueError("a kind is floor, fault or deadline")
+        if type(self.count) is not int or type(self.over) is not bool:
+            raise ValueError("count is a number, over is true or false")
+
+
+type Message = Notice | Pulse | Confirmation | Trouble | Alarm
