@@ -13,25 +13,22 @@ from typing import Protocol
 
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.learning import Learnt, coming
-from appliance.model.category import Category, Severity
-from appliance.model.decision import Action, Decision, Reason
+from appliance.model.category import Category
+from appliance.model.decision import Decision, Reason
 from appliance.model.inspect import Inspect, Inspection, Traits
-from appliance.model.known import Known, Match, Use
+from appliance.model.known import Known, Use
 from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile, ProfileSet
 from appliance.model.request import Request
 from appliance.model.stage import Stage
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor, inspect, needs, standing
+from appliance.policy import floor, inspect, needs, refusals, standing
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.overrides import OVERRIDABLE, Asked, Grants, opened
 from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
 """Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
-
-NUMBERED = "ip_address"
-"""The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
 
 
 _MOST_LOOKED = 4096
@@ -200,10 +197,10 @@ class Filtering:
         overrides: frozenset[int] = frozenset()
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
-            decision, about = _refusal(reason, request.refused, profile, policy), None
+            decision, about = refusals.refusal(reason, request.refused, profile, policy), None
         # The gateway's own name comes before lists and surroundings: there is no site behind it.
         elif request.url.host == self._rules.own_name:
-            decision, about = _own_page(profile, policy), None
+            decision, about = refusals.own_page(profile, policy), None
         else:
             decision, about, overrides = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
@@ -223,7 +220,7 @@ class Filtering:
         """Return what is decided for an address of the gateway's own."""
         policy = self._policy_for(person, "", self._clock())
         profile = self.profile_of(person, policy)
-        return Judgement(_own_page(profile, policy), person, profile, None)
+        return Judgement(refusals.own_page(profile, policy), person, profile, None)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -276,7 +273,7 @@ class Filtering:
         person = self._identity.resolve(client, user)
         policy = self._policy_for(person, client, self._clock())
         profile = self.profile_of(person, policy)
-        return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
+        return Judgement(refusals.refusal(reason, because, profile, policy), person, profile, None)
 
     @property
     def school(self) -> ProfileSet:
@@ -306,7 +303,7 @@ class Filtering:
             inner = inner_urls(request.url)
         except TooManyInnerError as error:
             inner, because = (), f"What cannot be judged to its end is not let through: {error}."
-            found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
+            found.append((refusals.refusal(Reason.MALFORMED, because, profile, policy), None))
         for known, url, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
             if decision.reason is Reason.HELP and not found:
@@ -330,10 +327,10 @@ class Filtering:
         for name in (None, *request.names):
             because = self._reach.refuses(name or request.url)
             if because and not any(decision.floor for decision, _ in found):
-                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name, nothing
+                return refusals.refusal(Reason.OWN_NETWORK, because, profile, policy), name, nothing
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
-            found.append((_refusal(Reason.PORT, because, profile, policy), None))
+            found.append((refusals.refusal(Reason.PORT, because, profile, policy), None))
         chosen = strictest([decision for decision, _ in found])
         about = next((name for decision, name in found if decision is chosen), None)
         if chosen.blocked:
@@ -380,7 +377,7 @@ class Filtering:
         for number, url in enumerate((request.url, *inner, *request.names)):
             known = self._lists.lookup(url)
             if url.ip is not None and not known.matches:
-                known = replace(known, matches=(_numbered(url),))
+                known = replace(known, matches=(refusals.numbered(url),))
             yield known, url, url if number >= own else None
         # The address that the client chose counts when a list names it; being unlisted is no news,
         # since nobody lists the addresses of good sites.
@@ -394,25 +391,3 @@ def _as_part(chosen: Decision, found: Iterable[tuple[Decision, Url | None]]) -> 
     # What is open as a part of a page stays one, by whatever else its other names are open.
     page = next((decision.page for decision, _ in found if decision.page), "")
     return replace(chosen, page=page) if page and not chosen.page else chosen
-
-
-def _numbered(url: Url) -> Match:
-    return Match("built-in", "1", url.host, (NUMBERED,))
-
-
-def _own_page(profile: Profile, policy: Policy) -> Decision:
-    because = "The gateway answers this address itself; no site is asked."
-    return Decision(Action.ALLOW, Reason.OWN_PAGE, because, profile.id, policy_version=policy.version)
-
-
-def _refusal(reason: Reason, because: str, profile: Profile, policy: Policy) -> Decision:
-    return Decision(
-        action=Action.BLOCK,
-        reason=reason,
-        because=because,
-        profile=profile.id,
-        severity=Severity.LOW,
-        # A site that is down is no attempt at anything; everything else here may be one.
-        flagged=reason is not Reason.UPSTREAM_UNREACHABLE,
-        policy_version=policy.version,
-    )

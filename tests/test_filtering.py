@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.events.hits import Hits
-from appliance.filtering import NUMBERED, Filtering, Rules
+from appliance.filtering import Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
 from appliance.model.inspect import Inspect, Traits
 from appliance.model.known import FloorState, Known, Match, Use
@@ -19,6 +19,7 @@ from appliance.model.profile import Policy, Profile, ProfileSet, Rating
 from appliance.model.request import Request
 from appliance.model.stage import Stage
 from appliance.model.url import Url, parse_host, parse_url
+from appliance.policy import refusals
 from tests.doubles.gateway import (
     HELP,
     STRANGER,
@@ -102,7 +103,7 @@ def test_a_site_called_by_number_is_in_the_category_of_such_sites() -> None:
     """Most ways round a filter begin with a bare address; what a list says of it comes first."""
     journey = filtering()
     numbered = journey.judge(Request(parse_url("http://192.0.2.7/"))).decision
-    assert (numbered.category, numbered.list) == (NUMBERED, "built-in")
+    assert (numbered.category, numbered.list) == (refusals.NUMBERED, "built-in")
     staff = filtering(identity=OnePerson(Person("staff", "network Staff")))
     assert ask("http://192.0.2.7/", staff) == (ALLOW, Reason.ACCEPTABLE)
     lists = MemoryLists()

@@ -6,7 +6,7 @@ is confirmed, the duty stays, and is told the moment somebody is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
