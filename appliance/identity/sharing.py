@@ -104,8 +104,13 @@ def _most(account: Account, rules: SharingRules) -> float:
 
 
 def _together(one: Used, other: Used) -> float:
-    # Without their hardware, an IPv6 address and any other may be the same device's.
-    if one.device == other.device or not ((one.mac and other.mac) or _four(one) == _four(other) == 1):
+    # Without their hardware, an IPv6 address and any other may be the same device's; and an address is one
+    # device's, also while its hardware is not seen.
+    if (
+        one.device == other.device
+        or one.address == other.address
+        or not ((one.mac and other.mac) or _four(one) == _four(other) == 1)
+    ):
         return 0.0
     return min(one.last, other.last) - max(one.first, other.first)
 
