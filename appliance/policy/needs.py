@@ -65,8 +65,8 @@ _TYPES = frozenset(
 )
 """What parts of pages are made of. What is not here (a page, a document, plain text) is not carried."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BARE = frozenset({204, 304})
+BARE = frozenset({204, 301, 302, 303, 304, 307, 308})
+"""Statuses of answers that say all in their head: they are carried, and no body of theirs is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def is_part(method: str, load: Load, grant: Grant, named: Named) -> bool:
 
 def may_answer(status: int, content_type: str) -> bool:
     """Tell whether an answer may be carried as a part of a page; `content_type` as the site wrote it."""
-    if status in _REDIRECTS or status in _BARE:
+    if status in BARE:
         return True
     kind = content_type.partition(";")[0].strip().lower()
     return "," not in kind and (kind.startswith(_FAMILIES) or kind in _TYPES)

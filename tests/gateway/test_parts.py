@@ -173,10 +173,26 @@ async def test_a_page_in_place_of_a_part_does_not_pass(kind: str, bench: Bench) 
     answer = http.Response.make(200, b"a whole page", {"content-type": kind, "x-secret": "more"})
     assert await answered(bench, flow, answer) == b""
     assert answer.status_code == 403
-    assert dict(answer.headers) == {"content-length": "0", "cache-control": "no-store"}
+    assert dict(answer.headers) == {"cache-control": "no-store", "content-length": "0"}
     kept = bench.recorder.kept[-1]
     assert (kept.decision.blocked, kept.decision.flagged, kept.status) == (True, True, 403)
     assert kept.decision.because.startswith("What came back is a page")
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 304, 204])
+async def test_an_answer_that_says_all_in_its_head_brings_no_body(code: int, bench: Bench) -> None:
+    """A page behind the address of a redirect is a page as well."""
+    await page(bench)
+    flow = bench.flow("https://parts.example/moved", **PICTURE)
+    fields = {
+        "content-type": "text/html",
+        "location": "https://parts.example/a.png",
+        "transfer-encoding": "chunked",
+    }
+    answer = http.Response.make(code, b"a whole page", fields)
+    assert await answered(bench, flow, answer) == b""
+    assert (answer.status_code, answer.headers["location"]) == (code, "https://parts.example/a.png")
+    assert "transfer-encoding" not in answer.headers
 
 
 async def test_what_a_browser_asks_beforehand_is_answered(bench: Bench) -> None:

@@ -130,7 +130,11 @@ def test_a_page_does_not_wait_for_whoever_holds_the_database(tmp_path: Path) -> 
         tool.execute("BEGIN IMMEDIATE")
         with pytest.raises(OverrideError, match="cannot be used"):
             learnt.learn(number, [need()])
+        learnt.learn(number, [need()])  # nobody waits a second time
         tool.execute("ROLLBACK")
+    learnt.learn(number, [need()])
+    assert learnt.naming("parts.example") == []
+    learnt._again = 0.0
     learnt.learn(number, [need()])
     assert learnt.naming("parts.example") == [number]
     learnt.close()
