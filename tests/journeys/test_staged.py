@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.doubles.school import edit
 from tests.journeys.lab import Lab, built
 from tests.journeys.running import Gateway, running, until
 
@@ -14,10 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SITE = "news.example"
 WORDS = {"tech": "Blue-kettle-42", "head": "Green-window-17"}
-RULES = {
-    "ks1": "  news: {rating: acceptable, because: We read one paper a day., source: W:472}\n",
-    "ks2": "  news: {rating: unacceptable, because: We read books instead., source: W:472}\n",
-}
+OPENED = ("news:\n    rating: unacceptable", "news:\n    rating: acceptable")
+CLOSED = "rules:\n  news: {rating: unacceptable, because: We read books instead., source: W:472}\n"
 WHY = ("--because", "We try whether films help in lessons.")
 
 
@@ -61,10 +60,9 @@ def test_one_room_tries_a_change_that_two_people_made(lab: Lab) -> None:
     lab.gateway.stop()
     with running(lab.gateway):
         assert both(lab, 403, 200)
-        for name in ("ks1", "ks2"):
-            path = lab.gateway.profile(f"westways/{name}")
-            text, rules = path.read_text(), f"rules:\n{RULES[name]}"
-            path.write_text(text.replace("rules:\n", rules) if "\nrules:\n" in text else text + rules)
+        edit(lab.gateway.profile("westways/ks1"), *OPENED)
+        ks2 = lab.gateway.profile("westways/ks2")
+        ks2.write_text(ks2.read_text() + CLOSED)
         assert "+  news" in change(lab.gateway, "tech", "propose", *WHY)
         change(lab.gateway, "head", "release", "1", "--first", "Room ks1")
         until(lambda: both(lab, 200, 200), "the change is in force in one room", 10)
