@@ -42,6 +42,13 @@ def names(made: Setup, host: str) -> set[str]:
     return {match.list for match in assembly.open_lists(anew(made).settings).lookup(parse_host(host)).matches}
 
 
+def blocked(made: Setup, capsys: Output, *more: str) -> bool:
+    """Tell what `explain` says of a gambling site for a pupil."""
+    capsys.readouterr()
+    assert call(made, "explain", "--as", "ks2", "--json", *more, "gambling.example") == 0
+    return bool(json.loads(capsys.readouterr().out)["action"] == "block")
+
+
 def test_an_edit_of_the_lists_counts_once_released(made: Setup, capsys: Output) -> None:
     """S-25: a help line that was put in opens nothing until a second person says so."""
     folder = made.config.parent / "blocklists"
@@ -134,6 +141,8 @@ def test_a_change_counts_for_some_first(made: Setup, capsys: Output) -> None:
     assert found[0].shown == "Classrooms"
     assert run(made, "list") == 0
     assert "staged" in capsys.readouterr().out
+    assert blocked(made, capsys, "--client", "10.20.0.5") is False
+    assert blocked(made, capsys, "--client", "10.21.0.5") is True
     assert run(made, "widen", "1", who="tech") == 2
     assert run(made, "widen", "1", who="head") == 0
     assert in_force(made) == found[1].version
