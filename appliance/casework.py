@@ -14,7 +14,7 @@ from appliance.alerts import recipients
 from appliance.alerts.options import CasePages as PagesSettings
 from appliance.config.problems import InWordsError
 from appliance.events.audit import Trail
-from appliance.gateway.ca import Authority
+from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.certified import Certified
 from appliance.gateway.listen import addresses, listening
 from appliance.gateway.pages import TEMPLATES
@@ -32,17 +32,24 @@ from appliance.settings import Settings
 
 
 class NoPagesError(InWordsError):
-    """The settings name no address for pages of cases."""
+    """The pages of cases cannot be served; the text says what to do."""
 
 
 def serve_cases(settings: Settings) -> None:
-    """Serve the pages of cases until told to end; OSError or AuthorityError where that cannot be."""
+    """Serve the pages of cases until told to end; NoPagesError where that cannot be."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if settings.alerts.pages is None:
         raise NoPagesError("alerts.pages is null: give it an address to listen on")
     given = settings.alerts.pages
-    context = Certified(Authority(settings.state / "ca"), given.host).context()
-    sockets = [listening(address, given.listen[1]) for address in addresses(given.listen[0])]
+    host, port = given.listen
+    try:
+        context = Certified(Authority(settings.state / "ca"), given.host).context()
+        sockets = [listening(address, port) for address in addresses(host)]
+    except AuthorityError as error:
+        raise NoPagesError(str(error)) from error
+    except OSError as error:
+        text = "end what listens there, or choose another address in alerts.pages.listen"
+        raise NoPagesError(f"cannot listen on {host} port {port} ({error.strerror}); {text}") from error
     serve_encrypted(pages(settings, given).app(), sockets, context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import yaml
 from appliance import assembly, casework
 from appliance.alerts import recipients
 from appliance.casework import NoPagesError
+from appliance.gateway.ca import ensure_authority
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import DSL
 from tests.doubles.people import quick
@@ -31,6 +33,22 @@ def test_without_an_address_there_are_no_pages(tmp_path: Path) -> None:
     """Whoever starts them by hand learns which key is missing."""
     with pytest.raises(NoPagesError, match=r"alerts\.pages is null"):
         casework.serve_cases(load_settings(configuration(tmp_path)).settings)
+
+
+def test_what_keeps_the_pages_from_being_served_is_told_in_words(tmp_path: Path) -> None:
+    """A port that is taken, or a CA that is not there yet, is no traceback."""
+    made = settings(tmp_path)
+    with pytest.raises(NoPagesError, match=r"ca\.pem"):
+        casework.serve_cases(made)
+    ensure_authority(made.state / "ca", "Hill")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert made.alerts.pages is not None
+        pages = made.alerts.pages.model_copy(update={"listen": taken.getsockname()[:2]})
+        alerts = made.alerts.model_copy(update={"pages": pages})
+        with pytest.raises(NoPagesError, match=r"cannot listen on 127\.0\.0\.1 port \d+ \(Address already"):
+            casework.serve_cases(made.model_copy(update={"alerts": alerts}))
 
 
 @pytest.mark.slow

@@ -26,6 +26,9 @@ KINDS = {
 }
 """The kind of alarm that a reason belongs to."""
 
+LEAST = {"deadline": 5}
+"""After how many refusals a kind is told, where not after the first: one slow moment is no closed gate."""
+
 QUIET = 600.0
 """Seconds without a refusal after which it is over."""
 
@@ -65,13 +68,16 @@ def tell(db: Connection, directory: Directory, now: float) -> int:
     """
     count = 0
     to = _to(db, directory)
-    for kind, since, last, refused, told in db.execute("SELECT * FROM alarm ORDER BY kind").fetchall():
+    for kind, since, last, refused, before in db.execute("SELECT * FROM alarm ORDER BY kind").fetchall():
         body: dict[str, str | int] = {"kind": kind, "count": refused, "over": 0}
-        if not told and to:
+        enough = refused >= LEAST.get(kind, 1)
+        told = bool(before or (to and enough))
+        if told and not before:
             count += _say(db, f"alarm|{kind}|{since}", to, since, body)
             db.execute("UPDATE alarm SET told = 1 WHERE kind = ?", (kind,))
-        if (told or to) and not last <= now < last + QUIET:
-            count += _say(db, f"alarm-over|{kind}|{since}", to, last, body | {"over": 1})
+        if (told or not enough) and not last <= now < last + QUIET:
+            if told:
+                count += _say(db, f"alarm-over|{kind}|{since}", to, last, body | {"over": 1})
             db.execute("DELETE FROM alarm WHERE kind = ?", (kind,))
     return count
 

@@ -57,6 +57,20 @@ def test_a_closed_gate_is_told_once_and_its_end_as_well(tmp_path: Path) -> None:
     assert [one.over for _, one in pass_by(made, 3_000, 500)] == [False, False]
 
 
+def test_one_slow_moment_is_no_closed_gate(tmp_path: Path) -> None:
+    """A technician who is told of every hiccup reads none of it; what goes on is told."""
+    made = book(tmp_path, IT)
+
+    def slow(seconds: float, *numbers: int) -> int:
+        with made.writing() as db:
+            alarms.take(db, [refused(n, "deadline", seconds) for n in numbers], NOW + seconds)
+            return alarms.tell(db, THERE, NOW + seconds)
+
+    assert [slow(0, 1), slow(700), slow(800, 2, 3, 4), slow(900, 5), slow(1_000, 6), slow(1_700)] == [
+        0, 0, 0, 0, 2, 2,
+    ]  # fmt: skip
+
+
 def test_every_fault_that_closes_the_gate_has_a_kind_with_words() -> None:
     """A new way to fail must not be told to nobody."""
     assert set(alarms.KINDS) == {reason.value for reason in FAULTS}
