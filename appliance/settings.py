@@ -28,6 +28,7 @@ from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
+from appliance.reports.options import ReportSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
 
@@ -197,6 +198,7 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     audit: AuditSettings = AuditSettings()
     changes: ChangeSettings = ChangeSettings()
+    reports: ReportSettings = ReportSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 

@@ -17,6 +17,7 @@ from appliance.model.category import Severity
 CASE = re.compile(r"A-[0-9]{5,12}")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
 _TOKEN = re.compile(r"[a-z2-7]{26}")
+_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LONGEST = 60
 
 
@@ -28,6 +29,7 @@ class What(StrEnum):
     TEST = "test"
     HEARTBEAT = "heartbeat"
     CONFIRM = "confirm"
+    READY = "ready"  # a report was made
     TROUBLE = "trouble"  # alerts could not be delivered to somebody
 
 
@@ -108,4 +110,16 @@ class Trouble:
             raise ValueError("waiting is a number")
 
 
-type Message = Notice | Pulse | Confirmation | Trouble
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A report is there to be read, on the gateway; which one."""
+
+    at: datetime
+    report: str
+
+    def __post_init__(self) -> None:
+        if not _REPORT.fullmatch(self.report):
+            raise ValueError("a report is weekly or termly, and a day")
+
+
+type Message = Notice | Pulse | Confirmation | Trouble | Ready

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Trouble, What
+from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Ready, Trouble, What
 
 _FOOT = "This message holds no personal details on purpose; they stay on the gateway."
 _TROUBLE = {
@@ -33,6 +33,8 @@ def words(message: Message) -> Text:
         return _confirmation(message)
     if isinstance(message, Trouble):
         return _trouble(message)
+    if isinstance(message, Ready):
+        return _ready(message)
     return _notice(message)
 
 
@@ -93,6 +95,20 @@ def _confirmation(asked: Confirmation) -> Text:
     lines += [f"appliance alerts confirm {asked.token}", ""]
     lines += ["Until then no alert is sent here. If you did not expect this, do nothing.", ""]
     return Text("Please confirm that alerts reach you", "\n".join(lines))
+
+
+def _ready(ready: Ready) -> Text:
+    kind = ready.report.partition("-")[0]
+    lines = [
+        f"The {kind} report is there: {ready.report}",
+        "",
+        "It stays on the gateway, and is in no mail. Let your technician copy it by a safe way from the",
+        "folder reports of the gateway's state, or make it anew there:",
+        "",
+        f"    appliance report {kind} --to FILE",
+        "",
+    ]
+    return Text(f"The {kind} report is ready", "\n".join(lines))
 
 
 def _trouble(trouble: Trouble) -> Text:
