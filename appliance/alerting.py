@@ -14,9 +14,9 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
+from datetime import UTC, datetime
 
-from appliance import assembly, releasing, watching
+from appliance import assembly, releasing, summing, watching
 from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -42,6 +42,7 @@ LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
 
 _SEND_SECONDS, _COUNT_SECONDS, _ASK_SECONDS, _TIDY_SECONDS = 0.25, 5.0, 10.0, 3_600.0
+_REPORT_SECONDS = 300.0
 _PAUSE_SECONDS = 1.0
 _LEAST_KEPT_DAYS = 30
 
@@ -136,6 +137,7 @@ class Keeper:
             _again("flagged accesses", self._look, 0.0),
             _again("the state of alerts", self._count, _COUNT_SECONDS),
             _again("old cases", self._tidy, _TIDY_SECONDS),
+            _again("reports", self._report, 0.0),
             watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
@@ -218,6 +220,11 @@ class Keeper:
                 cases.forget(db, self._clock(), days * 86_400.0, names)
 
         await asyncio.to_thread(forget)
+
+    async def _report(self) -> None:
+        await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
 
 
 def announce_changes(settings: Settings, book: Book, now: float) -> int:

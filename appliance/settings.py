@@ -32,6 +32,7 @@ from appliance.gateway.options import FloorHits, Recycle
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
 from appliance.overrides.options import OverrideSettings
+from appliance.reports.options import ReportSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
 RUNNING = "running.yaml"
@@ -183,6 +184,7 @@ class Settings(Section):
     audit: AuditSettings = AuditSettings()
     changes: ChangeSettings = ChangeSettings()
     overrides: OverrideSettings = OverrideSettings()
+    reports: ReportSettings = ReportSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 

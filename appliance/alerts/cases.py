@@ -92,6 +92,12 @@ def cases(db: sqlite3.Connection, *, everything: bool = False, limit: int = 100)
     return [_case(row) for row in reversed(found.fetchall())]
 
 
+def told_between(db: sqlite3.Connection, since: datetime, until: datetime) -> list[Case]:
+    """Return the cases that began in a span and of which somebody was told, oldest first."""
+    query = f"SELECT {_COLUMNS} FROM episode WHERE level >= 0 AND first >= ? AND first < ? ORDER BY id"  # noqa: S608 - our own words
+    return [_case(row) for row in db.execute(query, (since.timestamp(), until.timestamp()))]
+
+
 def find(db: sqlite3.Connection, reference: str) -> Case:
     """Return the case with a reference as people type it; AlertsError where there is none."""
     number = _REFERENCE.fullmatch(reference.strip())

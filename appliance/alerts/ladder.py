@@ -106,6 +106,18 @@ def heartbeat(db: Connection, directory: Directory, day: str, now: float) -> boo
     return True
 
 
+def ready(db: Connection, directory: Directory, roles: Iterable[str], report: str, now: float) -> int:
+    """Tell everybody of these roles who confirmed that a report is there, once; return how many messages."""
+    known = confirmed(db)
+    people = dict.fromkeys(address for role in roles for address in directory.roles.get(role, ()))
+    body: dict[str, str | int] = {"report": report}
+    return sum(
+        outbox.add(db, f"ready|{report}", What.READY, (outbox.MAIL, address), now, body=body)
+        for address in people
+        if address in known
+    )
+
+
 def trouble(db: Connection, directory: Directory, channel: str, now: float) -> None:
     """Tell of what cannot be delivered on `channel`, by every other way, at most once an hour."""
     row = db.execute(

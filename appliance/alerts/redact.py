@@ -17,6 +17,7 @@ from appliance.model.category import Severity
 CASE = re.compile(r"A-[0-9]{5,12}")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
 _TOKEN = re.compile(r"[a-z2-7]{26}")
+_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LONGEST = 60
 
 
@@ -29,6 +30,7 @@ class What(StrEnum):
     TEST = "test"
     HEARTBEAT = "heartbeat"
     CONFIRM = "confirm"
+    READY = "ready"  # a report was made
     TROUBLE = "trouble"  # alerts could not be delivered to somebody
     ALARM = "alarm"  # the gate closed because the filter could not answer, or opened again
 
@@ -126,4 +128,16 @@ class Alarm:
             raise ValueError("count is a number, over is true or false")
 
 
-type Message = Notice | Pulse | Confirmation | Trouble | Alarm
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A report is there to be read, on the gateway; which one."""
+
+    at: datetime
+    report: str
+
+    def __post_init__(self) -> None:
+        if not _REPORT.fullmatch(self.report):
+            raise ValueError("a report is weekly or termly, and a day")
+
+
+type Message = Notice | Pulse | Confirmation | Trouble | Alarm | Ready

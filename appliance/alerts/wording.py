@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Trouble, What
+from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What
 
 _FOOT = "This message holds no personal details on purpose; they stay on the gateway."
 _BEGINS = {What.ESCALATED: "Not acknowledged yet", What.HANDED: "Handed over to you"}
@@ -50,6 +50,8 @@ def words(message: Message) -> Text:
         return _trouble(message)
     if isinstance(message, Alarm):
         return _alarm(message)
+    if isinstance(message, Ready):
+        return _ready(message)
     return _notice(message)
 
 
@@ -129,6 +131,20 @@ def _alarm(alarm: Alarm) -> Text:
     lines += ["People find nothing but help lines open, or some of what they ask for closed.", ""]
     lines += [f"On the gateway: {look}", "", "This is told once; when it is over, that is told as well.", ""]
     return Text(what, "\n".join(lines))
+
+
+def _ready(ready: Ready) -> Text:
+    kind = ready.report.partition("-")[0]
+    lines = [
+        f"The {kind} report is there: {ready.report}",
+        "",
+        "It stays on the gateway, and is in no mail. Let your technician copy it by a safe way from the",
+        "folder reports of the gateway's state, or make it anew there:",
+        "",
+        f"    appliance report {kind} --to FILE",
+        "",
+    ]
+    return Text(f"The {kind} report is ready", "\n".join(lines))
 
 
 def _trouble(trouble: Trouble) -> Text:

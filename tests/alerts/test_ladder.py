@@ -10,6 +10,7 @@ from appliance.alerts import ladder, outbox, recipients
 from appliance.alerts.cases import acknowledge
 from appliance.alerts.ladder import Directory
 from appliance.alerts.redact import Pulse, Trouble
+from appliance.alerts.wording import words
 from appliance.model.alerting import OutOfHours
 from appliance.model.timetable import Timetable, When, Window
 from tests.doubles.alerts import (
@@ -143,3 +144,14 @@ def test_a_clock_that_was_far_ahead_leaves_nothing_waiting_for_years(tmp_path: P
     assert later(made, 1) == [("A-00001", "escalated", "deputy")]
     with made.reading() as db:
         assert len(outbox.due(db, NOW + 60, "https://x.example/")) == 2
+
+
+def test_whoever_confirmed_hears_once_that_a_report_is_there(tmp_path: Path) -> None:
+    """S-46: the role hears of each report, nobody hears twice, and nobody who did not confirm."""
+    made = book(tmp_path, DSL)
+    with made.writing() as db:
+        assert ladder.ready(db, DIRECTORY, ("dsl", "head", "nobody"), "weekly-2026-11-20", 0.0) == 1
+        assert ladder.ready(db, DIRECTORY, ("dsl",), "weekly-2026-11-20", 99.0) == 0
+        (letter,) = outbox.due(db, 100.0, "")
+    assert (letter.address, str(letter.message.at.date())) == (DSL, "1970-01-01")
+    assert words(letter.message).subject == "The weekly report is ready"
