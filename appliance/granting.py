@@ -99,6 +99,6 @@ async def asked_on_pages(state: Path, since: float) -> list[Asked]:
     return found
 
 
-def keeper(state: Path, school: ProfileSet) -> Keeper:
-    """Return what begins and ends overrides for all processes."""
-    return Keeper(store(state), follower(state, school, lambda _grants, _ended: None))
+def keeper(state: Path, school: ProfileSet, keep_days: int) -> Keeper:
+    """Return what begins and ends overrides for all processes, and forgets those that ended long ago."""
+    return Keeper(store(state), follower(state, school, lambda _grants, _ended: None), keep_days=keep_days)

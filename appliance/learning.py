@@ -23,7 +23,7 @@ from appliance.model.request import Request
 from appliance.model.role import Role
 from appliance.model.url import Url, parse_host
 from appliance.policy import needs
-from appliance.policy.overrides import OVERRIDABLE, Grants, needed
+from appliance.policy.overrides import OVERRIDABLE, Asked, Grants, covers, needed
 
 
 class Learnt(Protocol):
@@ -107,6 +107,17 @@ class Learning:
         # The site itself must be what is opened, and not another name of the request.
         alone = self._journey.judge(Request(request.url, client=request.client), judged.person).decision
         return grants.learning.get(decision.override) if alone.override == decision.override else None
+
+    def comes(self, request: Request, judged: Judged, now: datetime) -> bool:
+        """Tell whether a host that is closed may come with a page for whoever asks: each request shows it."""
+        grants, roles = self._journey.grants, self._journey.school.roles
+        if grants is None or judged.decision.reason not in OVERRIDABLE:
+            return False
+        asked, moment = Asked(request.url, judged.person, request.client), now.timestamp()
+        return any(
+            grant.starts <= moment < grant.ends and covers(grant.whom, asked)
+            for grant, _, _ in coming(request.url.host, grants, self._learnt, roles)
+        )
 
     def learn(
         self, grant: Grant, request: Request, judged: Judged, hosts: Iterable[str], now: datetime

@@ -35,6 +35,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
+from appliance.gateway.options import Recycle
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
 from appliance.gateway.proxy_tls import ProxyTls
@@ -59,7 +60,7 @@ from appliance.model.secret import Secret
 from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Recycle, Settings, load_settings
+from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, LEAVE, READY, go_on
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,8 @@ async def _work(settings: Settings, under: Under | None) -> None:
     learnt = granting.learnt(settings.state)
     told = assembly.told(settings)
     journey = assembly.filtering(settings, policy, lists, told=told, identity=who, learnt=learnt)
+    # Whom a new policy counts for, it counts for from the first request on.
+    assembly.stage(snapshots, journey)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
     passage.credentials = _credentials(settings, policy, who)
@@ -156,6 +159,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     tasks = [
         loop.create_task(go_on(lambda: watching.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: watching.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(lambda: watching.watch_stage(snapshots, journey.stage))),
         loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),

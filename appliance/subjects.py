@@ -30,6 +30,7 @@ from appliance.identity import subject as in_people
 from appliance.identity.accounts import Accounts
 from appliance.identity.database import Database as People
 from appliance.identity.names import key
+from appliance.model.decision import NEVER_SHOWN, NOT_SHOWN
 from appliance.overrides import subject as in_overrides
 from appliance.overrides.database import Database as Overrides
 from appliance.owners import make_folder
@@ -222,8 +223,9 @@ def _sealed(state: Path, name: str) -> list[Path]:
 
 
 def _cells(record: Record) -> list[object]:
-    # Of a statutory list's hit the log itself has no address: nothing of it can stand here (ILL-1).
     values = record._asdict() | {"time": record.at.isoformat(timespec="seconds")}
+    if record.floor or record.reason in NEVER_SHOWN:
+        values |= {"host": NOT_SHOWN, "url": "", "search_term": ""}
     return [values[column] for column in _COLUMNS]
 
 

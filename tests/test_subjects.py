@@ -20,6 +20,7 @@ from appliance.events.record import from_access, from_review
 from appliance.events.store import DATABASE
 from appliance.events.subject import accesses
 from appliance.events.writer import Writer
+from appliance.model.decision import NOT_SHOWN
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import book, happen, rules, sighting
 from tests.doubles.events import ALLOWED, BLOCKED, FLOOR, START, access, review
@@ -57,7 +58,7 @@ def test_a_bundle_holds_all_of_one_and_nothing_of_others(settings: Settings) -> 
     """DP-6: over every room that keeps something, in whatever spelling the name was given."""
     files = subjects.access(settings, "ada  EXAMPLE", NOW)
     rows = list(csv.DictReader(io.StringIO(files["accesses.csv"].decode("utf-8-sig"))))
-    assert [row["host"] for row in rows] == ["www.bets.example", "www.bets.example", ""]
+    assert [row["host"] for row in rows] == ["www.bets.example", "www.bets.example", NOT_SHOWN]
     rest = json.loads(files["everything-else.json"])
     assert [case["case"] for case in rest["cases"]] == ["A-00001"]
     assert rest["people"]["account"][0]["name"] == ADA

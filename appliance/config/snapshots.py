@@ -7,18 +7,22 @@ worker that starts again in the middle of it, and each logged decision's policy 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import load_policy
 from appliance.model.profile import Policy
+from appliance.model.stage import Stage
 from appliance.owners import give
 
 _CURRENT = "current"
 _ASIDE = "set-aside"
+_STAGE = "stage"
 _CATEGORIES = "categories.yaml"
 _MOST = 4096
 
@@ -128,6 +132,52 @@ class Snapshots:
     def set_aside(self, version: str) -> None:
         """Keep `publish` from this version, which was rolled back; an empty text for none."""
         self._write(_ASIDE, version)
+
+    def stage_text(self) -> str:
+        """Return what changes whenever another policy counts for some people first; cheap to ask."""
+        try:
+            return (self._store / _STAGE).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def staged(self) -> tuple[Stage, Policy] | None:
+        """Return the policy that counts for some people first; None for none. ProblemsError if damaged."""
+        if not (text := self.stage_text()):
+            return None
+        try:
+            found = json.loads(text)
+            stage = Stage(
+                str(found["version"]),
+                int(found["number"]),
+                str(found["shown"]),
+                frozenset(found["groups"]),
+                frozenset(found["names"]),
+                tuple(ip_network(each) for each in found["networks"]),
+                found["until"] if found["until"] is None else float(found["until"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"damaged ({error}); `appliance changes return` or `widen` makes it whole again"
+            raise ProblemsError([Problem(str(self._store / _STAGE), 1, 1, message)]) from None
+        return stage, self.open(stage.version)
+
+    def set_stage(self, stage: Stage | None) -> None:
+        """Let a kept version count for some people first; None: for nobody. ProblemsError, OSError."""
+        if stage is None:
+            self._write(_STAGE, "")
+            return
+        policy = self.open(stage.version)
+        if problems := self._unfit(policy):
+            raise ProblemsError(problems)
+        said = {
+            "version": stage.version,
+            "number": stage.number,
+            "shown": stage.shown,
+            "groups": sorted(stage.groups),
+            "names": sorted(stage.names),
+            "networks": [str(each) for each in stage.networks],
+            "until": stage.until,
+        }
+        self._write(_STAGE, json.dumps(said))
 
     def _waits(self, version: str) -> str:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,17 @@ def accesses(state: Path, name: str) -> Iterator[Record]:
     try:
         with _opened(state, "ro") as db:
             yield from map(rows.read_row, db.execute(query, (name,)))
+    except sqlite3.Error as error:
+        raise EventsError(f"{state / DATABASE}: cannot be read ({error})") from error
+
+
+def by_reference(state: Path, references: Iterable[str]) -> Iterator[Record]:
+    """Yield the flagged accesses with these references; EventsError if the log cannot be read."""
+    query = f"{rows.SELECT} WHERE a.flagged = 1 AND a.reference = ?"
+    try:
+        with _opened(state, "ro") as db:
+            for reference in references:
+                yield from map(rows.read_row, db.execute(query, (reference,)))
     except sqlite3.Error as error:
         raise EventsError(f"{state / DATABASE}: cannot be read ({error})") from error
 

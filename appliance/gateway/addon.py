@@ -66,7 +66,7 @@ class GatewayAddon:
         self.deadline = deadline
         self._filtering, self._metrics = filtering, metrics
         self._site, self._reach = site, reach
-        self._parts = Parts(filtering)
+        self._parts = Parts(filtering, site)
         self._doors = doors
         self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
@@ -117,7 +117,7 @@ class GatewayAddon:
             # what comes next is said to the proxy again.
             tunnel.connect = tunnel.port = None
             await self._block(flow, request, judgement, asked=asked)
-        elif judgement.decision.blocked and not self._site.serves(request):
+        elif judgement.decision.blocked and not self._parts.answered(request, judgement):
             known.refused(request, judgement)  # on record even if nothing comes through the tunnel
 
     @closed
@@ -138,7 +138,7 @@ class GatewayAddon:
         judgement = self._judge(request, data.context.client)
         known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
-            if not self._site.serves(request):
+            if not self._parts.answered(request, judgement):
                 known.refused(request, judgement)
             return
         if judgement.decision.reason is Reason.OWN_PAGE:

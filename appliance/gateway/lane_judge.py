@@ -223,7 +223,8 @@ class Lane:
 
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.
-        asked = self._filtering.epoch, judgement.profile.id, request.url.host
+        policy = judgement.decision.policy_version  # two can be in force, each with a profile of this name
+        asked = self._filtering.epoch, f"{policy} {judgement.profile.id}", request.url.host
         if known.looked is None or known.looked[0] != asked:
             site = replace(request, url=replace(request.url, path="/", query=""))
             level = self._filtering.inspection(site, judgement.person).level

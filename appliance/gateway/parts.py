@@ -13,15 +13,16 @@ from datetime import UTC, datetime
 
 from mitmproxy import http
 
-from appliance.filtering import Filtering
+from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
 from appliance.gateway.actions import Carried
+from appliance.gateway.site import OwnSite
 from appliance.inspection.loads import CODINGS, Reader, link_hosts, policy_hosts
 from appliance.learning import Learning
 from appliance.model.grant import Grant
 from appliance.model.request import Load, Request, Wants
 from appliance.model.url import UrlRefusedError, parse_url
-from appliance.policy.needs import may_answer
+from appliance.policy.needs import BARE, may_answer
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _POLICIES = "content-security-policy"
 _UNREADABLE = "?"
 _READ = (Wants.PAGE, Wants.STYLE)
 _OK, _REFUSED = 200, 403
+_NEVER_LONG = (204, 304)  # statuses whose answers have no length (RFC 9110 8.6)
 _ELSEWHERE = ("if-none-match", "if-modified-since")
 """Fields by which a browser would be told to take the page that it has, so that nothing were learnt of it."""
 
@@ -40,9 +42,21 @@ _ELSEWHERE = ("if-none-match", "if-modified-since")
 class Parts:
     """What the addon asks about requests and answers while pages bring what they need."""
 
-    def __init__(self, filtering: Filtering) -> None:
+    def __init__(self, filtering: Filtering, site: OwnSite) -> None:
         self._filtering = filtering
+        self._site = site
         self._learning = Learning(filtering, filtering.learnt) if filtering.learnt is not None else None
+
+    def answered(self, request: Request, judgement: Judgement) -> bool:
+        """Tell whether a connection that is refused by its name has its answer inside: it is no attempt yet.
+
+        So it is at the gateway's own pages, and at hosts that come with a page: browsers open connections to
+        them in advance.
+        """
+        learning = self._learning if self._filtering.learns else None
+        return self._site.serves(request) or (
+            learning is not None and learning.comes(request, judgement, datetime.now(UTC))
+        )
 
     def read(self, flow: http.HTTPFlow, request: Request) -> Request:
         """Return the request with what its browser says of it, where that can matter."""
@@ -68,12 +82,19 @@ class Parts:
             return None
         actions.pass_back(flow, carried)
         if carried.judgement.decision.page:
-            if may_answer(response.status_code, response.headers.get("content-type", "")):
-                return None
-            return self._refuse(response, carried)
+            return self._pass_part(response, carried)
         if self._filtering.learns and response.status_code == _OK and carried.request.method == "GET":
             self._watch(response, carried)
         return None
+
+    def _pass_part(self, response: http.Response, carried: Carried) -> Carried | None:
+        asked = carried.request.method == "OPTIONS" and response.headers.get("content-length", "0") == "0"
+        if response.status_code in BARE or asked:
+            _empty(response)
+            return None
+        if may_answer(response.status_code, response.headers.get("content-type", "")):
+            return None
+        return self._refuse(response, carried)
 
     def _refuse(self, response: http.Response, carried: Carried) -> Carried | None:
         # What it would have been without the page that needs it.
@@ -84,8 +105,8 @@ class Parts:
         because = f"{NO_PART} {decision.because}"
         blocked = replace(judgement, decision=replace(decision, because=because))
         response.status_code = _REFUSED
-        response.headers = http.Headers(content_length="0", cache_control="no-store")
-        response.stream = lambda _: b""
+        response.headers = http.Headers(cache_control="no-store")
+        _empty(response)
         return Carried(carried.request, blocked, actions.new_reference(), sent=carried.sent)
 
     def _watch(self, response: http.Response, carried: Carried) -> None:
@@ -145,6 +166,15 @@ def load_of(request: http.Request) -> Load:
         sends=headers.get("content-length", "0") != "0"
         or any(name in headers for name in ("transfer-encoding", "upgrade")),
     )
+
+
+def _empty(response: http.Response) -> None:
+    # Its head is all that the client gets.
+    for name in ("transfer-encoding", "content-encoding", "trailer"):
+        response.headers.pop(name, None)
+    if response.status_code not in _NEVER_LONG:
+        response.headers["content-length"] = "0"
+    response.stream = lambda _: b""
 
 
 def _host(address: str) -> str:

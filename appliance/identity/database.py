@@ -58,6 +58,7 @@ CREATE TABLE used (key TEXT NOT NULL, device TEXT NOT NULL, mac TEXT NOT NULL, a
 CREATE TABLE shared (key TEXT NOT NULL, pair TEXT NOT NULL, day TEXT NOT NULL,
     PRIMARY KEY (key, pair)) STRICT, WITHOUT ROWID;
 CREATE TABLE refresh (key TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE generation ADD COLUMN accounts INTEGER NOT NULL DEFAULT 1;
 """
 
 _STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES)
@@ -65,7 +66,8 @@ _STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES)
 
 VERSION = len(_STEPS)
 
-_CHANGED = "UPDATE generation SET number = number + 1"
+_CHANGED = "UPDATE generation SET number = number + 1, accounts = accounts + 1"
+_MOVED = "UPDATE generation SET number = number + 1"
 
 
 class Database:
@@ -97,12 +99,14 @@ class Database:
                 raise IdentityError(f"{self.path}: written by a newer release; start that one")
 
     @contextmanager
-    def writing(self, *, changes: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, changes: bool = False, accounts: bool = True) -> Iterator[sqlite3.Connection]:
         """Write in one transaction, on the disk when the block ends; nothing is written if it raises.
 
-        `changes` says that workers must look again. IdentityError when the file is missing or broken.
+        `changes` says that workers must look again, and `accounts` that an account is among it: to read them
+        all anew takes its time. IdentityError when the file is missing or broken.
         """
-        with self._opened("rw") as db, transaction(db, _CHANGED if changes else ""):
+        last = (_CHANGED if accounts else _MOVED) if changes else ""
+        with self._opened("rw") as db, transaction(db, last):
             yield db
 
     @contextmanager

@@ -8,6 +8,7 @@ request.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sqlite3
 import time
@@ -86,9 +87,9 @@ class Follower:
             changed = self._watch.changed()
             if changed:
                 before = self._known.stops.keys()
-                self._known = await asyncio.to_thread(
-                    read, self._database, self._trail, time.time(), self._hold
-                )
+                known = None if self._failing else self._known
+                reading = functools.partial(read, self._database, self._trail, time.time(), self._hold, known)
+                self._known = await asyncio.to_thread(reading)
                 # What somebody used until they were stopped, a moment ago, is held as well.
                 await self._tell_used(newly=self._known.stops.keys() - before)
             # What is over may have hidden what still holds: a sign-in behind a network log-in.

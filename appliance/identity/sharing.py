@@ -104,10 +104,11 @@ def _most(account: Account, rules: SharingRules) -> float:
 
 
 def _together(one: Used, other: Used) -> float:
-    # Without their hardware, an IPv6 address and any other may be the same device's.
-    if one.device == other.device or not ((one.mac and other.mac) or _four(one) == _four(other) == 1):
-        return 0.0
-    return min(one.last, other.last) - max(one.first, other.first)
+    # Without their hardware, an IPv6 address and any other may be the same device's; and an address is one
+    # device's, also while its hardware is not seen.
+    same = one.device == other.device or one.address == other.address
+    told_apart = (one.mac and other.mac) or (_four(one) and _four(other))
+    return min(one.last, other.last) - max(one.first, other.first) if told_apart and not same else 0.0
 
 
 def _four(used: Used) -> bool:

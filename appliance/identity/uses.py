@@ -18,6 +18,9 @@ from appliance.identity.stops import Stop
 GAP = 900.0
 """A device that was not used for so many seconds, and then is, is used anew."""
 
+TOGETHER = 60.0
+"""Two people who both used a device through so many seconds are not at one device, but behind one router."""
+
 HOLD = 86_400.0
 """For how long a device stays stopped after whoever is stopped used it last, unless the settings say."""
 
@@ -85,7 +88,7 @@ class Uses:
         """
         stopped = stopped or {}
         kept = [each for each in rows if each.device in stopped.get(each.key, (each.device,))]
-        with self._database.writing(changes=changes) as db:
+        with self._database.writing(changes=changes, accounts=False) as db:
             db.executemany(
                 f"INSERT INTO used ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own names
                 "ON CONFLICT (key, device) DO UPDATE SET address = excluded.address, way = excluded.way, "
@@ -106,7 +109,10 @@ class Uses:
 
 
 def held(db: sqlite3.Connection, stops: Collection[Stop], now: float, hold: float) -> tuple[Held, ...]:
-    """Return the devices that `stops` hold at `now`: what each person had in hands when they were stopped."""
+    """Return the devices that `stops` hold at `now`: what each person had in hands when they were stopped.
+
+    Not where somebody else was at work through the same time: that is a router, and many devices behind it.
+    """
     if not stops:
         return ()
     earliest = min(stop.at for stop in stops) - hold
@@ -119,8 +125,15 @@ def held(db: sqlite3.Connection, stops: Collection[Stop], now: float, hold: floa
             Held(each.key, each.mac, each.address, until)
             for each in theirs
             if each.last >= before - GAP and (until := max(each.last, stop.at) + hold) > now
+            if not any(_beside(each, other, stop.at) for other in rows)
         ]
     return tuple(found)
+
+
+def _beside(one: Used, other: Used, until: float) -> bool:
+    if one.key == other.key or one.device != other.device:
+        return False
+    return min(one.last, other.last, until) - max(one.first, other.first) >= TOGETHER
 
 
 def _since(db: sqlite3.Connection, moment: float) -> list[Used]:

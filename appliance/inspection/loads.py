@@ -141,8 +141,9 @@ class Reader:
             if end is None and not self.done and len(text) - place < _LONGEST_STYLE:
                 self._text = text[opens.start() :]
                 return
-            inside = text[place : end.start() if end is not None else place + _LONGEST_STYLE]
-            yield from (match[1] for match in _CSS.finditer(inside))
+            after = end.start() if end is not None else place + _LONGEST_STYLE
+            yield from (match[1] for match in _CSS.finditer(text, place, after))
+            place = after
         self._text = text[max(place, len(text) - _LONGEST_START) :]
 
 

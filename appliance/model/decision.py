@@ -61,6 +61,13 @@ FAULTS = frozenset({Reason.FLOOR_UNAVAILABLE, Reason.FAULT, Reason.DEADLINE})
 """Reasons that mean the filter closed because it could not answer."""
 
 
+NEVER_SHOWN = frozenset({Reason.FLOOR, Reason.FLOOR_REPEATED, Reason.ILLEGAL})
+"""What such a decision is about may be illegal to view: no bundle that leaves says where it is (ILL-1)."""
+
+NOT_SHOWN = "(not shown: may be illegal to view)"
+"""Stands in place of such an address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What happens, and everything that explains it.

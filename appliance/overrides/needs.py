@@ -9,6 +9,7 @@ is judged with each request (`policy.needs`).
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
@@ -18,6 +19,9 @@ from appliance.overrides.database import Database
 
 MOST = 64
 """Hosts that may come with the pages of one override; as many more are kept that stay closed."""
+
+_PAUSE = 5.0
+"""Seconds for which nobody waits for a database again that somebody else has held for too long."""
 
 _COLUMNS = "number, host, page, severity, at, refused, dropped"
 _IN_FORCE = (
@@ -36,6 +40,7 @@ class Learnt:
         self._seen = -1
         self._known: dict[int, dict[str, Need]] = {}
         self._dropped: set[tuple[int, str]] = set()
+        self._again = 0.0
 
     def close(self) -> None:
         """Let go of the database; the next question opens it again."""
@@ -67,14 +72,19 @@ class Learnt:
         return frozenset(number for number, _ in new)
 
     def learn(self, number: int, needs: Iterable[Need]) -> None:
-        """Keep what a page has named, what is new of it; OverrideError (`names.py`) if it cannot be."""
+        """Keep what a page has named, what is new of it; OverrideError if it cannot be kept now."""
         known = self.of(number)
-        new = [need for need in needs if need.host not in known]
-        if not new:
+        room = {True: MOST, False: MOST}
+        for need in known.values():
+            room[not need.refused] -= not need.dropped
+        new = [need for need in needs if need.host not in known and room[not need.refused] > 0]
+        if not new or time.monotonic() < self._again:
             return
+        self._again = time.monotonic() + _PAUSE  # until it is known that the database can be had
         with self._database.writing() as db:
             for need in new:
                 _insert(db, number, need)
+        self._again = 0.0
 
     def _look(self) -> None:
         try:

@@ -149,6 +149,26 @@ class Overrides:
             for number, seconds in left.items():
                 db.execute("UPDATE override SET left = min(left, ?) WHERE number = ?", (seconds, number))
 
+    def retire(self, before: float, *, now: float) -> int:
+        """Forget what ended before a moment, with its steps and what came with it; return how many.
+
+        That, and how many they were, stays in the audit trail, where each of their steps is as well.
+        """
+        old = "SELECT number FROM override WHERE state IN ('refused', 'expired', 'revoked') AND ended_at < ?"
+        with self._database.reading() as db:
+            if db.execute(f"{old} LIMIT 1", (before,)).fetchone() is None:
+                return 0
+        with self._database.writing() as db:
+            db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
+            numbers = [number for (number,) in db.execute(old, (before,))]
+            for number in numbers:
+                for table in ("need", "step", "override"):
+                    db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608 - our own names
+            self._trail.add(
+                "retention", "overrides", by=THE_GATEWAY, at=now, of_overrides=float(len(numbers))
+            )
+        return len(numbers)
+
     def in_force(self) -> list[Override]:
         """Return what is granted or active; rows that cannot be read open nothing. OverrideError."""
         with self._database.reading() as db:

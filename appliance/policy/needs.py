@@ -53,6 +53,9 @@ _TYPES = frozenset(
         "application/ld+json",
         "application/wasm",
         "application/octet-stream",
+        "binary/octet-stream",
+        "application/x-protobuf",
+        "application/vnd.mapbox-vector-tile",
         "application/vnd.ms-fontobject",
         "application/vnd.apple.mpegurl",
         "application/x-mpegurl",
@@ -62,8 +65,8 @@ _TYPES = frozenset(
 )
 """What parts of pages are made of. What is not here (a page, a document, plain text) is not carried."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BARE = frozenset({204, 304})
+BARE = frozenset({204, 301, 302, 303, 304, 307, 308})
+"""Statuses of answers that say all in their head: they are carried, and no body of theirs is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +156,10 @@ def is_part(method: str, load: Load, grant: Grant, named: Named) -> bool:
 
 def may_answer(status: int, content_type: str) -> bool:
     """Tell whether an answer may be carried as a part of a page; `content_type` as the site wrote it."""
-    if status in _REDIRECTS or status in _BARE:
+    if status in BARE:
         return True
     kind = content_type.partition(";")[0].strip().lower()
-    return kind.startswith(_FAMILIES) or kind in _TYPES
+    return "," not in kind and (kind.startswith(_FAMILIES) or kind in _TYPES)
 
 
 def limit_of(decision: Decision, categories: Mapping[str, Category]) -> Severity:

@@ -6,13 +6,11 @@ from datetime import time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pytest
-
-from appliance.alerts import ladder, outbox
-from appliance.alerts.book import AlertsError
+from appliance.alerts import ladder, outbox, recipients
 from appliance.alerts.cases import acknowledge
 from appliance.alerts.ladder import Directory
-from appliance.alerts.redact import Confirmation, Pulse, Trouble
+from appliance.alerts.redact import Pulse, Trouble
+from appliance.alerts.wording import words
 from appliance.model.alerting import OutOfHours
 from appliance.model.timetable import Timetable, When, Window
 from tests.doubles.alerts import (
@@ -30,7 +28,6 @@ from tests.doubles.alerts import (
 )
 
 NOW = MONDAY.timestamp()
-KEY = b"k" * 32
 LONDON = ZoneInfo("Europe/London")
 HOURS = Timetable(
     "attended", (Window(frozenset(range(5)), time(7, 30), time(17, 30)),), When.ALWAYS, (), LONDON
@@ -68,34 +65,9 @@ def test_what_has_nobody_to_go_to_waits_and_goes_out_with_the_first_confirmation
     made = book(tmp_path)
     assert happen(made, rules(), sighting()) == []
     with made.writing() as db:
-        ladder.confirm(db, DIRECTORY.addresses, KEY, ladder.token(KEY, DSL), NOW + 60)
+        recipients.ask(db, [DSL], "", NOW, lambda: "b" * 26)
+        recipients.confirm(db, DIRECTORY.addresses, "b" * 26, NOW + 60)
     assert later(made, 1) == [("A-00001", "alert", "dsl")]
-
-
-def test_only_the_token_of_a_recipient_confirms(tmp_path: Path) -> None:
-    """Nobody makes himself a recipient by guessing, nor by an address that the settings do not name."""
-    made = book(tmp_path)
-    stranger = ladder.token(KEY, "stranger@else.example")
-    for given in ("", "a" * 26, stranger, ladder.token(b"other", DSL), "\udc80"):
-        with pytest.raises(AlertsError, match="no token"), made.writing() as db:
-            ladder.confirm(db, DIRECTORY.addresses, KEY, given, NOW)
-    with made.writing() as db:
-        assert (
-            ladder.confirm(db, DIRECTORY.addresses, KEY, f" {ladder.token(KEY, DSL).upper()}\n", NOW) == DSL
-        )
-        assert ladder.confirmed(db) == {DSL}
-
-
-def test_each_recipient_is_asked_once_and_again_after_days(tmp_path: Path) -> None:
-    """Who overlooked the question is reminded, and nobody gets it every ten seconds."""
-    made = book(tmp_path, DSL)
-    with made.writing() as db:
-        for moment in (NOW, NOW + 10, NOW + 3 * 86_400 + 1):
-            ladder.ask(db, DIRECTORY, KEY, "https://filter.internal/alerts/confirm/", moment)
-        asked = outbox.due(db, NOW + 4 * 86_400, "https://x.example/")
-    assert [letter.address for letter in asked] == [DEPUTY, HEAD] * 2
-    assert isinstance(asked[0].message, Confirmation)
-    assert asked[0].message.link.endswith(ladder.token(KEY, DEPUTY))
 
 
 def test_out_of_hours_waits_for_the_morning_where_the_rule_says_so(tmp_path: Path) -> None:
@@ -172,3 +144,14 @@ def test_a_clock_that_was_far_ahead_leaves_nothing_waiting_for_years(tmp_path: P
     assert later(made, 1) == [("A-00001", "escalated", "deputy")]
     with made.reading() as db:
         assert len(outbox.due(db, NOW + 60, "https://x.example/")) == 2
+
+
+def test_whoever_confirmed_hears_once_that_a_report_is_there(tmp_path: Path) -> None:
+    """S-46: the role hears of each report, nobody hears twice, and nobody who did not confirm."""
+    made = book(tmp_path, DSL)
+    with made.writing() as db:
+        assert ladder.ready(db, DIRECTORY, ("dsl", "head", "nobody"), "weekly-2026-11-20", 0.0) == 1
+        assert ladder.ready(db, DIRECTORY, ("dsl",), "weekly-2026-11-20", 99.0) == 0
+        (letter,) = outbox.due(db, 100.0, "")
+    assert (letter.address, str(letter.message.at.date())) == (DSL, "1970-01-01")
+    assert words(letter.message).subject == "The weekly report is ready"

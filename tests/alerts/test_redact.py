@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.alerts.redact import Confirmation, Notice, Pulse, Trouble, What, plain
+from appliance.alerts.redact import Confirmation, Notice, Pulse, Ready, Trouble, What, plain
 from appliance.model.category import Severity
 from tests.doubles.alerts import MONDAY
 
@@ -68,3 +68,13 @@ def test_a_title_is_one_short_printable_line(text: str) -> None:
     assert plain(text).isprintable()
     assert len(plain(text)) <= 60
     assert plain(plain(text)) == plain(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["weekly-2026-11-20 Ada", "daily-2026-11-20", "weekly", "weekly-2026-11-20\nBcc: x", ""]
+)
+def test_word_of_a_report_holds_its_kind_and_day_alone(text: str) -> None:
+    """S-68: the mail that a report is there has no room for what stands in it."""
+    assert Ready(MONDAY, "termly-2026-12-18").report == "termly-2026-12-18"
+    with pytest.raises(ValueError, match="weekly or termly"):
+        Ready(MONDAY, text)

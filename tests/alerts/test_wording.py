@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Trouble, What
+from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Ready, Trouble, What
 from appliance.alerts.wording import words
 from appliance.model.category import Severity
 from tests.doubles.alerts import MONDAY
@@ -25,6 +25,11 @@ NOTICE = Notice(What.ALERT, "A-00012", Severity.HIGH, "Self-harm", MONDAY, "http
             "Nobody has acknowledged",
         ),
         (replace(NOTICE, what=What.TEST), "Test of the school gateway's alerts", "Nothing has happened"),
+        (
+            Ready(MONDAY, "weekly-2026-11-20"),
+            "The weekly report is ready",
+            "appliance report weekly --to FILE",
+        ),
         (Pulse(MONDAY, 3, 2, 1), "Daily sign of life: 2 not acknowledged", "Cases in the last 24 hours:  3"),
         (Pulse(MONDAY, 0, 0, 0), "Daily sign of life", "the alerts have stopped"),
         (

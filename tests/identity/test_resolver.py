@@ -7,6 +7,7 @@ import pytest
 
 from appliance.identity.announced import AnnouncedStore, Report, Status
 from appliance.identity.leases import Lease
+from appliance.identity.names import key
 from appliance.identity.networks import ClientNetwork, Network, Networks
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Device
@@ -354,3 +355,30 @@ def test_what_is_lifted_or_past_its_time_is_held_no_more(tmp_path: Path) -> None
     found = resolver(made, clock)
     clock.now = NOW + 86_400
     assert found.resolve(TABLET.address).standing is not Standing.FROZEN
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back_brings_nobody_back(tmp_path: Path) -> None:
+    """Clock skew: what was over stays over for the worker, whatever the clock says then."""
+    made, clock = school(tmp_path), Clock()
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 30)
+    found = resolver(made, clock)
+    clock.now = NOW + 30
+    found.expired()
+    clock.now = NOW - 3_600
+    assert found.resolve(TABLET.address).name == ""
+
+
+@pytest.mark.slow
+def test_two_people_behind_one_address_are_each_themselves(tmp_path: Path) -> None:
+    """NAT: credentials count for the request that shows them, and a freeze for the one who is frozen."""
+    made = school(tmp_path)
+    for name in ("amy", "Zoë Ñandú", "李小龍"):
+        made.add(name)
+    found = resolver(made, Clock())
+    seen = [found.resolve("10.20.9.9", name).name for name in ("amy", "ZOË ñandú", "李小龍", "")]
+    assert seen == ["amy", "Zoë Ñandú", "李小龍", ""]
+    assert {use.key for _, use in found.used()} == {key(each) for each in seen if each}
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert use(made, found).users == {"amy"}
+    assert found.resolve("10.20.9.9", "李小龍").standing is Standing.OPEN

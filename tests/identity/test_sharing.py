@@ -51,6 +51,7 @@ def test_one_person_on_two_devices_at_once_is_seen_across_ways() -> None:
         (used(), used("jones", LAPTOP.mac)),  # two people
         (used(mac="", address="fd00::1"), used(mac="", address="fd00::2")),  # one device with two addresses
         (used(mac="", address="10.20.0.1"), used(mac="", address="fd00::2")),  # IPv4 and IPv6 of one
+        (used(), used(mac="", address=used().address)),  # whose hardware was not seen for a while
     ],
 )
 def test_normal_use_is_none(one: Used, other: Used) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from appliance.identity.names import IdentityError
 from appliance.identity.outside import Found
-from appliance.identity.signing_in import DueError, RefusedError, SignIn, SignInRules, WaitError
+from appliance.identity.signing_in import AwayError, DueError, RefusedError, SignIn, SignInRules, WaitError
 from appliance.identity.snapshot import person_of
 from appliance.identity.tries import Limits
 from appliance.model.person import Kind
@@ -223,3 +223,19 @@ def test_a_device_that_repeats_itself_forgives_no_guesses(tmp_path: Path) -> Non
         sign_in.shown("amy", WRONG, "10.20.0.99", NOW)
     with pytest.raises(WaitError):
         sign_in.shown("amy", WORD, TABLET.address, NOW)
+
+
+@pytest.mark.slow
+def test_a_directory_that_is_down_is_no_wrong_password(tmp_path: Path) -> None:
+    """Directory down: nobody enters, nobody is locked for it, and accounts kept here do not ask it."""
+    made, there = school(tmp_path), InMemory({"ms.jones": Found("ms.jones", "staff")}, down=True)
+    made.add("amy")
+    sign_in = directory_of(made, there)
+    for _ in range(5):
+        with pytest.raises(AwayError):
+            sign_in.shown("ms.jones", WORD, TABLET.address, NOW)
+    asked = len(there.asked)
+    assert sign_in.shown("amy", WORD, TABLET.address, NOW).name == "amy"
+    assert len(there.asked) == asked, "what a device repeats all day must not wait for a directory"
+    there.down = False
+    assert sign_in.shown("ms.jones", WORD, TABLET.address, NOW).name == "ms.jones"

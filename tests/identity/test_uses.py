@@ -72,3 +72,24 @@ def test_two_stops_hold_each_their_own(tmp_path: Path) -> None:
         made.stops.freeze(name, "x", by="head", now=NOW)
     assert held(made, NOW) == {TABLET.mac, LAPTOP.mac}
     assert held(made, NOW, 0.0) == set()
+
+
+def test_a_router_is_not_held_for_one_of_those_behind_it(tmp_path: Path) -> None:
+    """NAT: many devices behind one address are not all stopped with the one pupil who is frozen."""
+    made = school(tmp_path)
+    uses = Uses(made.database)
+    bob = Used("bob", TABLET.mac, "10.20.0.14", "proxy credentials", NOW - 500, NOW - 40)
+    uses.note([Used("amy", TABLET.mac, "10.20.0.14", "proxy credentials", NOW - 300, NOW - 10), bob])
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert held(made, NOW) == set()
+
+
+def test_the_pupil_before_at_a_shared_computer_frees_nobody(tmp_path: Path) -> None:
+    """S-60: one after the other is one device, and a friend who comes afterwards makes no router of it."""
+    made = school(tmp_path)
+    uses = Uses(made.database)
+    uses.note([Used("bob", TABLET.mac, "10.20.0.14", "portal", NOW - 3_000, NOW - 290)])
+    uses.note([Used("amy", TABLET.mac, "10.20.0.14", "portal", NOW - 300, NOW - 10)])
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    uses.note([Used("cat", TABLET.mac, "10.20.0.14", "portal", NOW + 5, NOW + 900), used(NOW + 900)])
+    assert held(made, NOW + 900) == {TABLET.mac}

@@ -238,6 +238,7 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
             "extra_roots": str(origin.root_file),
         },
         "identity": {"networks": networks},
+        "overrides": {"typed_for_others": True},
         "metrics": {"listen": f"{GATEWAY}:{METRICS}"},
     }
 

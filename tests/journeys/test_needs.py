@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +49,12 @@ WHOLE = """async () => {
 RECORD = """() => new Promise(done => {
   const canvas = document.createElement('canvas'), pieces = [];
   canvas.width = 160; canvas.height = 120;
-  const brush = canvas.getContext('2d'), film = new MediaRecorder(canvas.captureStream(25), {mimeType: 'video/webm'});
-  const timer = setInterval(() => { brush.fillStyle = `hsl(${Date.now() % 360} 80% 50%)`; brush.fillRect(0, 0, 160, 120); }, 40);
+  const brush = canvas.getContext('2d');
+  const film = new MediaRecorder(canvas.captureStream(25), {mimeType: 'video/webm'});
+  const timer = setInterval(() => {
+    brush.fillStyle = `hsl(${Date.now() % 360} 80% 50%)`;
+    brush.fillRect(0, 0, 160, 120);
+  }, 40);
   film.ondataavailable = event => pieces.push(event.data);
   film.onstop = async () => {
     clearInterval(timer);
@@ -57,6 +63,7 @@ RECORD = """() => new Promise(done => {
   };
   film.start(); setTimeout(() => film.stop(), 600);
 })"""
+"""Makes a short film: Chromium can, and nothing else here."""
 
 
 def png(size: int = 24) -> bytes:
@@ -136,7 +143,7 @@ def opened(browser: Browser, host: str = SITE) -> Page:
 def test_a_page_of_a_lesson_is_whole_and_its_parts_open_nothing_else(
     lab: Lab, via: Via, tmp_path: Path
 ) -> None:
-    """S-23: style, font, picture and film of another closed site come with it, at the first load; no page does."""
+    """S-23: style, font, picture and film of another closed site come with it at once; no page does."""
     for made in granted(lab):
         with lab.chromium(tmp_path, via) as browser:
             page = opened(browser)
@@ -167,3 +174,73 @@ def test_a_page_of_a_lesson_is_whole_and_its_parts_open_nothing_else(
     for _ in range(4):
         assert get(lab, PARTS, *as_part(), via=via).status == 403
     assert lab.origin.packets_to_blocked() == 0
+
+
+@pytest.mark.parametrize("via", BOTH)
+def test_whoever_forges_what_a_browser_says_gets_parts_and_no_page(lab: Lab, number: str, via: Via) -> None:
+    """A pupil with curl, within the lesson: nothing before the page has named it, and never a document."""
+    assert get(lab, PARTS, *as_part(), via=via).status == 403, "nobody has loaded the page"
+    learn(lab)
+    for _ in range(6):
+        assert get(lab, PARTS, *as_part(), via=via).status == 200, "every worker knows at once"
+    assert get(lab, OTHERS, *as_part(), via=via).status == 403
+    assert get(lab, WORSE, *as_part(), via=via).status == 403
+    assert get(lab, PARTS, *as_part("document", mode="navigate"), via=via).status == 403
+    assert get(lab, PARTS, *as_part(referer=OTHERS), via=via).status == 403
+    assert get(lab, PARTS, *as_part(), "-X", "POST", "-d", "words", via=via).status == 403
+    assert get(lab, PARTS, via=via).status == 403
+    page = get(lab, PARTS, *as_part("empty", mode="cors"), path="/files/lesson.html", via=via)
+    assert (page.status, page.body) == (403, "")
+    row = lab.gateway.logged(lambda row: row["because"].startswith("What came back is a page"), "a page")
+    assert (row["host"], row["action"], row["status"]) == (PARTS, "block", 403)
+    assert lab.curl(f"https://{PARTS}/files/picture.png", *as_part(), who="ks1", via=via).status == 403
+    plain = lab.curl(f"http://{PARTS}/files/picture.png", "-e", f"http://{SITE}/", who="eyfs", via=via)
+    assert plain.status == 200, "without encryption the Referer says it"
+    assert lab.curl(f"http://{PARTS}/files/picture.png", who="eyfs", via=via).status == 403
+    assert lab.origin.packets_to_blocked() == 0
+    report = json.loads(lab.gateway.ask("overrides", "show", number, "--report", "--json").stdout)
+    assert (PARTS, f"part of {SITE}") in {(visit["site"], visit["as"]) for visit in report["visited"]}
+
+
+def test_what_was_granted_by_name_alone_brings_nothing(lab: Lab) -> None:
+    """A granter who wants nothing to come along gets just that, on the short way."""
+    for made in granted(lab, "--only-named"):
+        learn(lab)
+        assert get(lab, PARTS, *as_part()).status == 403
+        assert json.loads(lab.gateway.ask("overrides", "show", made, "--json").stdout)["needs"] == []
+
+
+def test_what_staff_take_out_is_closed_within_a_second_and_cut(lab: Lab, number: str) -> None:
+    """A film that runs when its host is taken out ends, as it would with the override."""
+    learn(lab)
+    film = lab.origin.folder / "files" / "long.webm"
+    with film.open("wb") as file:
+        file.truncate(256 << 20)
+    fields = [f"{field}: {value}" for field, value in _fields(as_part("video"))]
+    head = "\r\n".join([f"GET /files/long.webm HTTP/1.1\r\nHost: {PARTS}", *fields, "", ""])
+    wire = lab.dial("eyfs")
+    wire.sendall(f"CONNECT {PARTS}:443 HTTP/1.1\r\nHost: {PARTS}:443\r\n\r\n".encode())
+    assert b"200" in wire.recv(4096)
+    secure = lab.trusting("http/1.1").wrap_socket(wire, server_hostname=PARTS)
+    secure.settimeout(20)
+    secure.sendall(head.encode())
+    assert b" 200 " in secure.recv(4096)
+    done = lab.gateway.ask("overrides", "only-named", number, PARTS, "--by", "mrs.jones")
+    assert done.returncode == 0, done.stderr
+    until(lambda: all(get(lab, PARTS, *as_part()).status == 403 for _ in range(4)), "it is closed", 10)
+    got, began = 0, time.monotonic()
+    with contextlib.suppress(OSError):
+        while chunk := secure.recv(1 << 20):
+            got += len(chunk)
+            assert time.monotonic() - began < 20
+    secure.close()
+    assert got < 64 << 20, "what waited for a slow reader, and not the film"
+    assert get(lab, SITE).status == 200
+    learn(lab)
+    assert get(lab, PARTS, *as_part()).status == 403, "the page brings it back no more"
+
+
+def _fields(options: list[str]) -> Iterator[tuple[str, str]]:
+    for text in options[1::2]:
+        name, _, value = text.partition(": ")
+        yield name, value
