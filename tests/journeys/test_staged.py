@@ -11,7 +11,7 @@ from tests.doubles.school import edit
 from tests.journeys.lab import Lab, built
 from tests.journeys.running import Gateway, running, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 SITE = "news.example"
 WORDS = {"tech": "Blue-kettle-42", "head": "Green-window-17"}
