@@ -42,11 +42,10 @@ def begin(settings: Settings) -> None:
 def in_force(settings: Settings, policies: Snapshots) -> dict[str, str]:
     """Return the version of each part that is in force; ChangeError where what is held is damaged."""
     files = HeldFiles(settings.state)
-    agreed = files.settings()
     return {
         "policy": policies.current(),
         BLOCKLISTS: files.blocklists_version(),
-        SETTINGS: files.keep_settings(agreed) if agreed is not None else "",
+        SETTINGS: files.settings_version(),
     }
 
 

@@ -62,7 +62,7 @@ def stage_of(
             "for everybody; propose the profiles by themselves"
         )
     profiles = assembly.snapshots(settings).open(proposal.version).sets[settings.school.set].profiles
-    rooms = {one.name: one.network for one in settings.client_networks}
+    rooms = {one.name for one in settings.client_networks}
     database = Database(settings.state, asks=True)
     names = {account.key for account in Accounts(database).all()} if database.path.exists() else set()
     groups, people, networks = set(), set(), []
@@ -70,7 +70,8 @@ def stage_of(
         if name in profiles:
             groups.add(name)
         elif name in rooms:
-            networks.append(rooms[name])
+            # A room can have several networks: one for each version of IP.
+            networks += [one.network for one in settings.client_networks if one.name == name]
         elif key(name) in names:
             people.add(name.casefold())
         else:

@@ -37,8 +37,11 @@ def proposal(settings: Settings, *entries: Entry) -> Proposal:
 def test_a_stage_names_rooms_classes_and_profiles(settings: Settings) -> None:
     """S-25: each kind of name is understood, a slip is told, and lists cannot be staged."""
     made = proposal(settings)
+    room = settings.identity.networks[0].model_copy(update={"network": ip_network("fd20::/64")})
+    both = settings.identity.model_copy(update={"networks": (*settings.identity.networks, room)})
+    settings = settings.model_copy(update={"identity": both})
     stage = releasing.stage_of(settings, made, ["Classrooms", "ks1", "class 5a"], None)
-    assert stage.networks == (ip_network("10.20.0.0/16"),)
+    assert stage.networks == (ip_network("10.20.0.0/16"), ip_network("fd20::/64"))
     assert (set(stage.groups), set(stage.names)) == ({"ks1"}, {"class 5a"})
     with pytest.raises(ChangeError, match="Classrooms"):
         releasing.stage_of(settings, made, ["Clasrooms"], None)

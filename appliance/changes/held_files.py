@@ -59,6 +59,11 @@ class HeldFiles:
             )
         return values
 
+    def settings_version(self) -> str:
+        """Return the version of the settings in force; empty where none are held. ChangeError if damaged."""
+        values = self.settings()
+        return "" if values is None else _digest(text_of(values).encode())
+
     def keep_settings(self, values: dict[str, Any]) -> str:
         """Keep a version of what is held of the settings; return its name."""
         version = _digest(text_of(values).encode())
