@@ -17,6 +17,7 @@ import trustme
 from appliance import alerting, releasing
 from appliance.alerts import outbox
 from appliance.alerts.book import Book
+from appliance.alerts.options import CasePages
 from appliance.alerts.wording import words
 from appliance.changes.notices import EMERGENCY
 from appliance.events.record import from_access
@@ -60,7 +61,11 @@ async def kept(tmp_path: Path, mailbox: Mailbox) -> AsyncIterator[Keeper]:
 def test_what_a_message_links_to_and_who_is_told_follow_from_the_settings(tmp_path: Path) -> None:
     """The keeper and the commands must mean the same people."""
     settings = load_once(configuration(tmp_path)).settings
-    assert alerting.link(settings) == ""
+    assert alerting.link(settings) == alerting.confirmation_page(settings) == ""
+    pages = CasePages.model_validate({"listen": "10.21.0.1:8443", "people": {"dsl": ["m.lead"]}})
+    served = settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"pages": pages})})
+    assert alerting.link(served) == "https://10.21.0.1:8443/cases/"
+    assert alerting.confirmation_page(served) == "https://10.21.0.1:8443/confirm/"
     assert alerting.directory(settings).addresses == ()
     assert dict(alerting.ways(settings)) == {}
 

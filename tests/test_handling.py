@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_a_case_that_is_not_for_them_is_no_case_whatever_they_do(there: Office) 
             act()
     assert handling.all(ONLINE) == []
     assert [case.number for case in handling.all(ROOT_USER)] == [1]
+
+
+def test_what_nobody_was_told_of_is_the_safeguarding_leads_alone_to_see(there: Office) -> None:
+    """Whoever has some role must not browse through everything that was ever seen."""
+    there.alerting = replace(there.alerting, rules=())
+    there.see(sighting(9, who="Ben"))
+    assert [case.number for case in there.handling.all(LEAD, everything=True)] == [1, 2]
+    for role in ("deputy", "online_safety"):
+        staff = Staff("d.deputy", frozenset({role}))
+        assert 2 not in [case.number for case in there.handling.all(staff, everything=True)]
 
 
 def test_what_is_not_in_the_table_or_no_role_is_told_with_what_there_is(there: Office) -> None:

@@ -150,12 +150,17 @@ def readers(db: Connection, number: int) -> tuple[str, ...]:
     return tuple(role for (role,) in found)
 
 
-def may_see(db: Connection, found: Case, roles: Collection[str], name: str) -> bool:
-    """Return whether somebody with these roles may see a case; nobody may see one about themselves."""
+def may_see(db: Connection, found: Case, roles: Collection[str], name: str, *, untold: bool = False) -> bool:
+    """Return whether somebody with these roles may see a case; nobody may see one about themselves.
+
+    `untold` says whether they may also see what no rule told anybody of.
+    """
     if found.subject.casefold() == f"name {name}".casefold():
         return False
     known = readers(db, found.number)
-    return bool(roles) and (not known or not set(known).isdisjoint(roles))
+    if known:
+        return not set(known).isdisjoint(roles)
+    return bool(roles) and (found.told or untold)
 
 
 def _settle(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.alerts.redact import Confirmation, Notice, Pulse, Ready, Trouble, What, plain
+from appliance.alerts.redact import Alarm, Confirmation, Notice, Pulse, Ready, Trouble, What, plain
 from appliance.model.category import Severity
 from tests.doubles.alerts import MONDAY
 
@@ -60,6 +60,10 @@ def test_the_others_hold_numbers_and_words_of_ours() -> None:
         Trouble(MONDAY, "dsl@school.example", 1)
     with pytest.raises(ValueError, match="number"):
         Trouble(MONDAY, "mail", True)
+    with pytest.raises(ValueError, match="kind"):
+        Alarm(MONDAY, "Ada", 1, over=False)
+    with pytest.raises(ValueError, match="number"):
+        Alarm(MONDAY, "fault", "Ada", over=False)  # type: ignore[arg-type] # that is what is wrong with it
 
 
 @given(st.text())

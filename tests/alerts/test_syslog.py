@@ -10,7 +10,7 @@ import pytest
 
 from appliance.alerts.options import SyslogSettings
 from appliance.alerts.outbox import Letter
-from appliance.alerts.redact import Notice, Trouble, What
+from appliance.alerts.redact import Alarm, Notice, Trouble, What
 from appliance.alerts.syslog import Syslog, line
 from appliance.alerts.ways import WayError
 from appliance.model.category import Severity
@@ -28,6 +28,9 @@ def test_a_line_is_of_the_form_that_the_rfc_asks_for() -> None:
         'Alert: A-00012 critical, Odd "title" [x]'
     )
     alarm = replace(LETTER, what=What.TROUBLE, message=Trouble(MONDAY, "mail", 1))
+    closed = replace(LETTER, what=What.ALARM, message=Alarm(MONDAY, "floor", 1, over=False))
+    over = replace(LETTER, what=What.ALARM, message=Alarm(MONDAY, "floor", 1, over=True))
+    assert (line(closed)[:5], line(over)[:5]) == (b"<106>", b"<109>")
     assert (
         line(alarm).decode().startswith("<109>1 2026-11-23T10:15:00.000Z - school-gateway - trouble - Mails")
     )

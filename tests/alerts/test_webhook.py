@@ -17,7 +17,7 @@ import pytest
 
 from appliance.alerts.options import WebhookSettings
 from appliance.alerts.outbox import Letter
-from appliance.alerts.redact import Notice, Pulse, Trouble, What
+from appliance.alerts.redact import Alarm, Notice, Pulse, Trouble, What
 from appliance.alerts.ways import WayError
 from appliance.alerts.webhook import Webhook, payload, signature
 from appliance.model.category import Severity
@@ -109,3 +109,20 @@ def test_each_form_is_what_the_other_side_reads() -> None:
     pulse = payload(replace(LETTER, what=What.HEARTBEAT, message=Pulse(MONDAY, 1, 2, 3)), "json")
     assert isinstance(pulse, dict)
     assert pulse["unacknowledged"] == 2
+
+
+def test_alertmanager_knows_the_end_of_an_alarm_by_its_labels() -> None:
+    """An alarm that is over must go out on the technician's board, and be no second one."""
+    began, over = (
+        payload(
+            replace(LETTER, what=What.ALARM, message=Alarm(MONDAY, "floor", 7, over=ends)), "alertmanager"
+        )
+        for ends in (False, True)
+    )
+    assert isinstance(began, list)
+    assert isinstance(over, list)
+    assert began[0]["labels"] == over[0]["labels"]
+    assert ("startsAt" in began[0], "endsAt" in over[0], "startsAt" in over[0]) == (True, True, False)
+    plain = payload(replace(LETTER, message=Alarm(MONDAY, "fault", 7, over=True)), "json")
+    assert isinstance(plain, dict)
+    assert (plain["kind"], plain["refused"], plain["over"]) == ("fault", 7, True)

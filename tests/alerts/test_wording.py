@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Ready, Trouble, What
+from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What
 from appliance.alerts.wording import words
 from appliance.model.category import Severity
 from tests.doubles.alerts import MONDAY
 
 NOTICE = Notice(What.ALERT, "A-00012", Severity.HIGH, "Self-harm", MONDAY, "https://school.example/A-00012")
+
+
+FLOOR = "a statutory list is missing, broken or too old"
+FAILS = "The filter fails, and refuses what it cannot judge"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,13 @@ NOTICE = Notice(What.ALERT, "A-00012", Severity.HIGH, "Self-harm", MONDAY, "http
             Confirmation(MONDAY, "a" * 26, "https://x.example/c/a"),
             "Please confirm that alerts reach you",
             "x.example/c/a",
+        ),
+        (Alarm(MONDAY, "floor", 4, over=False), f"The gate is closed: {FLOOR}", "appliance lists status"),
+        (Alarm(MONDAY, "fault", 4, over=True), f"Over: {FAILS}", "Requests refused:  4"),
+        (
+            Notice(What.HANDED, "A-00012", Severity.HIGH, "Bullying", MONDAY, ""),
+            "Handed over to you: A-00012 high, Bullying",
+            "has handed this case over",
         ),
         (Trouble(MONDAY, "mail", 4), "Mails with alerts cannot be delivered", "Messages that wait: 4"),
     ],
