@@ -17,6 +17,7 @@ reports      figures as pages and paper; bundles that may leave the gateway, enc
 filtering    hallway: what happens to one request, in order
 recording    hallway: what happens to one event, in order
 keeping      hallway: what happens to a flagged event afterwards, in order
+handling     hallway: what happens when somebody works on a case, in order
 config       YAML in; typed values, or readable problems, out
 model        the words every room speaks; frozen, no I/O
 settings     deploy/appliance.yaml as one typed tree

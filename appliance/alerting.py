@@ -15,16 +15,16 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 
-from appliance import assembly, summing, watching
-from appliance.alerts import cases, ladder, outbox
+from appliance import assembly, releasing, summing, watching
+from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
 from appliance.alerts.episodes import Means
 from appliance.alerts.ladder import Directory
 from appliance.alerts.status import Standing, standing
 from appliance.alerts.ways import Way
+from appliance.changes.notices import EMERGENCY
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.following import Following
@@ -37,8 +37,6 @@ from appliance.model.profile import Policy
 from appliance.policy.schedule import within
 from appliance.reporting import log_to_stderr
 from appliance.settings import Settings
-
-KEY = Path("keys") / "alerts.key"
 
 LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
@@ -58,13 +56,6 @@ def keep(settings: Settings) -> None:
     asyncio.run(Keeper(settings).run())
 
 
-def key(settings: Settings) -> bytes:
-    """Return the key that confirmations are made with, made where there is none."""
-    path = settings.state / KEY
-    assembly.ensure_key(path)
-    return path.read_bytes()
-
-
 def directory(settings: Settings) -> Directory:
     """Return who can be told, and by which ways."""
     alerts = settings.alerts
@@ -77,8 +68,16 @@ def directory(settings: Settings) -> Directory:
 
 def link(settings: Settings) -> str:
     """Return what the reference of a case is put behind in a message; empty where there is no such page."""
-    given = settings.alerts.link
-    return f"{given.rstrip('/')}/" if given else ""
+    given, pages = settings.alerts.link, settings.alerts.pages
+    if given:
+        return f"{given.rstrip('/')}/"
+    return f"{pages.address}/cases/" if pages is not None else ""
+
+
+def confirmation_page(settings: Settings) -> str:
+    """Return what the secret of a question is put behind; empty where no page takes the answer."""
+    pages = settings.alerts.pages
+    return f"{pages.address}/confirm/" if pages is not None else ""
 
 
 def ways(settings: Settings) -> Ways:
@@ -142,6 +141,7 @@ class Keeper:
             watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
+            work.append(_again("changes that somebody else is to look at", self._announce, _SEND_SECONDS * 4))
             work.append(_again("alerts that wait", self._send, 0.0))
             work.append(_again("confirmations and the sign of life", self._ask, _ASK_SECONDS))
         return work
@@ -172,12 +172,16 @@ class Keeper:
             await asyncio.wait_for(self._wake.wait(), 4 * _SEND_SECONDS)
         self._wake.clear()
 
+    async def _announce(self) -> None:
+        if await asyncio.to_thread(announce_changes, self._settings, self._book, self._clock()):
+            self._wake.set()
+
     async def _ask(self) -> None:
         now = self._clock()
 
         def ask() -> None:
             with self._book.writing() as db:
-                ladder.ask(db, self._directory, key(self._settings), "", now)
+                recipients.ask(db, self._directory.addresses, confirmation_page(self._settings), now)
                 local = datetime.fromtimestamp(now, SCHOOL_ZONE)
                 at = self._settings.alerts.heartbeat
                 if at is not None and f"{local:%H:%M}" >= at.rjust(5, "0"):
@@ -221,6 +225,25 @@ class Keeper:
         await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
         now = datetime.fromtimestamp(self._clock(), UTC)
         await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
+
+
+def announce_changes(settings: Settings, book: Book, now: float) -> int:
+    """Give what one person or the gateway did alone to what sends it; return how many.
+
+    ChangeError, AlertsError. The mail of whoever did it is left out. What is put in twice is there once.
+    """
+    notices = releasing.notices(settings)
+    if not (found := notices.untold()):
+        return 0
+    waiting, addresses = notices.count(), settings.changes.addresses
+    with book.writing() as db:
+        for notice in found:
+            to = [mail for name, mail in addresses.items() if name.casefold() != notice.by.casefold()]
+            what = "closed" if notice.kind == EMERGENCY else "returned"
+            people = to if addresses else settings.alerts.technicians
+            ladder.announce(db, directory(settings), people, what, notice.number, waiting, now)
+    notices.told([notice.number for notice in found])
+    return len(found)
 
 
 async def _again(what: str, work: Callable[[], Awaitable[None]], pause: float) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance import granting
-from appliance.config.problems import Problem, ProblemsError
+from appliance import granting, holding
+from appliance.config.problems import InWordsError, Problem, ProblemsError
 from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
 from appliance.events.audit import Trail
@@ -32,6 +32,7 @@ from appliance.identity.neighbours import neighbours
 from appliance.identity.networks import Networks
 from appliance.identity.resolver import Lost
 from appliance.identity.resolver import Resolver as People
+from appliance.learning import Learnt
 from appliance.lists.catalogue import load_catalogue, load_help
 from appliance.lists.compiler import CompileError, ensure_compiled
 from appliance.lists.lists import Lists
@@ -147,6 +148,14 @@ def _last_good(config: Path) -> Loaded | None:
     return None if cross_check(configuration, policy) else Loaded(configuration, policy)
 
 
+def counting(loaded: Loaded) -> Loaded:
+    """Return the same with the policy that is in force, where edits of it wait for a second person."""
+    store = snapshots(loaded.settings)
+    if loaded.settings.changes.approval == "single" or not store.current():
+        return loaded
+    return Loaded(loaded.configuration, store.open(store.current()))
+
+
 def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
     """Return what is no error, but what a technician and a governor should know; `now` is aware."""
     now = now or datetime.now(UTC)
@@ -168,6 +177,7 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
         found.append(
             f"the statutory lists {names} are synthetic: this is NOT COMPLIANT, and for trying out only"
         )
+    found += _waiting(loaded.configuration)
     found += role_notes(loaded.policy.sets[settings.school.set])
     if not settings.alerts.deliver:
         found.append("alerts.deliver is false: nobody is told of what is flagged (DFE-M1)")
@@ -175,6 +185,13 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
     if not settings.identity.learns_names:
         found += _named_rules(loaded.policy.sets[settings.school.set])
     return found
+
+
+def _waiting(configuration: Configuration) -> list[str]:
+    try:
+        return holding.waits(Path(configuration.document.file), configuration.settings)
+    except (InWordsError, OSError) as error:
+        return [str(error)]
 
 
 def _named_rules(chosen: ProfileSet) -> list[str]:
@@ -198,7 +215,8 @@ def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Fo
     database, trail = Database(settings.state), Trail(settings.state)
     asked = settings.identity.leases
     leases = LeaseFile(asked.format, asked.file).look if asked is not None else dict[str, Lease]
-    return Follower(database, trail, who, settings.identity.registered, cut, neighbours, leases)
+    devices, hold = settings.identity.registered, settings.identity.stop_holds_hours * 3600
+    return Follower(database, trail, who, devices, cut, neighbours, leases, hold)
 
 
 def filtering(
@@ -208,10 +226,12 @@ def filtering(
     set_id: str = "",
     told: Told | None = None,
     identity: People | None = None,
+    learnt: Learnt | None = None,
 ) -> Filtering:
     """Return the journey of one request, as the gateway and `explain` both take it.
 
-    `told` is how a worker hears of floor hits that others have counted; `identity` is how it knows people.
+    `told` is how a worker hears of floor hits that others have counted; `identity` is how it knows people,
+    and `learnt` what the pages of overrides need.
     """
     set_id = set_id or settings.school.set
     hits = settings.gateway.floor_hits
@@ -228,7 +248,16 @@ def filtering(
             settings.identity.oidc.reachable if settings.identity.oidc else frozenset(),
         ),
         told=told,
+        learnt=learnt,
     )
+
+
+def stage(store: Snapshots, journey: Filtering) -> None:
+    """Let the policy that counts for some people first count for them; where it is damaged, for nobody."""
+    try:
+        journey.stage(store.staged())
+    except (ProblemsError, OSError) as error:
+        _say(f"no policy counts for some people first: {error}")
 
 
 def told(settings: Settings) -> Told | None:
@@ -277,7 +306,8 @@ def snapshots(settings: Settings) -> Snapshots:
             return ""
         return f"{version} waits until a second person has released it: `appliance changes propose`"
 
-    store, categories = settings.state / "policy", settings.blocklists / CATEGORIES
+    # The file that is edited: it is part of the policy, and waits with it.
+    store, categories = settings.state / "policy", settings.paths.blocklists / CATEGORIES
     return Snapshots(store, profiles, categories, unfit=unfit, record=record, held=held)
 
 
@@ -292,10 +322,10 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers that start alone, at the same moment, make one CA
         if ensure_authority(settings.state / "ca", settings.school.name):
             _say(f"made the school's certificate authority in {settings.state / 'ca'}")
-        for name in ("review.key", "alerts.key"):
-            ensure_key(settings.state / "keys" / name)
+        ensure_key(settings.state / "keys" / "review.key")
         Database(settings.state).prepare()
         granting.prepare(settings.state)
+        holding.begin(settings)
         if not ListPaths(settings.state).table.exists():
             _say("compiling the lists for the first time, which takes some seconds ...")
         # A broken edit changes nothing: with lists and a policy in force, those are started with.

@@ -1,6 +1,6 @@
-"""Changes of the policy, joined with the log, the lists, the versions that are kept, and who somebody is.
+"""What a change would mean: the log, judged again with the versions and the lists of a proposal.
 
-What lives only here: judging the past again under a proposal, and putting in force what was released.
+What lives only here: that judging, and the copy of the lists in which it is done.
 """
 
 from __future__ import annotations
@@ -8,32 +8,37 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance import assembly
+from appliance import assembly, trial
+from appliance.changes.held_files import BLOCKLISTS, HeldFiles
 from appliance.changes.impact import Again, Impact
-from appliance.changes.store import Approval, ChangeError, Changes, Entry, Proposal
-from appliance.events.audit import Trail
+from appliance.changes.store import ChangeError, Entry
+from appliance.config.categories import read_categories
+from appliance.config.problems import unknown
+from appliance.config.typed import open_document
 from appliance.events.past import Past, past, span
 from appliance.filtering import Filtering
-from appliance.identity.names import key
+from appliance.lists.catalogue import CATEGORIES_FILE, load_catalogue
 from appliance.lists.entries import shown
+from appliance.lists.importer import Wanted, list_id_of, survey_of
 from appliance.lists.lists import Lists
-from appliance.lists.local import LOCAL, LocalFile, LocalRefusedError, local_key
+from appliance.lists.local import LOCAL
 from appliance.lists.overlay import Overlay
-from appliance.lists.paths import Paths
 from appliance.model.decision import Reason
 from appliance.model.inspect import Traits
 from appliance.model.known import Known, Match, Use
 from appliance.model.person import Confidence, Person
 from appliance.model.request import Request
-from appliance.model.url import Url, UrlRefusedError, parse_host, parse_typed, parse_url
-from appliance.settings import Settings, load_settings
+from appliance.model.url import Url, UrlRefusedError, parse_host, parse_url
+from appliance.releasing import entry_key
+from appliance.settings import Settings, agreed, load_settings
 
 PART = 25_000
 """Accesses that one process judges at a time."""
@@ -43,74 +48,58 @@ _UNTOUCHED = frozenset(
     for reason in (
         Reason.FLOOR, Reason.FLOOR_REPEATED, Reason.FROZEN, Reason.REMOVED, Reason.SIGNED_OUT,
         Reason.MALFORMED, Reason.MISMATCH, Reason.FLOOR_UNAVAILABLE, Reason.FAULT, Reason.DEADLINE,
-        Reason.OWN_PAGE,
+        Reason.OWN_PAGE, Reason.ACCOUNT_SHARING,
     )
 )  # fmt: skip
 _CLASS = "class login"
 _DAY = 86_400
 
 
-def changes(settings: Settings) -> Changes:
-    """Return the proposals of the school."""
-    approval = Approval(settings.changes.approval == "two", settings.changes.approvers)
-    return Changes(settings.state, Trail(settings.state), approval, key)
+@contextmanager
+def tried_lists(
+    settings: Settings, parts: dict[str, tuple[str, str]], entries: tuple[Entry, ...]
+) -> Iterator[trial.Where | None]:
+    """Give the lists as a proposal would have them, for a while; None where it leaves them alone."""
+    pair = parts.get(BLOCKLISTS)
+    if pair is None and not trial.list_acts(entries):
+        yield None
+        return
+    folder = HeldFiles(settings.state).kept_blocklists(pair[1]) if pair else settings.blocklists
+    with trial.tried(settings, folder, entries) as where:
+        yield where
 
 
-def put_in_force(settings: Settings, proposal: Proposal) -> None:
-    """Do what a released proposal says; ProblemsError, OSError."""
-    store = assembly.snapshots(settings)
-    local = LocalFile(Paths(settings.state).local)
-    check_entries(settings, proposal.entries)
-    if proposal.version != proposal.base:
-        store.put_in_force(proposal.version)
-    for act, address in proposal.entries:
-        why = f"change {proposal.number}: {proposal.reason}"
-        if act == "remove":
-            local.remove(address, because=why, who=proposal.by, at=datetime.now(UTC))
-        else:
-            local.add(Use(act), address, because=why, who=proposal.by, at=datetime.now(UTC))
+def named_editions(settings: Settings, entries: tuple[Entry, ...], lists: trial.Where) -> tuple[Entry, ...]:
+    """Return the entries with the edition of each update that was tried: no other one is released by them."""
+    return tuple(
+        trial.named_edition(settings, entry.address, lists) if entry.act == trial.ACCEPT else entry
+        for entry in entries
+    )
 
 
-def check_entries(settings: Settings, entries: Iterable[Entry]) -> None:
-    """Raise ChangeError for an entry that cannot be one, before anything of it is written down.
-
-    What a statutory list names is not kept in a proposal either: it may be read, and those lists may not.
-    """
-    lists = assembly.open_lists(settings)
-    for act, address in entries:
-        known = lists.lookup(_example(entry_key(address)))
-        if known.floor.hit:
-            raise ChangeError("an entry is on a statutory list: it is closed, and no entry opens it")
-        if act == Use.BLOCK and any(match.use is Use.HELP for match in known.matches):
-            raise ChangeError(f"{address} is a help line; help lines stay open")
-
-
-def _example(one: str) -> Url:
-    # An address that the entry covers; a network has none, and no list names one by name.
-    try:
-        return parse_typed(shown(one))
-    except UrlRefusedError:
-        return parse_host("invalid")
-
-
-def roll_back(settings: Settings, version: str, by: str) -> None:
-    """Put an earlier version in force; the technician's files stay, and count again once they are edited."""
-    store = assembly.snapshots(settings)
-    if version not in {name for name, _ in store.kept()}:
-        raise ChangeError(f"no version {version} is kept; `appliance changes list --versions` shows them")
-    files = store.keep().version
-    store.open(version)
-    Trail(settings.state).add("policy-rollback", version, by=by, at=time.time(), instead_of=store.current())
-    store.set_aside("" if files == version else files)
-    store.put_in_force(version)
-
-
-def entry_key(address: str) -> str:
-    """Return the key of an entry; ChangeError where the text can be none."""
-    try:
-        return local_key(address)
-    except LocalRefusedError as error:
-        raise ChangeError(f"{address}: {error}") from None
+def import_wanted(settings: Settings, path: Path, said: dict[str, Any]) -> Wanted | None:
+    """Return how a list is to be imported; None for a collection that the catalogue knows. ChangeError."""
+    names, use = tuple(said["categories"]), str(said["use"])
+    if survey_of(path).folders and not names and use == "category":
+        return None
+    known = read_categories(open_document(settings.blocklists / CATEGORIES_FILE))
+    if wrong := next((name for name in names if name not in known), ""):
+        raise ChangeError(unknown("category", wrong, known))
+    if use == "category" and not names:
+        raise ChangeError("say what the list is about: --category NAME (or --use block, --use allow)")
+    name = str(said["list_id"]) or list_id_of(path)
+    catalogue = load_catalogue(settings.blocklists)
+    parts = (catalogue.lists, catalogue.downloads, catalogue.floor, catalogue.trees)
+    if name != list_id_of(Path(name)) or name in {
+        LOCAL,
+        "built-in",
+        "help",
+        *(e.id for part in parts for e in part),
+    }:
+        raise ChangeError(
+            f"the id {name!r} cannot be used: choose another with --id, such as school-{list_id_of(path)}"
+        )
+    return Wanted(name, name, names, use)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +111,10 @@ class Question:
     base: str
     version: str
     entries: tuple[Entry, ...]
+    lists: tuple[Path, Path] | None = None
+    """The folder of lists and the state of a copy in which the proposal's lists are in force."""
+    settings: str = ""
+    """The version of the settings that the proposal brings; empty where it leaves them alone."""
 
 
 class Proposed:
@@ -129,6 +122,7 @@ class Proposed:
 
     def __init__(self, lists: Lists, entries: tuple[Entry, ...]) -> None:
         self._lists = lists
+        entries = tuple(entry for entry in entries if entry.act not in trial.LIST_ACTS)
         self._gone = {shown(entry_key(address)) for act, address in entries if act == "remove"}
         new = [(entry_key(address), Use(act)) for act, address in entries if act != "remove"]
         self._new = Overlay((one, Match(LOCAL, "proposed", shown(one), (), use)) for one, use in new)
@@ -179,7 +173,10 @@ def _open(question: Question) -> None:
     settings = load_settings(question.config).settings
     store, lists = assembly.snapshots(settings), assembly.open_lists(settings)
     before = assembly.filtering(settings, store.open(question.base), lists)
-    later = Proposed(lists, question.entries) if question.entries else lists
+    there = Lists.open(*question.lists, settings.floor_max_age_hours) if question.lists else lists
+    later = Proposed(there, question.entries) if question.entries else there
+    if question.settings:
+        settings = agreed(settings, HeldFiles(settings.state).kept_settings(question.settings))
     after = assembly.filtering(settings, store.open(question.version), later)
     _JUDGES[:] = [(question.state, before, after)]
 

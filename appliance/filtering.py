@@ -12,24 +12,27 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
-from appliance.model.category import Category, Severity
-from appliance.model.decision import Action, Decision, Reason
-from appliance.model.inspect import Inspection, Traits
-from appliance.model.known import Known, Match, Use
+from appliance.learning import Learnt, coming
+from appliance.model.category import Category
+from appliance.model.decision import Decision, Reason
+from appliance.model.inspect import Inspect, Inspection, Traits
+from appliance.model.known import Known, Use
 from appliance.model.person import Person, Standing
-from appliance.model.profile import Policy, Profile
+from appliance.model.profile import Policy, Profile, ProfileSet
 from appliance.model.request import Request
+from appliance.model.stage import Stage
 from appliance.model.url import Url, UrlRefusedError, parse_host
-from appliance.policy import floor, inspect, standing
+from appliance.policy import floor, inspect, needs, refusals, standing
 from appliance.policy.decide import decide, decide_category, strictest
-from appliance.policy.overrides import Asked, Grants, opened
+from appliance.policy.overrides import OVERRIDABLE, Asked, Grants, opened
 from appliance.policy.repeated import Alone, Limit, Repeated
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
 """Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
 
-NUMBERED = "ip_address"
-"""The category of a site that is called by number: most ways round a filter are (evasion: IP literal)."""
+
+_MOST_LOOKED = 4096
+"""Hosts, by profile, of which it is kept how far they are looked into: about 1 MB."""
 
 
 class Lists(Protocol):
@@ -113,18 +116,33 @@ class Filtering:
         rules: Rules,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Told | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
         self._identity = identity
         self._lists = lists
         self._reach = reach
         self._policy = policy
+        self._staged: tuple[Stage, Policy] | None = None
         self._rules = rules
         self._clock = clock
         self._repeated = Repeated(rules.floor_hits)
         self._told = told or Alone()
+        self.learnt = learnt
+        """What pages of overrides have named of other sites."""
         self._grants: Grants | None = None
+        self._looked: dict[tuple[str, str], tuple[Policy, Known, Traits, Inspection]] = {}
         self.epoch = 0
         """Grows whenever the same request may be judged differently from before."""
+
+    @property
+    def learns(self) -> bool:
+        """True while an override is in force whose pages bring what they need of other sites."""
+        return self._grants is not None and self.learnt is not None and bool(self._grants.learning)
+
+    @property
+    def grants(self) -> Grants | None:
+        """The overrides in force; None where there are none."""
+        return self._grants
 
     @property
     def policy(self) -> Policy:
@@ -134,6 +152,11 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
+        self.epoch += 1
+
+    def stage(self, staged: tuple[Stage, Policy] | None) -> None:
+        """Let another policy count for some people instead of the one in force; None for nobody."""
+        self._staged = staged
         self.epoch += 1
 
     def changed(self) -> None:
@@ -149,6 +172,10 @@ class Filtering:
         """Return who stands behind a client address; `user` has shown proxy credentials."""
         return self._identity.resolve(client, user)
 
+    def known(self, url: Url) -> Known:
+        """Return what the lists say of an address; never raises."""
+        return self._lists.lookup(url)
+
     def helps(self, host: str) -> bool:
         """Tell whether a host name is a help line's, so that nothing stands in the way of reaching it."""
         try:
@@ -159,20 +186,21 @@ class Filtering:
 
     def judge(self, request: Request, person: Person | None = None, now: datetime | None = None) -> Judgement:
         """Judge one request. `person` and `now` are given by `explain`; live requests bring neither."""
-        policy = self._policy  # one snapshot for the whole journey, whatever is swapped meanwhile (H33)
         live = person is None and bool(request.client)
+        now = now or self._clock()
         # Who, first: even a request that cannot be judged is answered in words that fit the age.
         person = person or self._identity.resolve(request.client, request.user)
+        # One snapshot for the whole journey, whatever is swapped meanwhile (H33).
+        policy = self._policy_for(person, request.client, now)
         profile = self.profile_of(person, policy)
-        now = now or self._clock()
         # Unreadable next: what no two parties read alike has no address to look up.
         overrides: frozenset[int] = frozenset()
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
-            decision, about = _refusal(reason, request.refused, profile, policy), None
+            decision, about = refusals.refusal(reason, request.refused, profile, policy), None
         # The gateway's own name comes before lists and surroundings: there is no site behind it.
         elif request.url.host == self._rules.own_name:
-            decision, about = _own_page(profile, policy), None
+            decision, about = refusals.own_page(profile, policy), None
         else:
             decision, about, overrides = self._decide(request, person, profile, policy, now)
         # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
@@ -190,8 +218,9 @@ class Filtering:
 
     def own_page(self, person: Person) -> Judgement:
         """Return what is decided for an address of the gateway's own."""
-        profile = self.profile_of(person)
-        return Judgement(_own_page(profile, self._policy), person, profile, None)
+        policy = self._policy_for(person, "", self._clock())
+        profile = self.profile_of(person, policy)
+        return Judgement(refusals.own_page(profile, policy), person, profile, None)
 
     def _unless_guessing(self, decision: Decision, request: Request, now: datetime) -> Decision:
         """Return the decision, or while a client is to wait, one that is the same for every address."""
@@ -208,43 +237,60 @@ class Filtering:
 
         All of its names count, and the one that has to be looked into furthest decides.
         """
-        policy = self._policy
-        profile = self.profile_of(person or self._identity.resolve(request.client, request.user), policy)
+        person = person or self._identity.resolve(request.client, request.user)
+        policy = self._policy_for(person, request.client, self._clock())
+        profile = self.profile_of(person, policy)
         if not named:
             return Inspection(profile.inspect, inspect.BECAUSE_NO_NAME)
+        looked = self._looked_into(request.url, profile, policy)
+        if not request.names:
+            return looked
+        return inspect.deepest((looked, *(self._looked_into(url, profile, policy) for url in request.names)))
+
+    def _looked_into(self, url: Url, profile: Profile, policy: Policy) -> Inspection:
+        # Kept by what it follows from: the lists give the same value for a host until they change.
+        known, traits = self._lists.lookup(url), self._lists.traits(url)
+        kept = self._looked.get((url.host, profile.id))
+        if kept is not None and kept[0] is policy and kept[1] is known and kept[2] is traits:
+            return kept[3]
         sites = policy.sets[self._rules.set_id].sites
-        return inspect.deepest(
-            inspect.inspection(
-                url.host,
-                self._lists.lookup(url).matches,
-                self._lists.traits(url),
-                profile,
-                policy.categories,
-                sites,
-            )
-            for url in (request.url, *request.names)
-        )
+        found = inspect.inspection(url.host, known.matches, traits, profile, policy.categories, sites)
+        if len(self._looked) >= _MOST_LOOKED:
+            self._looked.clear()
+        self._looked[url.host, profile.id] = policy, known, traits, found
+        return found
 
     def judge_category(self, category: str, person: Person, now: datetime | None = None) -> Judgement:
         """Return what would become of a site in `category`; this asks the policy alone."""
-        policy = self._policy
+        now = now or self._clock()
+        policy = self._policy_for(person, "", now)
         profile = self.profile_of(person, policy)
-        decision = decide_category(
-            category, person, now or self._clock(), profile, policy.categories, policy.version
-        )
+        decision = decide_category(category, person, now, profile, policy.categories, policy.version)
         return Judgement(decision, person, profile, policy.categories.get(category))
 
     def judge_failure(self, reason: Reason, because: str, client: str, user: str = "") -> Judgement:
         """Return the closed decision for something that failed; a failure is a decision, too."""
-        policy = self._policy
         person = self._identity.resolve(client, user)
+        policy = self._policy_for(person, client, self._clock())
         profile = self.profile_of(person, policy)
-        return Judgement(_refusal(reason, because, profile, policy), person, profile, None)
+        return Judgement(refusals.refusal(reason, because, profile, policy), person, profile, None)
+
+    @property
+    def school(self) -> ProfileSet:
+        """The school's set of profiles and roles."""
+        return self._policy.sets[self._rules.set_id]
 
     def profile_of(self, person: Person, policy: Policy | None = None) -> Profile:
         """Return the person's profile, or the set's strictest where the group has none."""
         profiles = (policy or self._policy).sets[self._rules.set_id]
         return profiles.profiles.get(person.group) or profiles.profiles[profiles.strictest]
+
+    def _policy_for(self, person: Person, client: str, now: datetime) -> Policy:
+        """Return the policy that counts for somebody: a staged one where it is meant for them."""
+        staged = self._staged
+        if staged is not None and staged[0].covers(person, client, now):
+            return staged[1]
+        return self._policy
 
     def _decide(
         self, request: Request, person: Person, profile: Profile, policy: Policy, now: datetime
@@ -257,8 +303,7 @@ class Filtering:
             inner = inner_urls(request.url)
         except TooManyInnerError as error:
             inner, because = (), f"What cannot be judged to its end is not let through: {error}."
-            found.append((_refusal(Reason.MALFORMED, because, profile, policy), None))
-        roles = policy.sets[self._rules.set_id].roles
+            found.append((refusals.refusal(Reason.MALFORMED, because, profile, policy), None))
         for known, url, name in self._known(request, inner):
             decision = decide(known, person, now, profile, policy.categories, policy.version)
             if decision.reason is Reason.HELP and not found:
@@ -267,11 +312,8 @@ class Filtering:
                 return decision, None, nothing
             # What staff have opened for a lesson. Why here: each name has to be open by itself, and all that
             # stands above the policy (floor, stops, surroundings, ports) is judged before or after.
-            if grants is not None and decision.blocked and grants.touch(decision, url):
-                asked = Asked(url, person, request.client)
-                decision = opened(
-                    decision, known.matches, asked, now, profile, policy.categories, grants, roles
-                )
+            if grants is not None and decision.blocked:
+                decision = self._eased(decision, known, url, request, person, policy, grants, now)
                 lived = lived | {decision.override} if decision.override else lived
             found.append((decision, name))
         # Who may not be here finds nothing but help open, whatever else would be said of the address;
@@ -285,13 +327,43 @@ class Filtering:
         for name in (None, *request.names):
             because = self._reach.refuses(name or request.url)
             if because and not any(decision.floor for decision, _ in found):
-                return _refusal(Reason.OWN_NETWORK, because, profile, policy), name, nothing
+                return refusals.refusal(Reason.OWN_NETWORK, because, profile, policy), name, nothing
         if request.url.port not in self._rules.ports:
             because = f"Port {request.url.port} is not one of the ports the school uses for the web."
-            found.append((_refusal(Reason.PORT, because, profile, policy), None))
+            found.append((refusals.refusal(Reason.PORT, because, profile, policy), None))
         chosen = strictest([decision for decision, _ in found])
         about = next((name for decision, name in found if decision is chosen), None)
-        return chosen, about, nothing if chosen.blocked else lived
+        if chosen.blocked:
+            return chosen, about, nothing
+        return _as_part(chosen, found), about, lived
+
+    def _eased(
+        self,
+        decision: Decision,
+        known: Known,
+        url: Url,
+        request: Request,
+        person: Person,
+        policy: Policy,
+        grants: Grants,
+        now: datetime,
+    ) -> Decision:
+        # Only what the request itself asks for can be a part of a page, never another of its names.
+        learnt, load = self.learnt, request.load if url is request.url else None
+        named = grants.touch(decision, url)
+        if not named and load is None:
+            return decision
+        profile, asked = self.profile_of(person, policy), Asked(url, person, request.client)
+        roles = policy.sets[self._rules.set_id].roles
+        if named:
+            decision = opened(decision, known.matches, asked, now, profile, policy.categories, grants, roles)
+        if learnt is None or load is None or not decision.blocked or decision.reason not in OVERRIDABLE:
+            return decision
+        may = coming(url.host, grants, learnt, roles)
+        if not may or self.inspection(Request(url), person).level is Inspect.NEVER:
+            return decision
+        part = request.method, load
+        return needs.carried(decision, known.matches, asked, part, now, profile, policy.categories, may)
 
     def _is_for_sign_in(self, request: Request) -> bool:
         # Every name under which it presents itself, or a false one would open another site. Lists and profile
@@ -305,7 +377,7 @@ class Filtering:
         for number, url in enumerate((request.url, *inner, *request.names)):
             known = self._lists.lookup(url)
             if url.ip is not None and not known.matches:
-                known = replace(known, matches=(_numbered(url),))
+                known = replace(known, matches=(refusals.numbered(url),))
             yield known, url, url if number >= own else None
         # The address that the client chose counts when a list names it; being unlisted is no news,
         # since nobody lists the addresses of good sites.
@@ -315,23 +387,7 @@ class Filtering:
                 yield known, request.destination, None
 
 
-def _numbered(url: Url) -> Match:
-    return Match("built-in", "1", url.host, (NUMBERED,))
-
-
-def _own_page(profile: Profile, policy: Policy) -> Decision:
-    because = "The gateway answers this address itself; no site is asked."
-    return Decision(Action.ALLOW, Reason.OWN_PAGE, because, profile.id, policy_version=policy.version)
-
-
-def _refusal(reason: Reason, because: str, profile: Profile, policy: Policy) -> Decision:
-    return Decision(
-        action=Action.BLOCK,
-        reason=reason,
-        because=because,
-        profile=profile.id,
-        severity=Severity.LOW,
-        # A site that is down is no attempt at anything; everything else here may be one.
-        flagged=reason is not Reason.UPSTREAM_UNREACHABLE,
-        policy_version=policy.version,
-    )
+def _as_part(chosen: Decision, found: Iterable[tuple[Decision, Url | None]]) -> Decision:
+    # What is open as a part of a page stays one, by whatever else its other names are open.
+    page = next((decision.page for decision, _ in found if decision.page), "")
+    return replace(chosen, page=page) if page and not chosen.page else chosen

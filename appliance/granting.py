@@ -15,9 +15,13 @@ from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database
 from appliance.overrides.following import Follower, Keeper, Watch, words
+from appliance.overrides.needs import Learnt
 from appliance.overrides.reviews import Asked, Intake
 from appliance.overrides.store import Overrides
 from appliance.policy.overrides import OVERRIDABLE
+
+_PATIENCE = 0.2
+"""Seconds that a page waits at most until what it needs is written down: others wait with it."""
 
 _AT_ONCE = 200
 """Review requests that are looked at in one round."""
@@ -46,6 +50,11 @@ def store(state: Path, *, asks: bool = False, typist: str = "") -> Overrides:
     """
     trail = Trail(state)
     return Overrides(Database(state, asks=asks), _Typed(trail, typist) if typist else trail)
+
+
+def learnt(state: Path) -> Learnt:
+    """Return what a worker knows, and learns, of what the pages of overrides need."""
+    return Learnt(Database(state, patience=_PATIENCE))
 
 
 def in_force(state: Path, school: ProfileSet) -> list[Grant]:
@@ -90,6 +99,6 @@ async def asked_on_pages(state: Path, since: float) -> list[Asked]:
     return found
 
 
-def keeper(state: Path, school: ProfileSet) -> Keeper:
-    """Return what begins and ends overrides for all processes."""
-    return Keeper(store(state), follower(state, school, lambda _grants, _ended: None))
+def keeper(state: Path, school: ProfileSet, keep_days: int) -> Keeper:
+    """Return what begins and ends overrides for all processes, and forgets those that ended long ago."""
+    return Keeper(store(state), follower(state, school, lambda _grants, _ended: None), keep_days=keep_days)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from appliance.alerts import episodes, ladder
+from appliance.alerts import alarms, episodes, ladder
 from appliance.alerts.book import Book, get, put
 from appliance.alerts.episodes import Means
 from appliance.alerts.ladder import Directory
@@ -99,6 +99,8 @@ class Keeping:
         now = self._clock()
         seen = [sighting for entry in entries if (sighting := self.sighting(entry)) is not None]
         with self._book.writing() as db:
+            # What the filter itself could not answer is nobody's case, and a technician's alarm.
+            alarms.take(db, seen, now)
             episodes.take(db, seen, self._means(), datetime.fromtimestamp(now, UTC))
             if place is not None:
                 put(db, PLACE, str(place))
@@ -110,8 +112,10 @@ class Keeping:
 
     def _told(self, db: sqlite3.Connection, now: float) -> int:
         if self._telling.deliver:
-            return ladder.tell(db, self._telling.directory, now)
+            directory = self._telling.directory
+            return ladder.tell(db, directory, now) + alarms.tell(db, directory, now)
         ladder.drop(db)  # nobody is to be told, not even later, when it is old
+        alarms.drop(db, now)
         return 0
 
     def sighting(self, entry: Entry) -> Sighting | None:

@@ -63,6 +63,7 @@ class Metrics(AlertMetrics):
         self._made = {name: _make(name, spec, self._registry) for name, spec in SPECS.items()}
         self._ids: dict[str, frozenset[str]] = {}
         self._requests: dict[tuple[str, str, Action, Reason], Callable[[], None]] = {}
+        self._adders: dict[tuple[str, ...], Callable[[float], None]] = {}
         self._decided = _observer(self._made["gateway_decision_seconds"])
         self._added = _observer(self._made["gateway_added_latency_seconds"])
         self._committed = _observer(self._made["gateway_event_commit_seconds"])
@@ -88,7 +89,7 @@ class Metrics(AlertMetrics):
         if count is None:
             labels = (self._id("profile", key[0]), self._id("category", key[1]))
             counter = self._counter("gateway_requests_total", *labels, key[2].value, key[3].value)
-            count = partial(counter._value.inc, 1)  # noqa: SLF001 - skips checks of 2 us a request
+            count = partial(_adder(counter), 1)
             if labels == key[:2]:  # a stranger's key is not remembered: memory is bounded as well
                 self._requests[key] = count
         count()
@@ -107,7 +108,7 @@ class Metrics(AlertMetrics):
 
     def connection(self) -> None:
         """Count one accepted connection."""
-        self._counter("gateway_connections_total").inc()
+        self._add(1, "gateway_connections_total")
 
     def incomplete(self) -> None:
         """Count one request that was never finished."""
@@ -115,9 +116,9 @@ class Metrics(AlertMetrics):
 
     def passed_unread(self, end: str, sent: int, received: int) -> None:
         """Count one connection that was passed on unread and has ended, and its bytes."""
-        self._counter("gateway_unread_connections_total", end if end in ENDS else OTHER).inc()
-        self._counter("gateway_unread_bytes_total", "up").inc(sent)
-        self._counter("gateway_unread_bytes_total", "down").inc(received)
+        self._add(1, "gateway_unread_connections_total", end if end in ENDS else OTHER)
+        self._add(sent, "gateway_unread_bytes_total", "up")
+        self._add(received, "gateway_unread_bytes_total", "down")
 
     def handshake_failed(self, why: str) -> None:
         """Count one client that broke off when it saw our certificate."""
@@ -233,6 +234,13 @@ class Metrics(AlertMetrics):
     def _id(self, kind: str, text: str) -> str:
         return text if not text or text in self._ids.get(kind, ()) else OTHER
 
+    def _add(self, amount: float, *key: str) -> None:
+        # For what happens with each connection; the labels are of closed sets, so this stays small.
+        add = self._adders.get(key)
+        if add is None:
+            add = self._adders[key] = _adder(self._counter(*key))
+        add(amount)
+
     def _counter(self, name: str, *labels: str) -> Counter:
         metric: Counter = self._made[name]
         return metric.labels(*labels) if labels else metric
@@ -297,6 +305,12 @@ def _make(name: str, spec: Spec, registry: CollectorRegistry) -> Any:  # noqa: A
         return Histogram(name, spec.help, spec.labels, registry=registry, buckets=_QUICK)
     mode: Any = spec.mode
     return Gauge(name, spec.help, spec.labels, registry=registry, multiprocess_mode=mode)
+
+
+def _adder(counter: Counter) -> Callable[[float], None]:
+    """Return `counter.inc` without its checks of 2 us: these run for each request and connection."""
+    add: Callable[[float], None] = counter._value.inc  # noqa: SLF001 - see above
+    return add
 
 
 def _observer(histogram: Histogram) -> Callable[[float], None]:

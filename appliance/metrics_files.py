@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
+import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -32,13 +34,14 @@ class _Process:
         self.directory: Path | None = None
         self.complained = False
         self._pid = os.getpid()
+        self.forked = False
         os.register_at_fork(after_in_child=self._forked)
 
     def identifier(self) -> int:
         return self._pid
 
     def _forked(self) -> None:
-        self._pid = os.getpid()
+        self._pid, self.forked = os.getpid(), True
 
 
 _process = _Process()
@@ -66,14 +69,35 @@ def registry(directory: Path | None) -> CollectorRegistry:
         # The one name of the library's that is replaced: it asks nobody of which class its files are.
         setattr(values, "MmapedDict", roomy())  # noqa: B010 - said aloud, as it replaces a name
         # The process id, which the library asks for at each count, costs a system call; ours does not.
-        values.ValueClass = values.MultiProcessValue(_process.identifier)  # type: ignore[no-untyped-call] # it has none
-        _process.directory = directory
+        values.ValueClass = _quick(values.MultiProcessValue(_process.identifier))  # type: ignore[no-untyped-call] # it has none
+        _process.directory, _process.forked = directory, False
     return CollectorRegistry()
+
+
+def _quick(library: Any) -> Any:  # noqa: ANN401 - a class that the library makes
+    """Return the library's number in a file, with a shorter way to add to it: seven for each connection."""
+
+    class Quick(library):  # type: ignore[misc] # as above
+        """One number; after a fork the library's own way finds the child's file first."""
+
+        _adding = threading.Lock()
+
+        def inc(self, amount: float) -> None:
+            if _process.forked:
+                super().inc(amount)
+                return
+            with self._adding:
+                self._value += amount
+                self._file.write_value(self._key, self._value, 0.0)
+
+    return Quick
 
 
 def roomy() -> type[MmapedDict]:  # noqa: C901 - one small class, which must not be imported earlier
     """Return the library's file of numbers, with room allocated before anything is written to it."""
     from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - see registry
+
+    pack = struct.Struct("dd").pack
 
     class RoomyDict(MmapedDict):
         """A file of numbers; those that find no room in it are in memory alone."""
@@ -95,7 +119,10 @@ def roomy() -> type[MmapedDict]:  # noqa: C901 - one small class, which must not
             return found
 
         def write_value(self, key: str, value: float, timestamp: float) -> None:
-            if self._spare and key in self._spare:
+            at = self._positions.get(key)
+            if at is not None and self._m is not None:
+                self._m[at : at + 16] = pack(value, timestamp)  # as the library does, with two calls less
+            elif key in self._spare:
                 self._spare[key] = (value, timestamp)
             else:
                 super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call] # see above

@@ -18,6 +18,7 @@ from appliance.config.alerts import ALERTS_FILE
 from appliance.config.categories import STATUTORY
 from appliance.config.document import Document
 from appliance.config.document import Path as Keys
+from appliance.config.incidents import INCIDENTS_FILE
 from appliance.config.problems import Problem, unknown
 from appliance.config.profiles import SET_FILE
 from appliance.config.roles import ROLES_FILE
@@ -61,7 +62,8 @@ def identity_notes(settings: Settings) -> list[str]:
     if offered := [one.name for one in identity.networks if one.proxy_sign_in is ProxySignIn.OFFERED]:
         found.append(
             f"names and passwords for the proxy are offered, not required, on {', '.join(offered)}: whoever "
-            "gives none there is the network's anonymous person, also somebody who is frozen"
+            "gives none there is the network's anonymous person; of somebody who is frozen the device that "
+            "they used last is stopped, for identity.stop_holds_hours"
         )
     return found
 
@@ -275,7 +277,7 @@ def _file_needs(settings: Settings) -> list[Need]:
     chosen = folders.get(settings.school.set)
     if chosen is None:
         return [(("school", "set"), unknown("set", settings.school.set, folders))] if folders else []
-    others = {Path(name).stem for name in (SET_FILE, ROLES_FILE, ALERTS_FILE)}
+    others = {Path(name).stem for name in (SET_FILE, ROLES_FILE, ALERTS_FILE, INCIDENTS_FILE)}
     profiles = {file.stem for file in chosen.glob("*.yaml")} - others
     return _group_needs(settings, {name for name in profiles if not name.startswith("_")})
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance import assembly, auditing, granting, handover, recycling, watching
+from appliance import assembly, auditing, granting, handover, recycling, returning, sharing, watching
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
@@ -41,7 +41,7 @@ from appliance.model.profile import Policy
 from appliance.overrides.names import OverrideError
 from appliance.ports import Ports, claim_ports
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Settings, as_file
+from appliance.settings import RUNNING, Settings, as_file
 from appliance.supervisor import Process, Supervisor, go_on
 
 if TYPE_CHECKING:
@@ -156,8 +156,10 @@ async def _supervise(
         lambda: _list_metrics(settings, loaded.policy, lists, metrics),
         lambda: auditing.keep_terms(settings),
         lambda: auditing.seal(settings),
+        lambda: returning.watch(settings),
         lambda: _refresh_floor(settings),
         lambda: _keep_people(settings, loaded.policy),
+        lambda: sharing.watch(settings),
         lambda: _keep_overrides(settings, loaded.policy),
         lambda: _take_reviews(settings),
         *_besides(settings, running),
@@ -197,7 +199,7 @@ def _on_hang_up(start: Callable[[], Awaitable[None]]) -> None:
 
 def _running_copy(settings: Settings) -> Path:
     # Whole or not at all: a worker that starts while the disk is full must not read half of it.
-    running = settings.state.resolve() / "running.yaml"
+    running = settings.state.resolve() / RUNNING
     temporary = running.with_suffix(".new")
     temporary.write_text(as_file(settings), encoding="utf-8")
     temporary.replace(running)
@@ -242,7 +244,10 @@ async def _list_metrics(settings: Settings, policy: Policy, lists: Lists, metric
 
 
 def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[None]]]:
-    wanted = [("portal", settings.identity.portal), ("radius", settings.identity.radius is not None)]
+    # Where people are known by the directory without any portal, its process asks about them again.
+    asks = settings.identity.portal or settings.identity.directory is not None
+    wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
+    wanted.append(("cases", settings.alerts.pages is not None))
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
     return [*chosen, lambda: _keeper(running)]
 
@@ -301,7 +306,8 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
 async def _keep_overrides(settings: Settings, policy: Policy) -> None:
     # Workers end overrides by themselves, to the second; here it is written down, also for those that nobody
     # uses, and what was asked for and never decided is closed.
-    keeper = granting.keeper(settings.state, policy.sets[settings.school.set])
+    school, days = policy.sets[settings.school.set], settings.overrides.keep_days
+    keeper = granting.keeper(settings.state, school, days)
     while True:
         try:
             await keeper.look()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from appliance.settings import Recycle
+from appliance.gateway.options import Recycle
 from appliance.supervisor import Serving
 
 AGE, MEMORY = "age", "memory"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from appliance import assembly, granting, watching
+from appliance import assembly, granting, sources, watching
 from appliance.config.problems import ProblemsError
 from appliance.events.audit import Trail
 from appliance.events.errors import EventsError
@@ -34,6 +35,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
+from appliance.gateway.options import Recycle
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
 from appliance.gateway.proxy_tls import ProxyTls
@@ -42,8 +44,11 @@ from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.identity.accounts import Account
 from appliance.identity.database import FOLDER, Database
+from appliance.identity.following import LOOK_SECONDS
 from appliance.identity.networks import Networks, ProxySignIn
+from appliance.identity.outside import DIRECTORY
 from appliance.identity.passwords import Passwords
 from appliance.identity.resolver import Lost
 from appliance.identity.resolver import Resolver as People
@@ -55,11 +60,16 @@ from appliance.model.secret import Secret
 from appliance.policy.overrides import Grants
 from appliance.recording import Recorder
 from appliance.reporting import know, log_to_stderr
-from appliance.settings import Recycle, Settings, load_settings
+from appliance.settings import Settings, load_settings
 from appliance.supervisor import CANNOT_START, LEAVE, READY, go_on
+
+logger = logging.getLogger(__name__)
 
 _LEAVING_SECONDS = 2.0
 """How long the connections of whoever signed out go on: the page that says so travels on one of them."""
+
+_KNOWN_SECONDS = 2.0
+"""How long it is waited for that a worker knows whom the directory has just named."""
 
 CANNOT_SERVE = (WorkerError, AuthorityError, EventsError, ProblemsError)
 """What keeps a worker from serving, told in words a technician understands."""
@@ -110,7 +120,11 @@ async def _work(settings: Settings, under: Under | None) -> None:
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
     who = assembly.resolver(settings, policy)
-    journey = assembly.filtering(settings, policy, lists, told=assembly.told(settings), identity=who)
+    learnt = granting.learnt(settings.state)
+    told = assembly.told(settings)
+    journey = assembly.filtering(settings, policy, lists, told=told, identity=who, learnt=learnt)
+    # Whom a new policy counts for, it counts for from the first request on.
+    assembly.stage(snapshots, journey)
     recorder = Recorder(events, metrics)
     passage = _passage(settings, journey, recorder, metrics)
     passage.credentials = _credentials(settings, policy, who)
@@ -119,7 +133,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     doors.given = under.sockets if under is not None else ()
 
     def cut(lost: Lost) -> None:
-        doors.cut(lost.addresses, lost.users)
+        doors.cut(lost.addresses, lost.users, lost.nameless)
         if lost.left:
             loop.call_later(_LEAVING_SECONDS, doors.cut, lost.left)
         journey.changed()  # what passes spliced is judged again, and what is no help line's ends
@@ -129,7 +143,8 @@ async def _work(settings: Settings, under: Under | None) -> None:
 
     def grant(grants: tuple[Grant, ...], ended: frozenset[int]) -> None:
         journey.grant(Grants(grants))
-        cut_overrides(doors, ended)  # what passes spliced is judged again, for the epoch has changed
+        # What passes spliced is judged again, for the epoch has changed. Whatever lost a part begins anew.
+        cut_overrides(doors, ended | learnt.lost())
 
     overrides = granting.follower(settings.state, policy.sets[settings.school.set], grant)
     await overrides.look()
@@ -144,6 +159,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     tasks = [
         loop.create_task(go_on(lambda: watching.watch_lists(lists, journey.changed))),
         loop.create_task(go_on(lambda: watching.watch_policy(snapshots, journey.policy.version, use))),
+        loop.create_task(go_on(lambda: watching.watch_stage(snapshots, journey.stage))),
         loop.create_task(go_on(people.follow)),
         loop.create_task(go_on(overrides.follow)),
         loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
@@ -157,6 +173,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         passage.credentials.close()
+        learnt.close()
         await events.close()
 
 
@@ -178,23 +195,46 @@ def _passage(settings: Settings, journey: Filtering, recorder: Recorder, metrics
         helps=journey.helps,
     )
     idle, own_name = settings.gateway.idle_seconds, settings.gateway.own_name
-    return Passage(journey, recorder, metrics, loop.connected, own_name, idle)
+    return Passage(journey, recorder, metrics, loop.connected, own_name, idle, loop.begin)
 
 
 def _credentials(settings: Settings, policy: Policy, who: People) -> Credentials:
     networks = Networks(settings.client_networks, policy.sets[settings.school.set].strictest)
     if all(one.proxy is ProxySignIn.NEVER for one in settings.client_networks):
         return Credentials()
-    entry = SignIn(Database(settings.state), Trail(settings.state), settings.identity.rules, Passwords())
+    try:
+        directory = sources.directory(settings)
+    except OSError as error:  # its CA is not there: nobody comes in by it, and everybody else does
+        logger.error("the directory cannot be asked: %s", error)  # noqa: TRY400 - words, not a traceback
+        directory = None
+    trail = Trail(settings.state)
+    entry = SignIn(Database(settings.state), trail, settings.identity.rules, Passwords(), directory)
+
+    def usable(name: str) -> Account | None:
+        account = who.account(name)
+        return account if account is not None and account.usable(time.time()) else None
 
     def check(name: str, password: Secret, address: str) -> str:
-        return entry.shown(name, password, address, networks.resolve(address), time.time()).name
+        found = entry.shown(name, password, address, time.time()).name
+        # Whom the directory has just named is in the database, and in a moment in what this worker knows.
+        ends = time.monotonic() + _KNOWN_SECONDS
+        while usable(found) is None and time.monotonic() < ends:
+            time.sleep(LOOK_SECONDS / 2)
+        return found
 
     def kept(name: str) -> str:
-        account = who.account(name)
-        return account.password if account is not None and account.usable(time.time()) else ""
+        account = usable(name)
+        # Of whom the directory keeps no password is kept: what fitted there counts for its time.
+        return "" if account is None else account.password or account.source
 
-    return Credentials(check, kept, networks.proxy_sign_in, plain=settings.identity.allow_plain)
+    def there(name: str) -> bool:
+        if directory is None:
+            return False
+        account = who.account(name) or who.account(directory.plain(name))
+        return account is None or account.source == DIRECTORY
+
+    plain = settings.identity.allow_plain
+    return Credentials(check, kept, networks.proxy_sign_in, plain=plain, there=there)
 
 
 def _worker(

@@ -13,24 +13,30 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, override
 
 from pydantic import Field, ValidationError
 
 from appliance.alerts.options import AlertSettings
+from appliance.changes.held_files import HeldFiles
+from appliance.changes.held_settings import held, joined
 from appliance.changes.options import ChangeSettings
 from appliance.config.addresses import HostName, IpText, ListenAddress, NetworkText, Port
 from appliance.config.document import Document
-from appliance.config.problems import Problem, ProblemsError
+from appliance.config.problems import InWordsError, Problem, ProblemsError
 from appliance.config.typed import Section, open_document, validate
 from appliance.events.fields import Keep, Retention
 from appliance.events.options import AuditSettings
 from appliance.gateway.listen import Listen
+from appliance.gateway.options import FloorHits, Recycle
 from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
+from appliance.overrides.options import OverrideSettings
 from appliance.reports.options import ReportSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
+RUNNING = "running.yaml"
+"""In the state folder: the settings that a gateway runs with, whatever is edited or released meanwhile."""
 
 
 type Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
@@ -66,28 +72,6 @@ class Paths(Section):
     blocklists: Path = Field(description="The catalogue of lists, the categories, the shipped lists.")
 
 
-class FloorHits(Section):
-    """When a client that keeps meeting the statutory lists has to wait (in each worker process)."""
-
-    hits: int = Field(
-        10, strict=True, ge=0, le=10_000, description="So many hits lead to a pause; 0 for never."
-    )
-    window_seconds: float = Field(
-        300.0, strict=True, gt=0, le=86_400, description="Hits within this time count."
-    )
-    pause_seconds: float = Field(
-        300.0, strict=True, gt=0, le=86_400, description="How long only help lines are open."
-    )
-
-
-class Recycle(Section):
-    """When a worker is replaced by a fresh one; it finishes what it has begun."""
-
-    hours: float = Field(24.0, strict=True, ge=0, le=8760, description="After so long; 0 for never.")
-    megabytes: int = Field(300, strict=True, ge=0, le=65_536, description="With so much memory; 0: never.")
-    drain_seconds: int = Field(300, strict=True, ge=1, le=86_400, description="How long the rest may go on.")
-
-
 class GatewaySettings(Section):
     """The front door."""
 
@@ -117,7 +101,7 @@ class GatewaySettings(Section):
     idle_seconds: int = Field(
         600, strict=True, ge=10, le=86_400, description="A silent connection is closed after this."
     )
-    http2: bool = Field(default=True, strict=True, description="Whether sites that are opened offer HTTP/2.")
+    http2: bool = Field(default=False, strict=True, description="Offer browsers HTTP/2 on opened sites.")
     lean_lane: bool = Field(
         default=True, strict=True, description="Carry plain HTTP/1.1 requests the short way."
     )
@@ -146,6 +130,7 @@ class IdentitySettings(SignInSettings):
     networks: tuple[ClientNetworkSettings, ...] = ()
 
     @property
+    @override
     def learns_names(self) -> bool:
         """Whether anybody can say who they are, at the portal or to the proxy."""
         return self.portal or any(one.proxy_sign_in is not ProxySignIn.NEVER for one in self.networks)
@@ -198,6 +183,7 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     audit: AuditSettings = AuditSettings()
     changes: ChangeSettings = ChangeSettings()
+    overrides: OverrideSettings = OverrideSettings()
     reports: ReportSettings = ReportSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
@@ -210,7 +196,9 @@ class Settings(Section):
     @property
     def blocklists(self) -> Path:
         """The folder with the catalogue of lists."""
-        return self.paths.blocklists
+        # While two people change them, what was released counts, and not what is being edited.
+        released = HeldFiles(self.state).blocklists
+        return released if self.changes.approval == "two" and released.is_dir() else self.paths.blocklists
 
     @property
     def floor_max_age_hours(self) -> float:
@@ -250,7 +238,39 @@ class Configuration:
 
 
 def load_settings(path: Path) -> Configuration:
-    """Read the configuration file; ProblemsError with everything that is wrong with it."""
+    """Read the settings that count; ProblemsError with everything that is wrong with the file.
+
+    While two people change the settings that matter (`changes.held_settings`), those count as released.
+    """
+    found = read_settings(path)
+    if path.resolve() == (found.settings.state / RUNNING).resolve():
+        return found
+    try:
+        released = HeldFiles(found.settings.state).settings()
+        if released is None or released.get("changes", {}).get("approval") != "two":
+            return found
+        return Configuration(agreed(found.settings, released), found.document)
+    except (ValidationError, InWordsError) as error:
+        text = str(error) if isinstance(error, InWordsError) else error.errors()[0]["msg"]
+        message = f"what the file says does not go with what two people released: {text}"
+        raise ProblemsError([Problem(str(path), 1, 1, message)]) from None
+
+
+def agreed(settings: Settings, released: Mapping[str, Any]) -> Settings:
+    """Return settings with what two people have released of them; pydantic's ValidationError."""
+    found = Settings.model_validate(joined(values_of(settings), released))
+    return found.model_copy(update={"paths": settings.paths})
+
+
+def held_of(settings: Settings) -> dict[str, Any]:
+    """Return what two people agree on of these settings."""
+    values = values_of(settings)
+    values["gateway"]["ports"].sort()  # a set has no order, and must not differ by it
+    return held(values)
+
+
+def read_settings(path: Path) -> Configuration:
+    """Read the configuration file as it is edited; ProblemsError with everything that is wrong with it."""
     document = open_document(path)
     settings = validate(document, Settings)
     problems = [*_listen_problems(settings, document), *_network_problems(settings, document)]
@@ -301,6 +321,7 @@ def _listen_problems(settings: Settings, document: Document) -> Iterator[Problem
         (("gateway", "listen_tls"), gateway.listen_tls),
         (("gateway", "transparent"), gateway.transparent),
         (("metrics", "listen"), settings.metrics.listen),
+        (("alerts", "pages", "listen"), settings.alerts.pages.listen if settings.alerts.pages else None),
         (("demo", "listen"), settings.demo.listen if settings.demo else None),
     ):
         if address is None:
@@ -336,6 +357,11 @@ def _network_problems(settings: Settings, document: Document) -> Iterator[Proble
 
 def as_file(settings: Settings) -> str:
     """Return `settings` as the text of a configuration file that reads back the same, from any folder."""
+    return json.dumps(values_of(settings), indent=2)  # JSON is YAML as well
+
+
+def values_of(settings: Settings) -> dict[str, Any]:
+    """Return `settings` as plain values that mean the same from any folder."""
     paths = {name: str(getattr(settings.paths, name).absolute()) for name in Paths.model_fields}
     placed = settings.model_copy(
         update={
@@ -348,7 +374,7 @@ def as_file(settings: Settings) -> str:
     values["gateway"]["extra_roots"] = str(roots.absolute()) if roots else None
     copies = settings.audit.copy_to
     values["audit"]["copy_to"] = str(copies.absolute()) if copies else None
-    return json.dumps(values, indent=2)  # JSON is YAML as well
+    return values
 
 
 def _resolved(base: Path, path: Path) -> Path:

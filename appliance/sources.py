@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from appliance.events.audit import Trail
 from appliance.identity.database import Database
+from appliance.identity.outside import DIRECTORY, SINGLE
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.identity.ldap import Ldap
-    from appliance.identity.outside import Single
+    from appliance.identity.oidc import Oidc
     from appliance.identity.rechecking import Recheck
 
 
@@ -28,25 +29,50 @@ def directory(settings: Settings) -> Ldap | None:
     return Ldap(chosen, settings.identity.realms)
 
 
-def single(settings: Settings) -> Single | None:
+def single(settings: Settings) -> Oidc | None:
     """Return the school's single sign-on, or None where the settings name none; OSError."""
     chosen = settings.identity.oidc
     if chosen is None:
         return None
     from appliance.identity.oidc import Oidc  # noqa: PLC0415 - as above
     from appliance.identity.oidc_link import Link  # noqa: PLC0415 - as above
+    from appliance.identity.refreshing import Tokens  # noqa: PLC0415 - as above
 
     back = f"https://{settings.gateway.own_name}/sign-in/back"
-    return Oidc(chosen, back, settings.identity.realms, Link(chosen.ca_file))
+    tokens = Tokens(Database(settings.state), settings.state)
+    return Oidc(chosen, back, settings.identity.realms, Link(chosen.ca_file), tokens)
 
 
-def recheck(settings: Settings) -> Recheck | None:
-    """Return what asks the directory again about people who are signed in; None where there is none."""
-    chosen, there = settings.identity.directory, directory(settings)
-    if chosen is None or there is None:
-        return None
+def rechecks(settings: Settings) -> list[Recheck]:
+    """Return what asks again about people who are here: the directory, and the single sign-on."""
     from appliance.identity.rechecking import Recheck  # noqa: PLC0415 - as above
 
-    database, trail = Database(settings.state), Trail(settings.state)
-    every = chosen.recheck_minutes * 60
-    return Recheck(database, trail, there, every=every, day_ends=settings.identity.day_ends)
+    identity, database, trail = settings.identity, Database(settings.state), Trail(settings.state)
+    found = []
+    if identity.directory is not None and (there := directory(settings)) is not None and there.looks_up:
+        found.append(
+            Recheck(
+                database,
+                trail,
+                DIRECTORY,
+                lambda account: there.look_up(account.name),
+                name="the school's directory",
+                lasts=there.lasts,
+                every=identity.directory.recheck_minutes * 60,
+                day_ends=identity.day_ends,
+            )
+        )
+    if identity.oidc is not None and (one := single(settings)) is not None:
+        found.append(
+            Recheck(
+                database,
+                trail,
+                SINGLE,
+                one.again,
+                name="the single sign-on",
+                lasts=one.lasts,
+                every=identity.oidc.recheck_minutes * 60,
+                day_ends=identity.day_ends,
+            )
+        )
+    return found

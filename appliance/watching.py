@@ -14,6 +14,7 @@ from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.lists.lists import Lists
 from appliance.model.profile import Policy
+from appliance.model.stage import Stage
 
 POLL_SECONDS = 0.1
 """How often processes look whether a policy or a list has changed: in force within a second."""
@@ -46,6 +47,22 @@ async def watch_policy(store: Snapshots, version: str, use: Callable[[Policy], N
         else:
             use(policy)
             version = policy.version
+
+
+async def watch_stage(store: Snapshots, use: Callable[[tuple[Stage, Policy] | None], None]) -> None:
+    """Let the policy that counts for some people first count for them, for ever, from the first moment on.
+
+    A copy that cannot be read leaves everybody as they were.
+    """
+    seen = ""
+    while True:
+        try:
+            if (text := store.stage_text()) != seen:
+                use(await asyncio.to_thread(store.staged))
+                seen = text
+        except (ProblemsError, OSError, ValueError):
+            await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def watch_edits(

@@ -14,13 +14,18 @@ from pathlib import Path
 import pytest
 import trustme
 
-from appliance import alerting
+from appliance import alerting, releasing
+from appliance.alerts import outbox
+from appliance.alerts.book import Book
+from appliance.alerts.wording import words
+from appliance.changes.notices import EMERGENCY
 from appliance.events.record import from_access
 from appliance.events.spill import Spill
 from appliance.events.store import SPILL, EventStore
 from appliance.model.category import Severity
 from appliance.model.event import Access, ReviewRequest
 from appliance.model.person import Person
+from appliance.settings import load_settings
 from tests.doubles.alerts import DEPUTY, DSL, HEAD
 from tests.doubles.events import BLOCKED, PUPIL, access
 from tests.doubles.keeping import Keeper, keeper, until
@@ -115,6 +120,28 @@ async def test_a_mailbox_that_refuses_calls_the_next_at_once(kept: Keeper, mailb
     await store.close()
     assert [to for to, _ in mailbox.arrived] == [DEPUTY]
     assert (1, DSL, "refused") in kept.sent()
+
+
+def test_what_one_person_closed_is_told_to_the_others(tmp_path: Path) -> None:
+    """S-26: the other approvers are told once, with nothing of what or who, and not whoever did it."""
+    config = configuration(tmp_path)
+    both = "{head: head@school.example, Tech: tech@school.example}"
+    config.write_text(f"{config.read_text()}changes: {{approvers: [head, Tech], addresses: {both}}}\n")
+    settings = load_settings(config).settings
+    book = Book(settings.state)
+    book.prepare()
+    releasing.notices(settings).add(EMERGENCY, "blocked bad.example", by="tech", at=1.0)
+    assert alerting.announce_changes(settings, book, 2.0) == 1
+    assert alerting.announce_changes(settings, book, 3.0) == 0
+    with book.reading() as db:
+        (letter,) = outbox.due(db, 3.0, "")
+    told = words(letter.message)
+    assert (letter.address, told.subject) == (
+        "head@school.example",
+        "One person has closed a site for the whole school",
+    )
+    assert "bad.example" not in told.body
+    assert "appliance changes list" in told.body
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from appliance.changes.store import ChangeError, Entry
-from appliance.changing import Proposed, entry_key
+from appliance.changing import Proposed
 from appliance.lists.lists import Lists
 from appliance.model.inspect import Traits
 from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.url import Url, parse_url
+from appliance.releasing import entry_key
 
 OLD = Match("local", "1", "bad.example", (), Use.BLOCK)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.events.hits import Hits
-from appliance.filtering import NUMBERED, Filtering, Rules
+from appliance.filtering import Filtering, Rules
 from appliance.model.decision import FAULTS, Action, Reason
 from appliance.model.inspect import Inspect, Traits
 from appliance.model.known import FloorState, Known, Match, Use
 from appliance.model.person import Person, Standing
 from appliance.model.profile import Policy, Profile, ProfileSet, Rating
 from appliance.model.request import Request
+from appliance.model.stage import Stage
 from appliance.model.url import Url, parse_host, parse_url
+from appliance.policy import refusals
 from tests.doubles.gateway import (
     HELP,
     STRANGER,
@@ -100,7 +103,7 @@ def test_a_site_called_by_number_is_in_the_category_of_such_sites() -> None:
     """Most ways round a filter begin with a bare address; what a list says of it comes first."""
     journey = filtering()
     numbered = journey.judge(Request(parse_url("http://192.0.2.7/"))).decision
-    assert (numbered.category, numbered.list) == (NUMBERED, "built-in")
+    assert (numbered.category, numbered.list) == (refusals.NUMBERED, "built-in")
     staff = filtering(identity=OnePerson(Person("staff", "network Staff")))
     assert ask("http://192.0.2.7/", staff) == (ALLOW, Reason.ACCEPTABLE)
     lists = MemoryLists()
@@ -197,6 +200,23 @@ def test_a_policy_is_swapped_whole() -> None:
     judgement = journey.judge(Request(parse_url("https://bets.example/")))
     assert judgement.decision.action is ALLOW
     assert judgement.decision.policy_version == journey.policy.version == "sha256:new"
+
+
+def test_a_policy_counts_for_some_first() -> None:
+    """S-25: a staged policy decides for whom it is meant, failures as well; for others the old one."""
+    journey, request = filtering(), Request(parse_url("https://bets.example/"), client=CLIENT)
+    opened = policy("new", gambling=rule("gambling", Rating.ACCEPTABLE))
+    old = journey.policy.version
+    journey.stage((Stage("new", 1, "Room", networks=(ip_network("10.20.0.0/24"),)), opened))
+    found = journey.judge(request).decision
+    assert (found.action, found.policy_version) == (ALLOW, "new")
+    assert journey.judge_failure(Reason.FAULT, "x", CLIENT).decision.policy_version == "new"
+    other = journey.judge(replace(request, client="10.20.1.5")).decision
+    assert (other.action, other.policy_version) == (BLOCK, old)
+    before = journey.epoch
+    journey.stage(None)
+    assert journey.epoch > before
+    assert journey.judge(request).decision.policy_version == old
 
 
 def test_a_category_is_judged_by_the_policy_alone() -> None:

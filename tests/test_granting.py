@@ -48,7 +48,7 @@ async def test_a_worker_and_the_keeper_follow_one_database(tmp_path: Path) -> No
     )
     granting.store(tmp_path).request_and_grant(wish(NOW * 2, NOW * 2 + 60), "teacher", by="a", now=NOW)
     await follower.look()
-    keeper = granting.keeper(tmp_path, SCHOOL)
+    keeper = granting.keeper(tmp_path, SCHOOL, 395)
     await keeper.look()
     follower.close()
     keeper.close()

@@ -16,6 +16,7 @@ from appliance.events.store import DATABASE, SPILL
 from appliance.events.writer import Writer
 from appliance.keeping import Keeping, Telling
 from appliance.model.category import Severity
+from appliance.model.decision import Reason
 from appliance.model.event import ReviewRequest
 from appliance.policy.schedule import within
 from tests.doubles.alerts import DIRECTORY, DSL, book, rules
@@ -67,6 +68,30 @@ async def test_a_keeper_that_starts_anew_goes_on_where_it_was(tmp_path: Path) ->
     assert told(made) == [(1, DSL)]
     with made.reading() as db:
         assert db.execute("SELECT count FROM episode").fetchall() == [(2,)]
+
+
+async def test_a_closed_gate_is_a_technicians_alarm_and_nobodys_case(tmp_path: Path) -> None:
+    """What a lost statutory list refuses is told once, and read again it is told no second time."""
+    made = book(tmp_path, "it@school.example")
+    closed = replace(BLOCKED, reason=Reason.FLOOR_UNAVAILABLE, category="", severity=Severity.LOW)
+    writer = Writer(tmp_path / DATABASE, durable=False, patience=1)
+    await writer.write([from_access(access(number, closed, at=START)) for number in range(20)])
+    await writer.close()
+    telling = Telling(replace(DIRECTORY, technicians=("it@school.example",)), deliver=True)
+    means = Means(rules(), within)
+    one = Keeping(
+        Following(tmp_path), Book(tmp_path), lambda: means, telling, frozenset({UPSET}), START.timestamp
+    )
+    await one.look()
+    one._place = None
+    with made.writing() as db:
+        db.execute("DELETE FROM meta")
+    await one.look()
+    await one._following.close()
+    with made.reading() as db:
+        assert db.execute("SELECT what, address FROM outbox").fetchall() == [("alarm", "it@school.example")]
+        assert db.execute("SELECT count FROM alarm").fetchall() == [(20,)]
+        assert db.execute("SELECT count(*) FROM episode").fetchone() == (0,)
 
 
 async def test_where_nothing_is_delivered_cases_are_kept_and_nobody_is_told(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from appliance import recycling
+from appliance.gateway.options import Recycle
 from appliance.recycling import AGE, MEMORY, due, megabytes
-from appliance.settings import Recycle
 from appliance.supervisor import Serving
 
 LIMITS = Recycle(hours=2, megabytes=300)

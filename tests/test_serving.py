@@ -15,7 +15,7 @@ from appliance import serving
 from appliance.events.errors import EventsError
 from appliance.gateway.ca import AuthorityError
 from appliance.gateway.listen import WorkerError
-from appliance.settings import Recycle
+from appliance.gateway.options import Recycle
 from appliance.supervisor import CANNOT_START, READY
 from tests.doubles.school import configuration
 

@@ -20,11 +20,11 @@ from appliance.transactions import transaction, version_of
 
 FOLDER = "alerts"
 DATABASE = "alerts.sqlite3"
-VERSION = 1
+VERSION = 2
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
-_TABLES = (
+_FIRST = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     # What was taken already; an event can come from the spill file first and from the log later.
     "CREATE TABLE seen (key INTEGER PRIMARY KEY, time REAL NOT NULL) STRICT",
@@ -60,6 +60,26 @@ _TABLES = (
     "CREATE INDEX outbox_episode ON outbox (episode)",
 )
 
+_SECOND = (
+    # Who has it in hand.
+    "ALTER TABLE episode ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+    # The roles that may see a case: those that its rules told, and to whom it was handed over. A case of an
+    # older release has none, and is for every role.
+    """CREATE TABLE reader (episode INTEGER NOT NULL, role TEXT NOT NULL,
+        PRIMARY KEY (episode, role)) STRICT, WITHOUT ROWID""",
+    # What the school's own table says is to be done by people: as it stood when it was taken up.
+    """CREATE TABLE task (id INTEGER PRIMARY KEY, episode INTEGER NOT NULL, incident TEXT NOT NULL,
+        step TEXT NOT NULL, title TEXT NOT NULL, help TEXT NOT NULL, source TEXT NOT NULL,
+        state TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, reason TEXT NOT NULL,
+        UNIQUE (episode, step)) STRICT""",
+    # The question to a recipient that is on its way: the hash of what only its mail says, and until when.
+    """CREATE TABLE invitation (address TEXT PRIMARY KEY, hash TEXT NOT NULL,
+        until REAL NOT NULL) STRICT, WITHOUT ROWID""",
+    # A fault that closes the gate, from the first request that it refused until none was refused for a while.
+    """CREATE TABLE alarm (kind TEXT PRIMARY KEY, since REAL NOT NULL, last REAL NOT NULL,
+        count INTEGER NOT NULL, told INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+)
+
 
 class AlertsError(InWordsError):
     """The book of alerts cannot be used, or there is no such case; the text says what to do."""
@@ -70,6 +90,7 @@ class Book:
 
     def __init__(self, state: Path) -> None:
         self.path = state / FOLDER / DATABASE
+        self.patience = PATIENCE
 
     def prepare(self) -> None:
         """Make the file where there is none; OSError or AlertsError where it cannot be."""
@@ -81,15 +102,15 @@ class Book:
             found = version_of(db)
         if found > VERSION:
             raise AlertsError(f"{self.path}: written by a newer release; start that one")
-        if found == 0:
-            self._make()
+        if found < VERSION:
+            self._bring_up_to_date()
 
-    def _make(self) -> None:
+    def _bring_up_to_date(self) -> None:
         with self.writing() as db:
-            if version_of(db) == 0:  # nobody else was faster
-                for statement in _TABLES:
+            for statements in (_FIRST, _SECOND)[version_of(db) :]:  # none, where somebody else was faster
+                for statement in statements:
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -112,7 +133,7 @@ class Book:
     def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
         uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+            with closing(sqlite3.connect(uri, uri=True, timeout=self.patience, isolation_level=None)) as db:
                 yield db
         except sqlite3.Error as error:
             hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"

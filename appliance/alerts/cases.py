@@ -1,7 +1,8 @@
 """What staff do with an episode: look, acknowledge, note, close, and say whether it was of use.
 
-What lives only here: the states of a case (open, acknowledged, closed), and how precise each rule is by
-what staff said. Nothing is sanctioned and no parent is told by the machine.
+What lives only here: the states of a case (open, acknowledged, in hand, closed), and how precise each rule is
+by what staff said. What is to be done in a case is `incidents`'. Nothing is sanctioned and no parent is
+told by the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,19 @@ FEW = 5
 POOR = 0.5
 """A rule of whose alerts less than this were useful is named."""
 
+LONGEST_NOTE = 4_000
+"""Characters of one note, or of an outcome; what is longer is cut."""
+
 _REFERENCE = re.compile(r"(?:A-?)?0*([1-9][0-9]{0,11})", re.IGNORECASE)
+
+
+class NoCaseError(AlertsError):
+    """There is no such case, or none for whoever asks: both are told in the same words."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"there is no case {reference!a}; `appliance alerts list --all` shows those there are"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ class Case:
     by: str
     outcome: str
     useful: bool | None
+    holder: str = ""
 
     @property
     def reference(self) -> str:
@@ -66,7 +80,8 @@ class Precision:
 
 
 _COLUMNS = (
-    """id, subject, theme, title, "group", severity, level, count, first, last, state, by, outcome, useful"""
+    'id, subject, theme, title, "group", severity, level, count, first, last, state, by, outcome, useful, '
+    "holder"
 )
 
 
@@ -91,9 +106,7 @@ def find(db: sqlite3.Connection, reference: str) -> Case:
         found = db.execute(f"SELECT {_COLUMNS} FROM episode WHERE id = ?", (int(number[1]),))  # noqa: S608 - our own words
         row = found.fetchone()
     if row is None:
-        raise AlertsError(
-            f"there is no case {reference!a}; `appliance alerts list --all` shows those there are"
-        )
+        raise NoCaseError(reference)
     return _case(row)
 
 
@@ -101,6 +114,16 @@ def hits(db: sqlite3.Connection, number: int) -> list[tuple[datetime, str, str]]
     """Return time, log reference and category of what was seen, oldest first."""
     found = db.execute("SELECT at, reference, category FROM hit WHERE episode = ? ORDER BY at", (number,))
     return [(datetime.fromtimestamp(at, UTC), reference, category) for at, reference, category in found]
+
+
+def about(subject: str) -> str:
+    """Return who a case is about, in words, and never as a guess: what is only a device stays a device."""
+    kind, _, name = subject.partition(" ")
+    if kind == "name":
+        return name
+    if kind == "report":
+        return "nobody: somebody told us on a page that something upset them"
+    return f"{'the device' if kind == 'device' else 'a device at'} {name}: who used it is not known"
 
 
 def rules(db: sqlite3.Connection, number: int) -> list[str]:
@@ -128,6 +151,8 @@ def acknowledge(db: sqlite3.Connection, reference: str, by: str, now: float) -> 
     found = find(db, reference)
     if found.state == "closed":
         raise AlertsError(f"{found.reference} is closed already, by {found.by}")
+    if found.state == "in hand":
+        raise AlertsError(f"{found.reference} is in hand already, with {found.holder}")
     db.execute("UPDATE episode SET state = 'acknowledged', by = ? WHERE id = ?", (by, found.number))
     db.execute("DELETE FROM duty WHERE episode = ?", (found.number,))
     note(db, reference, by, "acknowledged", now)
@@ -140,10 +165,22 @@ def close(
     """End a case with its outcome; what comes after it is a new one.
 
     Until `quiet_until` nobody is told of the same theme of this person again, unless it is more severe.
+    AlertsError where it is closed already, or tasks of it are open.
     """
     found = find(db, reference)
+    if found.state == "closed":
+        raise AlertsError(f"{found.reference} is closed already, by {found.by}: {found.outcome}")
+    if not outcome.strip():
+        raise AlertsError("say what came of it, for the record")
+    query = "SELECT count(*) FROM task WHERE episode = ? AND state IN ('open', 'held')"
+    if count := db.execute(query, (found.number,)).fetchone()[0]:
+        raise AlertsError(
+            f"{found.reference} has {count} open task{'s' if count > 1 else ''}: do each, or say why it is "
+            "not needed; then close the case"
+        )
     db.execute(
-        "UPDATE episode SET state = 'closed', by = ?, outcome = ? WHERE id = ?", (by, outcome, found.number)
+        "UPDATE episode SET state = 'closed', by = ?, outcome = ? WHERE id = ?",
+        (by, kept(outcome), found.number),
     )
     db.execute("DELETE FROM duty WHERE episode = ?", (found.number,))
     if quiet_until > now:
@@ -157,9 +194,16 @@ def close(
 def note(db: sqlite3.Connection, reference: str, by: str, text: str, now: float) -> Case:
     """Write something down; nothing that was written is ever changed."""
     found = find(db, reference)
-    values = (found.number, now, by[:200], text[:4_000])
+    if not text.strip():
+        raise AlertsError("there is nothing to be written down")
+    values = (found.number, now, by[:200], kept(text))
     db.execute("INSERT INTO note (episode, at, by, text) VALUES (?, ?, ?, ?)", values)
     return found
+
+
+def kept(text: str, limit: int = LONGEST_NOTE) -> str:
+    """Return what somebody wrote as text that any database takes: valid, without NUL, not too long."""
+    return text.strip().encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:limit]
 
 
 def judge(db: sqlite3.Connection, reference: str, *, useful: bool) -> Case:
@@ -203,15 +247,29 @@ def of_subject(db: sqlite3.Connection, subject: str) -> list[Case]:
 
 def remove(db: sqlite3.Connection, number: int) -> None:
     """Take one case out, with everything that belongs to it."""
-    for table in ("hit", "fired", "duty", "note", "outbox"):
+    for table in ("hit", "fired", "duty", "note", "outbox", "task", "reader"):
         db.execute(f"DELETE FROM {table} WHERE episode = ?", (number,))  # noqa: S608 - our own tables
     db.execute("DELETE FROM episode WHERE id = ?", (number,))
 
 
 def _case(row: tuple[Any, ...]) -> Case:
-    number, subject, theme, title, group, severity, level, count, first, last, state, by, outcome, useful = (
-        row
-    )
+    (
+        number,
+        subject,
+        theme,
+        title,
+        group,
+        severity,
+        level,
+        count,
+        first,
+        last,
+        state,
+        by,
+        outcome,
+        useful,
+        holder,
+    ) = row
     return Case(
         int(number),
         str(subject),
@@ -227,4 +285,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         str(by),
         str(outcome),
         None if useful is None else bool(useful),
+        str(holder),
     )

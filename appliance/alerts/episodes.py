@@ -141,6 +141,9 @@ class _Taking:
 
     def _fire(self, episode: int, rule: AlertRule, level: Severity) -> int:
         self._db.execute("INSERT OR REPLACE INTO fired VALUES (?, ?, ?)", (episode, rule.id, int(level)))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO reader VALUES (?, ?)", [(episode, role) for role in rule.tell]
+        )
         muted = self._db.execute(
             "SELECT 1 FROM mute WHERE subject = ? AND theme = ? AND level >= ? AND until > ?",
             (*self._whom, int(level), self._at),
@@ -163,7 +166,8 @@ class _Taking:
         )
         # What is told again must be looked at again, also where it was acknowledged before.
         self._db.execute(
-            "UPDATE episode SET state = 'open' WHERE id = ? AND state = 'acknowledged' AND level < ?",
+            """UPDATE episode SET state = 'open'
+                WHERE id = ? AND state IN ('acknowledged', 'in hand') AND level < ?""",
             (episode, int(level)),
         )
         return int(level)

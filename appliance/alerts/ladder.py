@@ -1,28 +1,22 @@
 """Who is told: the confirmed people of a role, then those of the next while nobody acknowledges.
 
-What lives only here: how a duty ("this episode is to be told") becomes messages, and who counts as
-confirmed (GAI-4). While nobody who may be told is confirmed, the duty stays, and is told the moment
-somebody is.
+What lives only here: how a duty ("this episode is to be told") becomes messages. While nobody who may be told
+is confirmed, the duty stays, and is told the moment somebody is.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from appliance.alerts import outbox
-from appliance.alerts.book import AlertsError, get, put
+from appliance.alerts.book import get, put
+from appliance.alerts.recipients import confirmed
 from appliance.alerts.redact import What
 
 WITHOUT_ANYBODY = 30.0
 """Seconds until a duty is looked at again for which there is nobody yet."""
-
-_ASK_AGAIN = 3 * 86_400.0
-"""After how long a recipient who did not answer is asked once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,51 +86,6 @@ def _tell(
     return count
 
 
-def confirmed(db: Connection) -> frozenset[str]:
-    """Return the addresses whose owners said that alerts arrive."""
-    return frozenset(a for (a,) in db.execute("SELECT address FROM recipient WHERE confirmed IS NOT NULL"))
-
-
-def ask(db: Connection, directory: Directory, key: bytes, page: str, now: float) -> None:
-    """Ask each address that is not confirmed yet; `page` is where the link leads, or empty."""
-    for address in directory.addresses:
-        row = db.execute("SELECT asked, confirmed FROM recipient WHERE address = ?", (address,)).fetchone()
-        if row is not None and (row[1] is not None or abs(now - row[0]) < _ASK_AGAIN):
-            continue
-        db.execute(
-            """INSERT INTO recipient (address, asked) VALUES (?, ?)
-                ON CONFLICT DO UPDATE SET asked = excluded.asked""",
-            (address, now),
-        )
-        secret = token(key, address)
-        body: dict[str, str | int] = {"token": secret, "link": f"{page}{secret}" if page else ""}
-        outbox.add(db, f"confirm|{int(now)}", What.CONFIRM, (outbox.MAIL, address), now, body=body)
-
-
-def token(key: bytes, address: str) -> str:
-    """Return what only whoever reads the mail of `address` is told."""
-    digest = hmac.new(key, f"confirm:{address}".encode(), hashlib.sha256).digest()
-    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
-
-
-def confirm(db: Connection, addresses: Iterable[str], key: bytes, given: str, now: float) -> str:
-    """Note that the owner of `given` can be told, and return the address; AlertsError for any other token."""
-    said = given.strip().lower().encode("utf-8", "replace")
-    for address in addresses:
-        if hmac.compare_digest(token(key, address).encode(), said):
-            db.execute(
-                """INSERT INTO recipient (address, asked, confirmed) VALUES (?, ?, ?)
-                    ON CONFLICT DO UPDATE SET confirmed = coalesce(confirmed, excluded.confirmed)""",
-                (address, now, now),
-            )
-            # What waited for somebody to be told of it has somebody now.
-            db.execute("UPDATE duty SET due = min(due, ?) WHERE told < 0", (now,))
-            return address
-    raise AlertsError(
-        "this is no token of a recipient in the settings; copy it from the newest mail that asks for it"
-    )
-
-
 def heartbeat(db: Connection, directory: Directory, day: str, now: float) -> bool:
     """Put the sign of life of `day` in, once; return whether it was new."""
     if get(db, "heartbeat") == day:
@@ -180,6 +129,20 @@ def trouble(db: Connection, directory: Directory, channel: str, now: float) -> N
     for each in (*people, *directory.others, *directory.alarms):
         if each[0] != channel:
             outbox.add(db, f"trouble|{channel}|{int(now // 3600)}", What.TROUBLE, each, now, body=body)
+
+
+def announce(
+    db: Connection, directory: Directory, to: Iterable[str], what: str, number: int, waiting: int, now: float
+) -> None:
+    """Tell of change notice `number`, once: the addresses `to`, and every way that leads to no mailbox.
+
+    `what` is closed or returned; `waiting` is how many are to be looked at. Nothing in it is about a person,
+    so that no address need be confirmed before.
+    """
+    body: dict[str, str | int] = {"channel": what, "waiting": waiting}
+    people = [(outbox.MAIL, address) for address in to]
+    for each in (*people, *directory.others, *directory.alarms):
+        outbox.add(db, f"change|{number}", What.TROUBLE, each, now, body=body)
 
 
 def test(db: Connection, directory: Directory, now: float) -> int:

@@ -30,7 +30,7 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     mail["Date"] = format_datetime(letter.message.at)
     mail["Message-ID"] = f"<{letter.digest}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    if letter.what in (What.ALERT, What.ESCALATED):
+    if letter.what in (What.ALERT, What.ESCALATED, What.HANDED):
         mail["X-Priority"] = "1"
     mail.set_content(text.body)
     return mail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from appliance.config.addresses import HostName, ListenAddress
 from appliance.config.document import Path as Keys
 from appliance.config.fields import ClockText, Name
 from appliance.config.problems import unknown
@@ -92,6 +94,49 @@ class SyslogSettings(Section):
     roots: Path | None = Field(None, description="PEM file with the server's CA, where it is a private one.")
 
 
+class CasePages(Section):
+    """The pages on which staff work on cases, served by a process of its own."""
+
+    listen: ListenAddress = Field(description="Where the pages are served; the staff's network alone.")
+    name: HostName | None = Field(
+        None, description="The name that staff call this machine by, for links; null: the address."
+    )
+    people: dict[Name, tuple[Annotated[str, Field(min_length=1)], ...]] = Field(
+        {}, description="Role of profiles/<set>/alerts.yaml: the staff accounts that have it, by name."
+    )
+    idle_minutes: float = Field(
+        15.0,
+        strict=True,
+        ge=1,
+        le=120,
+        description="After how long without a request somebody is signed out.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_called(self) -> Self:
+        if self.name is None and ipaddress.ip_address(self.listen[0].strip("[]")).is_unspecified:
+            raise ValueError("give 'name' the name of this machine, or 'listen' one address of it")
+        return self
+
+    @property
+    def host(self) -> str:
+        """What the certificate is for: the name, or the address."""
+        return self.name or self.listen[0].strip("[]")
+
+    @property
+    def address(self) -> str:
+        """What links begin with."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"https://{host}:{self.listen[1]}"
+
+    def roles_of(self, name: str) -> frozenset[str]:
+        """Return the roles of an account, in whatever spelling of its name."""
+        wanted = name.strip().casefold()
+        return frozenset(
+            role for role, names in self.people.items() if wanted in (one.strip().casefold() for one in names)
+        )
+
+
 class AlertSettings(Section):
     """Who is told of what is flagged."""
 
@@ -111,6 +156,7 @@ class AlertSettings(Section):
     link: WebAddress | None = Field(
         None, description="A page of the school's own that a case's reference is put behind; null: none."
     )
+    pages: CasePages | None = Field(None, description="The pages on which staff work on cases; null: none.")
 
     def located(self, where: Callable[[Path], Path]) -> Self:
         """Return the same with every file's path given to `where`."""
@@ -135,6 +181,15 @@ def needs(settings: AlertSettings, rules: Alerting) -> list[tuple[Keys, str]]:
         for name in settings.roles
         if rules.roles and name not in rules.roles
     ]
+    people = settings.pages.people if settings.pages is not None else {}
+    found += [
+        (("alerts", "pages", "people", name), unknown("role", name, rules.roles))
+        for name in people
+        if rules.roles and name not in rules.roles
+    ]
+    if settings.pages is not None and not any(people.values()):
+        text = "nobody could open a page of a case: name staff accounts in alerts.pages.people"
+        found.append((("alerts", "pages"), text))
     if not settings.deliver:
         return found
     if not rules.rules:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Ready, Trouble, What, plain
+from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What, plain
 from appliance.model.category import Severity
 
 MAIL, SYSLOG, WEBHOOK = "mail", "syslog", "webhook"
@@ -149,6 +149,8 @@ def _letter(row: tuple[Any, ...], base: str) -> Letter:
         message = Confirmation(moment, values["token"], values["link"])
     elif kind is What.TROUBLE:
         message = Trouble(moment, values["channel"], values["waiting"])
+    elif kind is What.ALARM:
+        message = Alarm(moment, values["kind"], values["count"], bool(values["over"]))
     elif kind is What.READY:
         message = Ready(moment, values["report"])
     else:

@@ -26,11 +26,13 @@ class What(StrEnum):
 
     ALERT = "alert"  # an episode began, or became more serious
     ESCALATED = "escalated"  # nobody acknowledged in time
+    HANDED = "handed"  # somebody gave a case to this role
     TEST = "test"
     HEARTBEAT = "heartbeat"
     CONFIRM = "confirm"
     READY = "ready"  # a report was made
     TROUBLE = "trouble"  # alerts could not be delivered to somebody
+    ALARM = "alarm"  # the gate closed because the filter could not answer, or opened again
 
 
 def plain(text: str) -> str:
@@ -97,17 +99,33 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Alerts cannot be delivered on one way; which, how many and since when."""
+    """Something technical: a way that does not work, or a change made without a second person; how many."""
 
     at: datetime
     channel: str
     waiting: int
 
     def __post_init__(self) -> None:
-        if self.channel not in ("mail", "webhook", "syslog", "nobody"):
-            raise ValueError("a channel is mail, webhook, syslog or nobody")
+        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned"):
+            raise ValueError("a channel is mail, webhook, syslog or nobody; a change is closed or returned")
         if type(self.waiting) is not int:
             raise ValueError("waiting is a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The gate is closed because the filter cannot answer, or is open again; how many requests it refused."""
+
+    at: datetime
+    kind: str
+    count: int
+    over: bool
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("floor", "fault", "deadline"):
+            raise ValueError("a kind is floor, fault or deadline")
+        if type(self.count) is not int or type(self.over) is not bool:
+            raise ValueError("count is a number, over is true or false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +140,4 @@ class Ready:
             raise ValueError("a report is weekly or termly, and a day")
 
 
-type Message = Notice | Pulse | Confirmation | Trouble | Ready
+type Message = Notice | Pulse | Confirmation | Trouble | Alarm | Ready

@@ -1,4 +1,4 @@
-"""How alerts stand: what waits, what failed, who has not confirmed, how precise the rules are."""
+"""How alerts stand: what waits, what failed, who has not confirmed, how precise rules are, what is closed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from appliance.alerts import alarms
+from appliance.alerts.alarms import Closed
 from appliance.alerts.cases import Precision, precision
-from appliance.alerts.ladder import Directory, confirmed
+from appliance.alerts.ladder import Directory
+from appliance.alerts.recipients import confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,21 @@ class Standing:
     unconfirmed: tuple[str, ...]
     stuck: tuple[Stuck, ...]
     precision: tuple[Precision, ...]
+    closed: tuple[Closed, ...] = ()
+
+    @property
+    def poor(self) -> tuple[str, ...]:
+        """The rules of whose alerts most were of no use, by enough answers."""
+        return tuple(
+            f"{one.rule} ({one.useful} of {one.useful + one.useless} useful)"
+            for one in self.precision
+            if one.poor
+        )
 
     @property
     def good(self) -> bool:
         """True when whoever is to be told can be told, and was."""
-        return not (self.unconfirmed or self.stuck or self.without_recipient)
+        return not (self.unconfirmed or self.stuck or self.without_recipient or self.closed)
 
 
 def standing(db: sqlite3.Connection, directory: Directory, now: float) -> Standing:
@@ -66,4 +79,5 @@ def standing(db: sqlite3.Connection, directory: Directory, now: float) -> Standi
         unconfirmed=tuple(address for address in directory.addresses if address not in known),
         stuck=stuck,
         precision=tuple(precision(db)),
+        closed=alarms.closed(db),
     )

@@ -11,7 +11,7 @@ import ssl
 
 from appliance.alerts.options import SyslogSettings
 from appliance.alerts.outbox import Letter
-from appliance.alerts.redact import Notice
+from appliance.alerts.redact import Alarm, Notice
 from appliance.alerts.ways import WayError
 from appliance.alerts.wording import words
 from appliance.model.category import Severity
@@ -41,6 +41,8 @@ def line(letter: Letter) -> bytes:
             ("theme", message.theme),
         )
         data = f"[{_ID} {' '.join(f'{name}="{_escaped(value)}"' for name, value in pairs)}]"
+    if isinstance(message, Alarm) and not message.over:
+        level = _LEVELS[Severity.CRITICAL]
     moment = message.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = f"<{_FACILITY * 8 + level}>1 {moment} - school-gateway - {letter.what.value}"
     return f"{head} {data} {words(message).subject}".encode()

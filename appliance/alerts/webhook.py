@@ -18,7 +18,7 @@ import urllib3
 
 from appliance.alerts.options import WebhookSettings
 from appliance.alerts.outbox import Letter
-from appliance.alerts.redact import Confirmation, Notice, Pulse, Trouble
+from appliance.alerts.redact import Alarm, Confirmation, Notice, Pulse, Trouble
 from appliance.alerts.ways import WayError, read_secret
 from appliance.alerts.wording import words
 from appliance.model.secret import Secret
@@ -97,6 +97,8 @@ def _fields(letter: Letter) -> dict[str, Any]:
         return {"at": at, **{name: getattr(message, name) for name in numbers}}
     if isinstance(message, Trouble):
         return {"at": at, "channel": message.channel, "waiting": message.waiting}
+    if isinstance(message, Alarm):
+        return {"at": at, "kind": message.kind, "refused": message.count, "over": message.over}
     return {"at": at}
 
 
@@ -114,9 +116,10 @@ def _alarm(letter: Letter) -> dict[str, Any]:
     message = letter.message
     channel = message.channel if isinstance(message, Trouble) else letter.what.value
     labels = {"alertname": "SchoolGatewayAlerts", "severity": "critical", "channel": channel}
+    if isinstance(message, Alarm):
+        # The same labels at both ends, by which Alertmanager knows what is over.
+        labels = {"alertname": "SchoolGatewayClosed", "severity": "critical", "kind": message.kind}
     text = "" if isinstance(message, Confirmation) else words(message).subject
-    return {
-        "labels": labels,
-        "annotations": {"summary": text},
-        "startsAt": message.at.isoformat(timespec="seconds"),
-    }
+    moment = message.at.isoformat(timespec="seconds")
+    ends = {"endsAt": moment} if isinstance(message, Alarm) and message.over else {"startsAt": moment}
+    return {"labels": labels, "annotations": {"summary": text}, **ends}

@@ -7,14 +7,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.alerts.redact import Confirmation, Message, Notice, Pulse, Ready, Trouble, What
+from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What
 
 _FOOT = "This message holds no personal details on purpose; they stay on the gateway."
+_BEGINS = {What.ESCALATED: "Not acknowledged yet", What.HANDED: "Handed over to you"}
 _TROUBLE = {
     "mail": "Mails with alerts cannot be delivered",
     "webhook": "A webhook does not take alerts",
     "syslog": "The syslog server cannot be reached",
     "nobody": "Alerts wait, because nobody who may be told has confirmed yet",
+}
+_CHANGES = {
+    "closed": "One person has closed a site for the whole school",
+    "returned": "A change of the policy was taken back without a person",
+}
+
+
+_CLOSED = {
+    "floor": (
+        "The gate is closed: a statutory list is missing, broken or too old",
+        "appliance lists status",
+    ),
+    "fault": ("The filter fails, and refuses what it cannot judge", "appliance log --flagged --since 1h"),
+    "deadline": ("The filter is too slow, and refuses what it cannot judge in time", "appliance check"),
 }
 
 
@@ -33,6 +48,8 @@ def words(message: Message) -> Text:
         return _confirmation(message)
     if isinstance(message, Trouble):
         return _trouble(message)
+    if isinstance(message, Alarm):
+        return _alarm(message)
     if isinstance(message, Ready):
         return _ready(message)
     return _notice(message)
@@ -45,7 +62,7 @@ def _notice(notice: Notice) -> Text:
             "This is a test: alerts reach you.\n\nNothing has happened, and nothing is to be done.\n",
         )
     severity = notice.severity.name.lower()
-    begin = "Not acknowledged yet" if notice.what is What.ESCALATED else "Alert"
+    begin = _BEGINS.get(notice.what, "Alert")
     lines = [
         f"Case:      {notice.case}",
         f"Severity:  {severity}",
@@ -60,6 +77,8 @@ def _notice(notice: Notice) -> Text:
     ]
     if notice.what is What.ESCALATED:
         lines.insert(0, "Nobody has acknowledged this case in time. Please look at it.\n")
+    if notice.what is What.HANDED:
+        lines.insert(0, "Somebody has handed this case over to you. Please look at it.\n")
     return Text(f"{begin}: {notice.case} {severity}, {notice.theme}", "\n".join([*lines, _FOOT, ""]))
 
 
@@ -97,6 +116,23 @@ def _confirmation(asked: Confirmation) -> Text:
     return Text("Please confirm that alerts reach you", "\n".join(lines))
 
 
+def _alarm(alarm: Alarm) -> Text:
+    what, look = _CLOSED[alarm.kind]
+    if alarm.over:
+        lines = ["Nothing has been refused for this reason for ten minutes.", "", f"It was: {what}."]
+        lines += [
+            "",
+            f"Requests refused:  {alarm.count}",
+            f"The last one:      {alarm.at:%Y-%m-%d %H:%M} UTC",
+            "",
+        ]
+        return Text(f"Over: {what}", "\n".join(lines))
+    lines = [f"{what}.", "", f"Since:  {alarm.at:%Y-%m-%d %H:%M} UTC", ""]
+    lines += ["People find nothing but help lines open, or some of what they ask for closed.", ""]
+    lines += [f"On the gateway: {look}", "", "This is told once; when it is over, that is told as well.", ""]
+    return Text(what, "\n".join(lines))
+
+
 def _ready(ready: Ready) -> Text:
     kind = ready.report.partition("-")[0]
     lines = [
@@ -112,6 +148,9 @@ def _ready(ready: Ready) -> Text:
 
 
 def _trouble(trouble: Trouble) -> Text:
+    if (text := _CHANGES.get(trouble.channel)) is not None:
+        lines = [f"{text}.", "", f"To be looked at by somebody else: {trouble.waiting}", ""]
+        return Text(text, "\n".join([*lines, "On the gateway: appliance changes list", ""]))
     what = _TROUBLE[trouble.channel]
     return Text(
         what, f"{what}.\n\nMessages that wait: {trouble.waiting}\n\nOn the gateway: appliance alerts status\n"

@@ -7,43 +7,41 @@ entry in the audit trail within it: what is not in the trail does not happen.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from appliance.config.problems import InWordsError
-from appliance.owners import make_folder, open_private
+from appliance.changes.database import DATABASE, FOLDER, ChangeError, ChangesDatabase
 
-FOLDER = "changes"
-DATABASE = "changes.db"
-_PATIENCE = 5.0
+__all__ = ["DATABASE", "FOLDER", "Approval", "ChangeError", "Changes", "Entry", "Proposal", "State", "Trail"]
+
 _SHORTEST = 10
-_COLUMNS = "number, state, base, version, entries, reason, by, at, impact, decided_by, decided_at, words"
-_TABLE = """CREATE TABLE IF NOT EXISTS proposal (number INTEGER PRIMARY KEY AUTOINCREMENT,
-    state TEXT NOT NULL, base TEXT NOT NULL, version TEXT NOT NULL, entries TEXT NOT NULL,
-    reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, impact TEXT NOT NULL,
-    decided_by TEXT NOT NULL, decided_at REAL, words TEXT NOT NULL) STRICT"""
-
-
-class ChangeError(InWordsError):
-    """A change cannot be proposed, released or refused; the text says why, and what to do next."""
+_COLUMNS = (
+    "number, state, base, version, entries, reason, by, at, impact, decided_by, decided_at, words, parts, "
+    "stage"
+)
 
 
 class State(StrEnum):
     """How a proposal stands."""
 
     PROPOSED = "proposed"
+    STAGED = "staged"
     RELEASED = "released"
     REFUSED = "refused"
+    RETURNED = "returned"
 
 
 class Entry(NamedTuple):
-    """One of the school's own entries that a proposal adds or takes back: `allow`, `block` or `remove`."""
+    """What a proposal does beside new versions of files: an act, and to what.
+
+    `allow`, `block` and `remove` are about an address of the school's own list; `drop`, `rollback` and
+    `accept` about a list; `import` about a copy of a list that is kept until it is released.
+    """
 
     act: str
     address: str
@@ -51,7 +49,11 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One proposal; moments in seconds since 1970. `version` is the policy that it would put in force."""
+    """One proposal; moments in seconds since 1970. `version` is the policy that it would put in force.
+
+    `parts` are further things of which it brings a new version, with the one it was made against:
+    `blocklists`, `settings`. `stage` says for whom it is in force first, and until when.
+    """
 
     number: int
     state: State
@@ -65,6 +67,8 @@ class Proposal:
     decided_by: str = ""
     decided_at: float | None = None
     words: str = ""
+    parts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    stage: dict[str, Any] = field(default_factory=dict)
 
 
 class Trail(Protocol):
@@ -88,7 +92,8 @@ class Changes:
     def __init__(
         self, state: Path, trail: Trail, approval: Approval, same: Callable[[str], str] = str.casefold
     ) -> None:
-        self.path = state / FOLDER / DATABASE
+        self._db = ChangesDatabase(state)
+        self.path = self._db.path
         self._trail = trail
         self._approval = approval
         self._key = same
@@ -103,11 +108,12 @@ class Changes:
         by: str,
         at: float,
         impact: dict[str, Any],
+        parts: Mapping[str, tuple[str, str]] | None = None,
     ) -> Proposal:
         """Keep a new proposal and return it; ChangeError where it changes nothing or gives no reason."""
         if len(reason.strip()) < _SHORTEST:
             raise ChangeError("say why, in a sentence: whoever releases it, and governors, read the reason")
-        if base == version and not entries:
+        if base == version and not entries and not parts:
             raise ChangeError("nothing is changed: the files are those in force, and no entry is given")
         values = (
             State.PROPOSED,
@@ -118,63 +124,121 @@ class Changes:
             by,
             at,
             json.dumps(impact),
+            json.dumps(parts or {}),
         )
-        with self._writing() as db:
+        with self._db.writing() as db:
             cursor = db.execute(
-                "INSERT INTO proposal (state, base, version, entries, reason, by, at, impact, decided_by, "
-                "words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', '')",
+                "INSERT INTO proposal (state, base, version, entries, reason, by, at, impact, parts, "
+                "decided_by, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '')",
                 values,
             )
             number = int(cursor.lastrowid or 0)
             shown = ", ".join(" ".join(entry) for entry in entries)
+            brought = {name: after for name, (_, after) in (parts or {}).items()}
             self._trail.add(
                 "change-propose", f"change {number}", by=by, at=at,
-                reason=reason, base=base, version=version, entries=shown,
+                reason=reason, base=base, version=version, entries=shown, **brought,
             )  # fmt: skip
         return self.get(number)
 
     def get(self, number: int) -> Proposal:
         """Return one proposal; ChangeError where there is none of this number."""
-        with self._writing() as db:
-            row = db.execute(f"SELECT {_COLUMNS} FROM proposal WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
-        if row is None:
-            raise ChangeError(f"there is no change {number}; `appliance changes list` shows which there are")
-        return _proposal(row)
+        with self._db.reading() as db:
+            found = _one(db, number) if db is not None else None
+        if found is None:
+            raise _no_such(number)
+        return found
 
-    def newest(self, limit: int, *, waiting: bool = False) -> list[Proposal]:
-        """Return the newest `limit` proposals, oldest first; `waiting` leaves out decided ones."""
-        where = f"WHERE state = '{State.PROPOSED}'" if waiting else ""
-        query = f"SELECT {_COLUMNS} FROM proposal {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
-        with self._writing() as db:
-            return [_proposal(row) for row in reversed(db.execute(query, (limit,)).fetchall())]
+    def newest(self, limit: int, *, waiting: bool = False, before: int = 0) -> list[Proposal]:
+        """Return the newest `limit` proposals, oldest first; `waiting` leaves out decided ones.
+
+        `before` leaves out that number and all that came after it: the page before.
+        """
+        where = [f"state IN ('{State.PROPOSED}', '{State.STAGED}')"] if waiting else []
+        where += ["number < ?"] if before else []
+        given = (before, limit) if before else (limit,)
+        chosen = f"WHERE {' AND '.join(where)}" if where else ""
+        query = f"SELECT {_COLUMNS} FROM proposal {chosen} ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
+        with self._db.reading() as db:
+            rows = db.execute(query, given).fetchall() if db is not None else []
+        return [_proposal(row) for row in reversed(rows)]
+
+    def staged(self) -> Proposal | None:
+        """Return the change that is in force for some only; there is never more than one."""
+        query = f"SELECT {_COLUMNS} FROM proposal WHERE state = '{State.STAGED}' LIMIT 1"  # noqa: S608 - our own names
+        with self._db.reading() as db:
+            row = db.execute(query).fetchone() if db is not None else None
+        return _proposal(row) if row else None
 
     def release(
-        self, number: int, *, by: str, at: float, current: str, act: Callable[[Proposal], None]
+        self,
+        number: int,
+        *,
+        by: str,
+        at: float,
+        current: Mapping[str, str],
+        act: Callable[[Proposal], None],
+        stage: Mapping[str, Any] | None = None,
     ) -> None:
         """Release a proposal; `act` puts it in force, and nothing is released where it raises.
 
-        ChangeError where the proposer releases their own, where `by` may not release (any more), or where
-        another policy is in force (`current`) than the one that the proposal was made against.
+        `current` are the versions in force: `policy` and the names of `parts`. With `stage`, where it says
+        for whom (`shown`), it is in force for some first. ChangeError where the proposer releases their own,
+        where `by` may not release (any more), or where another version is in force than it was made against.
         """
-        with self._deciding(number) as (db, found):
+        with self._deciding(number, State.PROPOSED) as (db, found):
             if self._approval.two:
                 self._check(by, found)
-            if found.base != current:
-                raise ChangeError(
-                    f"change {number} was made against {found.base}, and {current} is in force now: what it "
-                    "would change was not looked at. Propose it again."
-                )
-            self._decided(db, found, State.RELEASED, by, at, "")
+            self._check_base(db, found, current)
+            state = State.STAGED if stage and "shown" in stage else State.RELEASED
+            self._decided(db, found, state, by, at, "")
+            if stage:
+                db.execute("UPDATE proposal SET stage = ? WHERE number = ?", (json.dumps(stage), number))
             how = "two people" if self._approval.two else "one person (changes.approval: single)"
             self._trail.add(
                 "change-release", f"change {number}", by=by, at=at, proposed_by=found.by,
                 reason=found.reason, version=found.version, approval=how,
+                first=str(stage.get("shown", "")) if stage else "",
+            )  # fmt: skip
+            act(found)
+
+    def widen(self, number: int, *, by: str, at: float, act: Callable[[Proposal], None]) -> None:
+        """Put a change that is in force for some in force for all; who may release it may do so."""
+        with self._deciding(number, State.STAGED) as (db, found):
+            if self._approval.two:
+                self._check(by, found)
+            words = f"first for {found.stage['shown']}, released by {found.decided_by}"
+            self._decided(db, found, State.RELEASED, by, at, words)
+            self._trail.add("change-widen", f"change {number}", by=by, at=at, version=found.version)
+            act(found)
+
+    def take_back(
+        self,
+        number: int,
+        *,
+        by: str,
+        at: float,
+        reason: str,
+        act: Callable[[Proposal], None],
+        gateway: bool = False,
+    ) -> None:
+        """Go back from a change that is in force, to what was in force before it.
+
+        Whoever may release it, or proposed it, may do so; or the `gateway` itself.
+        """
+        with self._deciding(number, State.STAGED, State.RELEASED) as (db, found):
+            if self._approval.two and not gateway and self._key(by) != self._key(found.by):
+                self._check(by, found)
+            self._decided(db, found, State.RETURNED, by, at, reason)
+            self._trail.add(
+                "change-return", f"change {number}", by=by, at=at, reason=reason,
+                version=found.base, instead_of=found.version,
             )  # fmt: skip
             act(found)
 
     def refuse(self, number: int, *, by: str, at: float, reason: str) -> None:
         """Refuse a proposal, or take one's own back; ChangeError where that cannot be."""
-        with self._deciding(number) as (db, found):
+        with self._deciding(number, State.PROPOSED) as (db, found):
             if self._approval.two and self._key(by) != self._key(found.by):
                 self._check(by, found)
             self._decided(db, found, State.REFUSED, by, at, reason)
@@ -188,17 +252,30 @@ class Changes:
                 f"{by} may not release changes: changes.approvers does not name {by} (any more)"
             )
 
-    @contextmanager
-    def _deciding(self, number: int) -> Iterator[tuple[sqlite3.Connection, Proposal]]:
-        with self._writing() as db:
-            row = db.execute(f"SELECT {_COLUMNS} FROM proposal WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
-            if row is None:
+    @staticmethod
+    def _check_base(db: sqlite3.Connection, found: Proposal, current: Mapping[str, str]) -> None:
+        if other := db.execute("SELECT number FROM proposal WHERE state = ?", (State.STAGED,)).fetchone():
+            raise ChangeError(
+                f"change {other[0]} is in force for some people only: `appliance changes widen {other[0]}` "
+                f"or `appliance changes return {other[0]}` first"
+            )
+        for name, base in (("policy", found.base), *((name, pair[0]) for name, pair in found.parts.items())):
+            if base != current.get(name, ""):
                 raise ChangeError(
-                    f"there is no change {number}; `appliance changes list` shows which there are"
+                    f"change {found.number} was made against {name} {base}, and "
+                    f"{current.get(name) or 'none'} is in force now: what it would change was not looked "
+                    "at. Propose it again."
                 )
-            found = _proposal(row)
-            if found.state is not State.PROPOSED:
-                raise ChangeError(f"change {number} was {found.state} by {found.decided_by} already")
+
+    @contextmanager
+    def _deciding(self, number: int, *states: State) -> Iterator[tuple[sqlite3.Connection, Proposal]]:
+        with self._db.writing() as db:
+            found = _one(db, number)
+            if found is None:
+                raise _no_such(number)
+            if found.state not in states:
+                who = f" by {found.decided_by} already" if found.decided_by else "; it is not in force"
+                raise ChangeError(f"change {number} was {found.state}{who}")
             yield db, found
 
     @staticmethod
@@ -211,36 +288,39 @@ class Changes:
             values,
         )
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        make_folder(self.path.parent)
-        with suppress(FileExistsError):
-            os.close(open_private(self.path, os.O_EXCL | os.O_RDWR))
-        try:
-            with closing(sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)) as db:
-                db.execute("PRAGMA synchronous = FULL")
-                db.execute(_TABLE)
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
-        except sqlite3.Error as error:
-            raise ChangeError(f"{self.path}: cannot be used ({error})") from error
+
+def _no_such(number: int) -> ChangeError:
+    return ChangeError(f"there is no change {number}; `appliance changes list` shows which there are")
+
+
+def _one(db: sqlite3.Connection, number: int) -> Proposal | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM proposal WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
+    return _proposal(row) if row else None
 
 
 def _proposal(row: tuple[Any, ...]) -> Proposal:
-    number, state, base, version, entries, reason, by, at, impact, decided_by, decided_at, words = row
-    listed = tuple(Entry(*entry) for entry in json.loads(entries))
+    (
+        number,
+        state,
+        base,
+        version,
+        entries,
+        reason,
+        by,
+        at,
+        impact,
+        decided_by,
+        decided_at,
+        words,
+        parts,
+        stage,
+    ) = row
     return Proposal(
         number,
         State(state),
         base,
         version,
-        listed,
+        tuple(Entry(*entry) for entry in json.loads(entries)),
         reason,
         by,
         at,
@@ -248,4 +328,6 @@ def _proposal(row: tuple[Any, ...]) -> Proposal:
         decided_by,
         decided_at,
         words,
+        {name: (pair[0], pair[1]) for name, pair in json.loads(parts).items()},
+        json.loads(stage),
     )

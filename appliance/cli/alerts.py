@@ -6,40 +6,24 @@ stands in the audit trail.
 
 from __future__ import annotations
 
-import getpass
-import os
-import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 
 from appliance import alerting
-from appliance.alerts import cases, ladder
-from appliance.alerts.book import Book
+from appliance.alerts import cases, ladder, recipients
+from appliance.alerts.alarms import Closed
+from appliance.alerts.cases import FEW
 from appliance.alerts.status import Standing, standing
+from appliance.cli.alerts_desk import Desk, moment
+from appliance.cli.alerts_incidents import WORKING
 from appliance.cli.log import Duration
 from appliance.cli.people_show import as_json, grid, plain
 from appliance.cli.setup import Setup
-from appliance.events.audit import Trail
-from appliance.identity.sessions import SCHOOL_ZONE
 
 FOUND = 1
 _json = click.option("--json", "json", is_flag=True, help="Print JSON.")
 _HEADS = ("case", "severity", "theme", "state", "hits", "first", "last", "group", "useful")
-
-
-class Desk:
-    """What the commands work with: the book of the configuration's state folder, and who asks."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.settings = setup.settings
-        self.book = Book(self.settings.state)  # made by the gateway alone: it must be able to read it
-        self.now = time.time()
-        self.by = os.environ.get("SUDO_USER") or getpass.getuser()
-
-    def note(self, what: str, whom: str, **details: str) -> None:
-        """Put what was done into the audit trail."""
-        Trail(self.settings.state).add(what, whom, by=self.by, at=self.now, **details)
 
 
 @click.group()
@@ -50,6 +34,10 @@ def alerts() -> None:
     """
 
 
+for _verb in WORKING:
+    alerts.add_command(_verb)
+
+
 @alerts.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also closed ones, and those nobody was told of.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
@@ -58,8 +46,7 @@ def alerts() -> None:
 def list_(setup: Setup, *, everything: bool, limit: int, json: bool) -> None:
     """Show the cases that are not closed, the newest last; without names, which `show` has."""
     desk = Desk(setup)
-    with desk.book.reading() as db:
-        found = cases.cases(db, everything=everything, limit=limit)
+    found = desk.handling.all(desk.staff, everything=everything, limit=limit)
     if json:
         as_json([_facts(case) for case in found])
     elif found:
@@ -70,40 +57,43 @@ def list_(setup: Setup, *, everything: bool, limit: int, json: bool) -> None:
 
 @alerts.command()
 @click.argument("case")
+@click.option("--purpose", default="", metavar="TEXT", help="Why it is looked at, for the audit.")
 @_json
 @click.pass_obj
-def show(setup: Setup, *, case: str, json: bool) -> None:
-    """Show everything of one CASE: who, what was seen when, who was told, notes. The look is audited.
+def show(setup: Setup, *, case: str, purpose: str, json: bool) -> None:
+    """Show everything of one CASE: who, what was seen when, who was told, tasks, notes. The look is audited.
 
     Each access has its reference: `appliance log --flagged` shows more of it. Of illegal material there is
     nothing more, anywhere.
     """
     desk = Desk(setup)
-    with desk.book.reading() as db:
-        found = cases.find(db, case)
-        hits, rules = cases.hits(db, found.number), cases.rules(db, found.number)
-        notes, sent = cases.notes(db, found.number), cases.sent(db, found.number)
-    desk.note("alert-show", found.reference)
-    facts = {"who": found.subject, **_facts(found), "rules": ", ".join(rules)}
-    facts |= {"by": found.by, "outcome": found.outcome}
+    look = desk.handling.look(desk.staff, case, purpose)
+    found = look.case
+    facts = {"who": found.subject, **_facts(found), "rules": ", ".join(look.rules)}
+    facts |= {"by": found.by, "in hand with": found.holder, "outcome": found.outcome}
+    facts |= {"proposed": ", ".join(row.id for row in look.proposed)}
+    parts = (
+        ("seen", ("at", "reference", "category"), look.hits),
+        ("told", ("at", "what", "to", "state", "error"), look.sent),
+        ("notes", ("at", "by", "text"), look.notes),
+    )
+    tasks = [(t.number, t.title, t.source, t.state, t.by, moment(t.at), t.reason) for t in look.tasks]
+    task_heads = ("number", "title", "source", "state", "by", "at", "reason")
     if json:
-        seen = [{"at": _moment(at), "reference": ref, "category": category} for at, ref, category in hits]
-        told = [
-            dict(zip(("at", "what", "to", "state", "error"), (_moment(at), *rest), strict=True))
-            for at, *rest in sent
-        ]
-        said = [{"at": _moment(at), "by": by, "text": text} for at, by, text in notes]
-        as_json({**facts, "seen": seen, "told": told, "notes": said})
+        lists = {
+            title: [dict(zip(heads, (moment(at), *rest), strict=True)) for at, *rest in rows]
+            for title, heads, rows in parts
+        }
+        as_json({**facts, **lists, "tasks": [dict(zip(task_heads, row, strict=True)) for row in tasks]})
         return
-    grid(("", ""), facts.items())
-    for title, heads, rows in (
-        ("seen", ("at", "reference", "category"), hits),
-        ("told", ("at", "why", "to", "how it went", "answer"), sent),
-        ("notes", ("at", "by", "note"), notes),
-    ):
+    grid(("", ""), [(name, value) for name, value in facts.items() if value != ""])
+    if tasks:
+        click.echo("\ntasks for people:")
+        grid(task_heads, tasks)
+    for title, heads, rows in parts:
         if rows:
             click.echo(f"\n{title}:")
-            grid(heads, [[_moment(at), *rest] for at, *rest in rows])
+            grid(heads, [[moment(at), *rest] for at, *rest in rows])
 
 
 @alerts.command()
@@ -112,9 +102,7 @@ def show(setup: Setup, *, case: str, json: bool) -> None:
 def ack(setup: Setup, *, case: str) -> None:
     """Say that you look after CASE: nobody else is called for it any more."""
     desk = Desk(setup)
-    with desk.book.writing() as db:
-        found = cases.acknowledge(db, case, desk.by, desk.now)
-    desk.note("alert-ack", found.reference)
+    found = desk.handling.acknowledge(desk.staff, case)
     click.echo(f"{found.reference}: acknowledged", err=True)
 
 
@@ -132,13 +120,10 @@ def close(setup: Setup, *, case: str, outcome: str, quiet: timedelta | None) -> 
     """End CASE with its outcome; what is seen after this is a new case.
 
     With --quiet the same theme of the same person is recorded and told to nobody for a while; anything more
-    severe, and any other theme, is told all the same.
+    severe, and any other theme, is told all the same. Tasks that are open are done first, or not needed.
     """
     desk = Desk(setup)
-    until = desk.now + quiet.total_seconds() if quiet else 0.0
-    with desk.book.writing() as db:
-        found = cases.close(db, case, desk.by, outcome, desk.now, quiet_until=until)
-    desk.note("alert-close", found.reference, outcome=outcome, quiet=str(quiet or ""))
+    found = desk.handling.close(desk.staff, case, outcome, quiet=quiet)
     click.echo(f"{found.reference}: closed", err=True)
 
 
@@ -149,8 +134,7 @@ def close(setup: Setup, *, case: str, outcome: str, quiet: timedelta | None) -> 
 def note(setup: Setup, *, case: str, text: str) -> None:
     """Write TEXT down in CASE; nothing that was written is ever changed."""
     desk = Desk(setup)
-    with desk.book.writing() as db:
-        found = cases.note(db, case, desk.by, text, desk.now)
+    found = desk.handling.note(desk.staff, case, text)
     click.echo(f"{found.reference}: noted", err=True)
 
 
@@ -161,8 +145,7 @@ def note(setup: Setup, *, case: str, text: str) -> None:
 def useful(setup: Setup, *, case: str, useless: bool) -> None:
     """Say that it was good to be told of CASE, or not: rules that cry wolf are named by `status`."""
     desk = Desk(setup)
-    with desk.book.writing() as db:
-        found = cases.judge(db, case, useful=not useless)
+    found = desk.handling.judge(desk.staff, case, useful=not useless)
     click.echo(f"{found.reference}: {'not useful' if useless else 'useful'}", err=True)
 
 
@@ -174,7 +157,7 @@ def confirm(setup: Setup, *, token: str) -> None:
     desk = Desk(setup)
     addresses = alerting.directory(desk.settings).addresses
     with desk.book.writing() as db:
-        address = ladder.confirm(db, addresses, alerting.key(desk.settings), token, desk.now)
+        address = recipients.confirm(db, addresses, token, desk.now)
     desk.note("alert-confirm", address)
     click.echo(f"{plain(address)}: confirmed; alerts are sent there", err=True)
 
@@ -224,11 +207,13 @@ def _status(found: Standing, *, deliver: bool) -> None:
         ("refused or given up", found.undelivered),
         ("alerts that have nobody confirmed to go to", found.without_recipient),
         ("not confirmed yet", ", ".join(found.unconfirmed)),
+        *((f"THE GATE IS CLOSED ({one.kind})", _closed(one)) for one in found.closed),
+        (f"rules of whose alerts most were of no use, by {FEW} answers or more", ", ".join(found.poor)),
     ]
     grid(("", ""), [(name, value) for name, value in lines if value != ""])
     if found.stuck:
         click.echo("\nnot delivered:")
-        rows = [(s.channel, s.address, s.state, s.count, _moment(s.since), s.error) for s in found.stuck]
+        rows = [(s.channel, s.address, s.state, s.count, moment(s.since), s.error) for s in found.stuck]
         grid(("by", "to", "state", "messages", "since", "what the other side said"), rows)
     if found.precision:
         click.echo("\nrules, by what staff said of their alerts:")
@@ -237,6 +222,10 @@ def _status(found: Standing, *, deliver: bool) -> None:
             for p in found.precision
         ]
         grid(("rule", "useful", "not", ""), answers)
+
+
+def _closed(one: Closed) -> str:
+    return f"{one.count} requests refused since {moment(one.since)}, the last at {moment(one.last)}"
 
 
 def _status_json(found: Standing, *, deliver: bool) -> None:
@@ -250,6 +239,9 @@ def _status_json(found: Standing, *, deliver: bool) -> None:
             "without_recipient": found.without_recipient,
             "unacknowledged": found.unacknowledged,
             "unconfirmed": list(found.unconfirmed),
+            "closed": [
+                {"kind": one.kind, "since": moment(one.since), "refused": one.count} for one in found.closed
+            ],
             "stuck": [
                 {
                     "channel": s.channel,
@@ -275,12 +267,8 @@ def _facts(case: cases.Case) -> dict[str, object]:
         "theme": case.title,
         "state": case.state if case.told else "nobody was told",
         "hits": case.count,
-        "first": _moment(case.first),
-        "last": _moment(case.last),
+        "first": moment(case.first),
+        "last": moment(case.last),
         "group": case.group,
         "useful": "" if case.useful is None else "yes" if case.useful else "no",
     }
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(SCHOOL_ZONE):%Y-%m-%d %H:%M:%S}"

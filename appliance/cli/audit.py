@@ -22,6 +22,7 @@ from appliance.events.store import DATABASE
 FOUND = 1
 _FIXED = ("at", "what", "whom", "by", "before", "n")
 _DAY = 86_400
+_SHORTEST = 10
 _READ_ME = """\
 The audit of a school gateway: who did what, one record a line (audit.jsonl), and its checkpoints.
 
@@ -107,6 +108,27 @@ def checkpoint(setup: Setup) -> None:
     click.echo(made.text, nl=False)
     click.echo(f"kept as {made.path}; fingerprint of the key: {made.fingerprint}", err=True)
     send(made, settings.audit.copy_to, to_syslog=settings.audit.syslog)
+
+
+@audit.command("new-key")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for governors: a sentence.")
+@click.pass_obj
+def new_key(setup: Setup, *, reason: str) -> None:
+    """Sign checkpoints with a new key from now on; the chain says so, and the old key signs that.
+
+    A checkpoint is made before and after it. Give the new fingerprint to whoever keeps the old one:
+    checkpoints that they have already stay good.
+    """
+    if len(reason.strip()) < _SHORTEST:
+        raise click.UsageError("say why, in a sentence: governors read the reason")
+    settings = setup.settings
+    points = Checkpoints(setup.state, settings.school.name)
+    send(points.make(time.time()), settings.audit.copy_to, to_syslog=settings.audit.syslog)
+    old, new = points.new_key(reason, setup.by, time.time())
+    made = points.make(time.time())
+    send(made, settings.audit.copy_to, to_syslog=settings.audit.syslog)
+    click.echo(made.text, nl=False)
+    click.echo(f"the key {old} is given up; fingerprint of the new key: {new}", err=True)
 
 
 @audit.command()

@@ -8,30 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from appliance import assembly, changing
-from appliance.changes.difference import difference
-from appliance.changes.impact import in_words
-from appliance.changes.store import ChangeError, Entry, Proposal
-from appliance.cli.lists_show import grid, plain
+from appliance import assembly, changing, holding, releasing, trial
+from appliance.changes.store import ChangeError, Entry
+from appliance.cli import changes_show
+from appliance.cli.changes_release import VERBS
 from appliance.cli.setup import Setup
-from appliance.events.audit import Trail
+from appliance.cli.who import person, with_who
 from appliance.events.errors import EventsError
-from appliance.identity.database import Database
-from appliance.identity.passwords import Passwords
-from appliance.identity.sessions import SCHOOL_ZONE
-from appliance.identity.signing_in import SignIn
-from appliance.model.person import Kind
-from appliance.model.secret import Secret
 
-_who = click.option(
-    "--as", "name", default="", metavar="NAME", help="Your account (with changes.approval: two)."
-)
-_typed = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _number = click.argument("number", type=click.IntRange(1))
 
@@ -40,9 +29,38 @@ _number = click.argument("number", type=click.IntRange(1))
 def changes() -> None:
     """Propose what is to change in the policy, release it as the second person, or go back.
 
-    Edit the files in profiles/, then `propose`. With changes.approval: two an edit changes nothing until
-    somebody else has released it; with single it counts within a second, and every version is kept.
+    Edit the files in profiles/, blocklists/ or the settings, then `propose`. With changes.approval: two an
+    edit changes nothing until somebody else has released it; with single it counts within a second, and
+    every version of the policy is kept.
     """
+
+
+for _verb in VERBS:
+    changes.add_command(_verb)
+
+_LISTS = (
+    click.option("--drop", multiple=True, metavar="ID", help="Also take this imported list out of force."),
+    click.option(
+        "--rollback-list", multiple=True, metavar="ID", help="Also return this list to its last edition."
+    ),
+    click.option(
+        "--accept-update", multiple=True, metavar="ID", help="Also take an update that was refused."
+    ),
+    click.option(
+        "--import", "imported", type=click.Path(path_type=Path, exists=True), default=None, metavar="PATH",
+        help="Also import this list, or collection; a copy is kept until it is released.",
+    ),
+    click.option("--category", "categories", multiple=True, metavar="NAME", help="What the import is about."),
+    click.option("--use", type=click.Choice(["category", "block", "allow"]), default="category",
+                 show_default=True, help="What the import is for."),
+    click.option("--id", "list_id", default="", metavar="ID", help="How the import is called."),
+)  # fmt: skip
+
+
+def _about_lists(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_LISTS):
+        command = option(command)
+    return command
 
 
 @changes.command()
@@ -50,48 +68,54 @@ def changes() -> None:
 @click.option("--allow", multiple=True, metavar="ADDRESS", help="Also open this site for the whole school.")
 @click.option("--block", multiple=True, metavar="ADDRESS", help="Also close this one.")
 @click.option("--remove", multiple=True, metavar="ADDRESS", help="Also take this entry of the school's back.")
+@_about_lists
 @click.option(
     "--days", type=click.IntRange(0, 365), help="Days that are judged again (default: the settings')."
 )
-@_who
-@_typed
+@with_who
 @click.pass_obj
 def propose(
     setup: Setup,
+    /,
     *,
     because: str,
-    allow: tuple[str, ...],
-    block: tuple[str, ...],
-    remove: tuple[str, ...],
     days: int | None,
     name: str,
     typed: bool,
+    **wanted: Any,  # noqa: ANN401 - its options
 ) -> None:
-    """Propose the edits of profiles/ as they are now, and entries of the school's own, for a release.
+    """Propose what was edited of profiles/, blocklists/ and the settings, and what the options name.
 
     The decisions of the last days are judged again, to show what would be newly open and newly closed.
     """
     settings = setup.settings
-    by = _person(setup, name, typed=typed)
-    entries = tuple(
-        Entry(act, address)
-        for act, addresses in (("allow", allow), ("block", block), ("remove", remove))
-        for address in addresses
-    )
-    changing.check_entries(settings, entries)
+    by = person(setup, name, typed=typed)
+    entries = _entries(setup, wanted)
+    releasing.check_entries(settings, entries)
+    trial.list_acts(entries)
     store = assembly.snapshots(settings)
-    base = store.current()
-    version = store.keep().version
-    question = changing.Question(setup.config.resolve(), setup.state, base, version, entries)
-    impact = (
-        {}
-        if base == version and not entries
-        else _replay(question, settings.changes.replay_days if days is None else days)
+    base, version = store.current(), store.keep().version
+    parts = holding.proposed(setup.config, settings)
+    impact: dict[str, Any] = {}
+    with changing.tried_lists(settings, parts, entries) as lists:
+        if lists is not None:
+            entries = changing.named_editions(settings, entries, lists)
+        copy = (lists.blocklists, lists.state) if lists is not None else None
+        question = changing.Question(
+            setup.config.resolve(),
+            setup.state,
+            base,
+            version,
+            entries,
+            copy,
+            parts.get(holding.SETTINGS, ("", ""))[1],
+        )
+        if base != version or entries or parts:
+            impact = replayed(question, settings.changes.replay_days if days is None else days)
+    made = releasing.changes(settings).propose(
+        base, version, entries, reason=because, by=by, at=time.time(), impact=impact, parts=parts
     )
-    made = changing.changes(settings).propose(
-        base, version, entries, reason=because, by=by, at=time.time(), impact=impact
-    )
-    _show(setup, made)
+    changes_show.one(setup, made)
     click.echo(
         f"change {made.number} is proposed; it is released by `appliance changes release {made.number}`",
         err=True,
@@ -104,72 +128,39 @@ def propose(
 @click.pass_obj
 def show(setup: Setup, *, number: int, as_json: bool) -> None:
     """Show one change: what differs, why, and what it would have meant."""
-    found = changing.changes(setup.settings).get(number)
+    found = releasing.changes(setup.settings).get(number)
     if as_json:
         click.echo(json.dumps(asdict(found)))
     else:
-        _show(setup, found)
+        changes_show.one(setup, found)
 
 
 @changes.command("list")
-@click.option("--waiting", is_flag=True, help="Only those that nobody has decided yet.")
+@click.option("--waiting", is_flag=True, help="Only those that are not decided, or in force for some only.")
 @click.option("--versions", is_flag=True, help="Every version of the policy that is kept, instead.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="The newest so many."
+)
+@click.option(
+    "--before", type=click.IntRange(1), default=None, metavar="NUMBER", help="The page before: older ones."
+)
 @_json
 @click.pass_obj
-def list_(setup: Setup, *, waiting: bool, versions: bool, limit: int, as_json: bool) -> None:
-    """Show the changes, the newest last, and whether one or two people make them."""
+def list_(
+    setup: Setup, *, waiting: bool, versions: bool, limit: int, before: int | None, as_json: bool
+) -> None:
+    """Show the changes, the newest last, what somebody is to look at, and how many people decide."""
     if versions:
-        _versions(setup, as_json=as_json)
+        changes_show.versions(setup, as_json=as_json)
         return
-    found = changing.changes(setup.settings).newest(limit, waiting=waiting)
-    if as_json:
-        for each in found:
-            click.echo(json.dumps(asdict(each)))
-        return
-    heads = ("change", "state", "proposed", "by", "decided by", "why")
-    rows = ((str(p.number), p.state, _moment(p.at), p.by, p.decided_by, p.reason) for p in found)
-    grid(heads, (tuple(map(plain, row)) for row in rows))
-    click.echo(f"changes.approval: {setup.settings.changes.approval}", err=True)
-
-
-@changes.command()
-@_number
-@_who
-@_typed
-@click.pass_obj
-def release(setup: Setup, *, number: int, name: str, typed: bool) -> None:
-    """Release change NUMBER: it is in force in every worker within a second.
-
-    With changes.approval: two by somebody else than who proposed it, whom changes.approvers names.
-    """
-    settings = setup.settings
-    by = _person(setup, name, typed=typed)
-    current = assembly.snapshots(settings).current()
-    changing.changes(settings).release(
-        number, by=by, at=time.time(), current=current, act=lambda each: changing.put_in_force(settings, each)
-    )
-    click.echo(f"change {number} is released, and in force within a second", err=True)
-
-
-@changes.command()
-@_number
-@click.option("--because", required=True, metavar="TEXT", help="Why not.")
-@_who
-@_typed
-@click.pass_obj
-def refuse(setup: Setup, *, number: int, because: str, name: str, typed: bool) -> None:
-    """Refuse change NUMBER, or take your own back. The files in profiles/ stay as they are."""
-    by = _person(setup, name, typed=typed)
-    changing.changes(setup.settings).refuse(number, by=by, at=time.time(), reason=because)
-    click.echo(f"change {number} is refused; profiles/ is as it was edited", err=True)
+    found = releasing.changes(setup.settings).newest(limit, waiting=waiting, before=before or 0)
+    changes_show.many(setup, found, full=len(found) == limit, as_json=as_json)
 
 
 @changes.command()
 @click.argument("version")
 @click.option("--because", default="", metavar="TEXT", help="Why (needed with changes.approval: two).")
-@_who
-@_typed
+@with_who
 @click.pass_obj
 def rollback(setup: Setup, *, version: str, because: str, name: str, typed: bool) -> None:
     """Put VERSION of the policy in force again; `changes list --versions` shows which are kept.
@@ -178,43 +169,46 @@ def rollback(setup: Setup, *, version: str, because: str, name: str, typed: bool
     changes.approval: two this makes a proposal, which a second person releases.
     """
     settings = setup.settings
-    by = _person(setup, name, typed=typed)
+    by = person(setup, name, typed=typed)
     if not setup.approval_of_two:
-        changing.roll_back(settings, version, by)
+        releasing.roll_back(settings, version, by)
         click.echo(f"{version} is in force within a second; profiles/ stays as it is", err=True)
         return
     store = assembly.snapshots(settings)
     store.open(version)
     base = store.current()
     question = changing.Question(setup.config.resolve(), setup.state, base, version, ())
-    made = changing.changes(settings).propose(
-        base,
-        version,
-        (),
-        reason=because,
-        by=by,
-        at=time.time(),
-        impact=_replay(question, settings.changes.replay_days),
+    impact = replayed(question, settings.changes.replay_days)
+    made = releasing.changes(settings).propose(
+        base, version, (), reason=because, by=by, at=time.time(), impact=impact
     )
     click.echo(f"change {made.number} is proposed; a second person releases it", err=True)
 
 
-def _person(setup: Setup, name: str, *, typed: bool) -> str:
-    """Return who acts: with two people each shows their own password; else whoever calls the command."""
+def _entries(setup: Setup, wanted: dict[str, Any]) -> tuple[Entry, ...]:
+    acts = (
+        ("allow", wanted["allow"]), ("block", wanted["block"]), ("remove", wanted["remove"]),
+        (trial.DROP, wanted["drop"]), (trial.ROLLBACK, wanted["rollback_list"]),
+        (trial.ACCEPT, wanted["accept_update"]),
+    )  # fmt: skip
+    found = [Entry(act, address) for act, addresses in acts for address in addresses]
+    path: Path | None = wanted["imported"]
+    if path is None:
+        if wanted["categories"] or wanted["list_id"] or wanted["use"] != "category":
+            raise click.UsageError(
+                "--category, --use and --id say what is imported: give --import PATH as well"
+            )
+        return tuple(found)
     if not setup.approval_of_two:
-        return name or setup.by
-    if not name:
-        raise click.UsageError("two people make a change: say who you are, --as NAME, and give your password")
-    text = sys.stdin.readline().rstrip("\n") if typed else click.prompt("Password", hide_input=True, err=True)
-    database, trail = Database(setup.state), Trail(setup.state)
-    sign_in = SignIn(database, trail, setup.settings.identity.rules, Passwords())
-    account = sign_in.known(name, Secret(text), "command line", time.time())
-    if account.kind is not Kind.STAFF:
-        raise ChangeError(f"{account.name} is no account of staff: changes are made by staff")
-    return account.name
+        raise ChangeError(
+            "one person imports a list with `appliance lists import` (changes.approval: single)"
+        )
+    kept = trial.keep_import(setup.state, path, changing.import_wanted(setup.settings, path, wanted))
+    return (*found, Entry(trial.IMPORT, kept))
 
 
-def _replay(question: changing.Question, days: int) -> dict[str, Any]:
+def replayed(question: changing.Question, days: int) -> dict[str, Any]:
+    """Judge the past again with a bar, or say why that cannot be."""
     if not days or not question.base:
         return {}
     try:
@@ -240,39 +234,3 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)
-
-
-def _show(setup: Setup, found: Proposal) -> None:
-    store = assembly.snapshots(setup.settings)
-    lines = [
-        f"change {found.number}: {found.state}",
-        f"  proposed by {found.by}, {_moment(found.at)}: {found.reason}",
-        f"  policy {found.base} -> {found.version}",
-        *(f"  {entry.act} {entry.address}" for entry in found.entries),
-    ]
-    if found.decided_at is not None:
-        lines.append(
-            f"  {found.state} by {found.decided_by}, {_moment(found.decided_at)} {found.words}".rstrip()
-        )
-    elif found.base != store.current():
-        lines.append(f"  stale: {store.current()} is in force by now; propose it again")
-    lines += [f"  {text}" for text in in_words(found.impact)]
-    lines += difference(store.files(found.base), store.files(found.version))
-    for line in lines:
-        click.echo(plain(line))
-
-
-def _versions(setup: Setup, *, as_json: bool) -> None:
-    store = assembly.snapshots(setup.settings)
-    current = store.current()
-    rows = [(name, _moment(at), "in force" if name == current else "") for name, at in store.kept()]
-    if as_json:
-        click.echo(
-            json.dumps([{"version": name, "kept": at, "in_force": bool(now)} for name, at, now in rows])
-        )
-        return
-    grid(("version", "kept since", ""), rows)
-
-
-def _moment(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, SCHOOL_ZONE):%Y-%m-%d %H:%M}"

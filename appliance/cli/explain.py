@@ -95,8 +95,9 @@ def explain(
 ) -> int:
     r"""Say what would be decided for each URL, by which rule and list, and why.
 
-    The profiles are read from their files, as they would be in force now; the lists are those that are
-    compiled. Nothing is changed, and no site is asked. For example:
+    The profiles are read from their files, as they would be in force now (with changes.approval: two, as they
+    were released, for some people first or for all); the lists are those that are compiled. Nothing is
+    changed, and no site is asked. For example:
 
     \b
         appliance explain --as ks2 https://www.bbc.co.uk/ gambling.example
@@ -114,7 +115,7 @@ def explain(
         return explain_past(setup, decision, as_json=as_json)
     if bool(urls) == bool(category):
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
-    loaded = setup.loaded
+    loaded = setup.counting
     profiles = _profiles(loaded.policy, set_id or loaded.settings.school.set)
     who = _who(setup, group, person, profiles)
     when = _moment(at)
@@ -122,6 +123,8 @@ def explain(
         raise click.UsageError(unknown("category", category, loaded.policy.categories))
     with asking.lists_to_ask(loaded.settings) as (lists, notes):
         journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
+        if setup.approval_of_two:
+            assembly.stage(assembly.snapshots(loaded.settings), journey)
         journey.grant(Grants(granting.in_force(setup.state, profiles)))
         if urls == ("-",):
             _tell(notes)

@@ -44,6 +44,18 @@ class Where(Protocol):
         """Put what was done into the audit."""
 
 
+class TwoPeopleError(InWordsError):
+    """What one person may not do alone; the text says how two do it."""
+
+
+def need_two(where: Where, what: str, how: str) -> None:
+    """Refuse what could loosen, where two people change the policy; `how` is what to propose instead."""
+    if where.approval_of_two:
+        raise TwoPeopleError(
+            f"two people {what} (changes.approval: two): `appliance changes propose {how} --because ...`"
+        )
+
+
 low_memory = click.option(
     "--low-memory", is_flag=True, help="Compile in small parts: on a machine with 1 GB; takes longer."
 )

@@ -15,7 +15,9 @@ from typing import Any
 
 import click
 
+from appliance.cli import lists_alone as alone
 from appliance.cli import lists_show as show
+from appliance.cli.lists_alone import WhereDecided
 from appliance.cli.lists_common import Where, as_json, compile_all, low_memory, readable
 from appliance.config.categories import read_categories
 from appliance.config.problems import unknown
@@ -87,7 +89,7 @@ _OURS = (LOCAL, "built-in", "help")
 @as_json
 @click.pass_obj
 def import_(
-    where: Where,
+    where: WhereDecided,
     path: Path,
     categories: tuple[str, ...],
     list_id: str | None,
@@ -105,13 +107,13 @@ def import_(
 
     Without --category, PATH must be a collection whose folders the catalogue knows. The same list again
     takes the place of its earlier edition, to which `appliance lists rollback ID` returns. It is compiled at
-    once; a running gateway takes it up within a second.
+    once; a running gateway takes it up within a second. With changes.approval: two one person imports what
+    only closes sites; anything else is proposed: `appliance changes propose --import PATH`.
     """
     paths = Paths(where.state)
     with readable():
-        if where.approval_of_two and use == "allow":
-            raise ImportRefusedError("with changes.approval: two no list opens sites by one person's import")
         found = survey_of(path)
+        alone.may_import(where, path, categories, use)
         before = {meta.id: meta for meta in Store(paths).whole()}
         if found.folders and not categories and use == "category":
             done = _import_collection(where, path, found, low_memory=low_memory)
@@ -142,6 +144,7 @@ def _import_collection(where: Where, path: Path, found: Survey, *, low_memory: b
             now=datetime.now(UTC),
             compile_all=lambda: compile_all(where, low_memory=low_memory),
             progress=advance,
+            accept=alone.nothing_less(where),
         )
 
 
@@ -154,6 +157,7 @@ def _import_one(where: Where, path: Path, wanted: Wanted, *, low_memory: bool) -
             now=datetime.now(UTC),
             compile_all=lambda: compile_all(where, low_memory=low_memory),
             progress=advance,
+            accept=alone.nothing_less(where),
         )
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 import click
 
-from appliance import assembly
+from appliance import assembly, releasing
+from appliance.changes.notices import EMERGENCY
+from appliance.changes.store import ChangeError
 from appliance.cli import lists_show as show
 from appliance.cli.lists_common import Where, opened, readable
+from appliance.cli.who import proved, with_who
 from appliance.config.problems import ProblemsError
 from appliance.filtering import Filtering
 from appliance.lists.entries import key_of
@@ -28,6 +32,7 @@ from appliance.model.known import Use
 from appliance.model.person import Person
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_typed
+from appliance.settings import Settings
 
 
 class WhereDecided(Where, Protocol):
@@ -37,20 +42,35 @@ class WhereDecided(Where, Protocol):
     def loaded(self) -> assembly.Loaded:
         """The configuration with its policy; ProblemsError if either is wrong."""
 
+    @property
+    def settings(self) -> Settings:
+        """The settings alone."""
+
+    @property
+    def by(self) -> str:
+        """Who calls the command."""
+
 
 @click.command("add")
 @click.argument("use", type=click.Choice(["block", "allow"]))
 @click.argument("address")
 @click.option("--because", required=True, metavar="TEXT", help="Why, for the next person and for governors.")
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
+@with_who
 @click.pass_obj
-def add(where: WhereDecided, use: str, address: str, because: str, who: str | None) -> None:
+def add(
+    where: WhereDecided, *, use: str, address: str, because: str, who: str | None, name: str, typed: bool
+) -> None:
     """Block or allow ADDRESS for the whole school; in force within a second.
 
     ADDRESS is a host, which covers all names below it (example.org is *.example.org as well), or a URL, which
     covers what lies below its path. Says what is really in force then: a statutory list, illegal material
     and help lines stay as they are, and of two local entries the more exact one wins, else the block.
+
+    With changes.approval: two one person may still block, in an emergency: the others are told, and it stays
+    in `appliance changes list` until one of them has looked at it. --as NAME proves who it was.
     """
+    by = proved(where, name, typed=typed) if name else ""
     with readable():
         if where.approval_of_two and use == "allow":
             raise LocalRefusedError(
@@ -59,8 +79,11 @@ def add(where: WhereDecided, use: str, address: str, because: str, who: str | No
             )
         _refuse(where, address, Use(use))
         local = LocalFile(Paths(where.state).local)
-        entry = local.add(Use(use), address, because=because, who=who or _user(), at=datetime.now(UTC))
-        where.note(f"local-{use}", entry, reason=because, named=who)
+        decider = by or who or _user()
+        entry = local.add(Use(use), address, because=because, who=decider, at=datetime.now(UTC))
+        where.note(f"local-{use}", entry, reason=because, named=by or who)
+        if where.approval_of_two:
+            _tell_others(where, entry, because, by or where.by)
     for line in _in_force(where, entry, Use(use)):
         click.echo(show.plain(line, keep="\n"), err=True)
 
@@ -87,6 +110,17 @@ def remove(where: WhereDecided, address: str, because: str, who: str | None) -> 
             )
         where.note("local-remove", address, reason=because, was=", ".join(found), named=who)
     click.echo(f"{show.plain(address)}: no longer {' and '.join(found)}", err=True)
+
+
+def _tell_others(where: WhereDecided, entry: str, because: str, by: str) -> None:
+    # It is closed already: that others cannot be told must not look as if it were not.
+    words = f"blocked {entry} for the whole school: {because}"
+    try:
+        number = releasing.notices(where.settings).add(EMERGENCY, words, by=by, at=time.time())
+    except ChangeError as error:
+        click.echo(f"the block counts, but nobody could be told: {error}", err=True)
+    else:
+        click.echo(f"the other approvers are told; one of them: `appliance changes seen {number}`", err=True)
 
 
 def _in_force(where: WhereDecided, entry: str, use: Use) -> list[str]:

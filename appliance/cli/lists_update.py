@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from appliance.cli.lists_common import FOUND, compile_all, readable
+from appliance.cli.lists_common import FOUND, compile_all, need_two, readable
 from appliance.cli.lists_common import Where as WhereLists
 from appliance.cli.lists_show import plain
 from appliance.lists.update import Came, Means, Outcome, Updater
@@ -52,10 +52,14 @@ class Where(WhereLists, Protocol):
 def update(where: Where, feeds: tuple[str, ...], *, due: bool, accept: bool, as_json: bool) -> None:
     """Fetch lists anew, check them, and put them in force; what fails leaves the old in force.
 
-    Without ID: the downloads that the settings name (lists.updates), and every statutory list.
+    Without ID: the downloads that the settings name (lists.updates), and every statutory list. With
+    changes.approval: two, --accept is proposed instead: `appliance changes propose --accept-update ID`.
     Exit status: 0 all is current, 1 an update failed, 2 it could not be begun.
     """
     with readable():
+        if accept:
+            named = " ".join(f"--accept-update {name}" for name in feeds)
+            need_two(where, "take what was refused", named or "--accept-update ID")
         updater = Updater(means_of(where))
         names = feeds or (updater.due(where.list_updates) if due else updater.regular(where.list_updates))
         outcomes = [_update(updater, name, accept=accept, quiet=as_json) for name in names]
@@ -77,9 +81,11 @@ def rollback(where: Where, name: str) -> None:
     """Return the list ID, or all that the download ID changed last, to the edition before.
 
     Brings back a list that was dropped as well. What was in force until now is not taken again by `update`,
-    unless with --accept; a second rollback returns to it.
+    unless with --accept; a second rollback returns to it. With changes.approval: two it is proposed instead:
+    `appliance changes propose --rollback-list ID`.
     """
     with readable():
+        need_two(where, "go back to an older list", f"--rollback-list {name}")
         back = Updater(means_of(where)).roll_back(name, lambda: compile_all(where))
         where.note("list-rollback", name, lists=", ".join(back))
     click.echo(f"{', '.join(back)}: the edition before is in force again")

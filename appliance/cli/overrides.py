@@ -19,6 +19,7 @@ from appliance.cli import overrides_show as show
 from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_grant
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
+from appliance.cli.who import decides, typed_word
 from appliance.events.audit import Trail
 from appliance.events.queries import LIMIT, open_reader
 from appliance.events.record import Record
@@ -29,8 +30,9 @@ from appliance.overrides.report import visits
 from appliance.overrides.times import at_school, moment
 from appliance.overrides.written import Override, Wish
 
-_by = click.option(
-    "--by", default="", metavar="NAME", help="Who asks or decides. Default: the signed-in user."
+_by = click.option("--by", default="", metavar="NAME", help="Who asks. Default: the signed-in user.")
+_decides = click.option(
+    "--by", default="", metavar="NAME", help="Who decides: a staff account, whose password is asked for."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for a program.")
 
@@ -39,7 +41,7 @@ class _At:
     """What the commands work with."""
 
     def __init__(self, setup: Setup, by: str = "") -> None:
-        self.loaded = setup.loaded
+        self.loaded = setup.counting
         self.school = self.loaded.policy.sets[self.loaded.settings.school.set]
         self.typist = os.environ.get("SUDO_USER") or getpass.getuser()
         self.by = by or self.typist
@@ -89,14 +91,17 @@ def request(setup: Setup, /, *, by: str, **typed: Any) -> None:  # noqa: ANN401 
 @overrides.command()
 @click.argument("addresses", nargs=-1, metavar="NUMBER | [HOST_OR_URL]...")
 @options
-@_by
+@_decides
+@typed_word
 @click.pass_obj
-def grant(setup: Setup, /, *, by: str, **typed: Any) -> None:  # noqa: ANN401 - the options of a wish
+def grant(setup: Setup, /, *, by: str, from_pipe: bool, **typed: Any) -> None:  # noqa: ANN401 - the options of a wish
     """Grant what was asked for under NUMBER, or open something at once where your role may.
 
-    In force in every worker within a second. With NUMBER, --until or --minutes can only make it shorter.
+    In force in every worker within a second. With NUMBER, --until or --minutes can only make it shorter. What
+    its pages need of other sites comes with them, as far as your role may open it (`appliance overrides show`
+    says what); not so with --only-named.
     """
-    at = _At(setup, by)
+    at = _At(setup, decides(setup, by, typed=from_pipe))
     words: tuple[str, ...] = typed["addresses"]
     if len(words) == 1 and words[0].isdecimal():
         override, notes = _grant_asked(at, int(words[0]), typed)
@@ -112,11 +117,12 @@ def grant(setup: Setup, /, *, by: str, **typed: Any) -> None:  # noqa: ANN401 - 
 @overrides.command()
 @click.argument("number", type=int)
 @click.option("--reason", required=True, help="Why not, for whoever asked.")
-@_by
+@_decides
+@typed_word
 @click.pass_obj
-def refuse(setup: Setup, *, number: int, reason: str, by: str) -> None:
+def refuse(setup: Setup, *, number: int, reason: str, by: str, from_pipe: bool) -> None:
     """Refuse what was asked for under NUMBER."""
-    at = _At(setup, by)
+    at = _At(setup, decides(setup, by, typed=from_pipe))
     actor_of(at.by, at.accounts, at.school)
     at.store.refuse(number, by=at.by, now=at.now, note=sentence(reason))
     click.echo(f"override {number}: refused", err=True)
@@ -125,16 +131,34 @@ def refuse(setup: Setup, *, number: int, reason: str, by: str) -> None:
 @overrides.command()
 @click.argument("number", type=int)
 @click.option("--reason", default="", help="Why it ends before its time.")
-@_by
+@_decides
+@typed_word
 @click.pass_obj
-def revoke(setup: Setup, *, number: int, reason: str, by: str) -> None:
+def revoke(setup: Setup, *, number: int, reason: str, by: str, from_pipe: bool) -> None:
     """End NUMBER at once: within a second nothing is open by it, and connections that lived by it are cut.
 
     Anybody who may use this command may do so, for it only ever closes.
     """
-    at = _At(setup, by)
+    at = _At(setup, decides(setup, by, typed=from_pipe))
     at.store.revoke(number, by=at.by, now=at.now, note=reason)
     click.echo(f"override {number}: revoked", err=True)
+
+
+@overrides.command("only-named")
+@click.argument("number", type=int)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@_by
+@click.pass_obj
+def only_named(setup: Setup, *, number: int, hosts: tuple[str, ...], by: str) -> None:
+    """Close HOSTs that come with the pages of NUMBER; without any, all of them, and nothing more comes.
+
+    Anybody who may use this command may do so, for it only ever closes.
+    """
+    at = _At(setup, by)
+    names = [name.strip().lower() for name in hosts]
+    closed = at.store.only_named(number, names, by=at.by, now=at.now)
+    what = ", ".join(closed) or "nothing came with its pages"
+    click.echo(f"override {number}: closed again: {what}", err=True)
 
 
 @overrides.command("list")
@@ -153,7 +177,7 @@ def list_(setup: Setup, *, over: bool, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
-    """Show everything about NUMBER: what, for whom, why, and each step with who and when.
+    """Show everything about NUMBER: what, for whom, why, each step, and what its pages need of other sites.
 
     With --report also what was visited under it, and by whom, for as long as the log keeps that; the look is
     in the audit trail.
@@ -165,7 +189,8 @@ def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
         Trail(setup.state).add("override-report", f"override {number}", by=at.by, at=at.now)
         found = visits(asyncio.run(_visited(setup, override)))
     said = asyncio.run(_said(setup, override)) if override.wish.review else []
-    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said)
+    needs = at.store.needs(number)
+    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said, needs=needs)
 
 
 async def _visited(setup: Setup, override: Override) -> list[Record]:
@@ -209,7 +234,9 @@ def _grant_asked(at: _At, number: int, typed: dict[str, Any]) -> tuple[Override,
     wish = Wish(**{**_fields(asked.wish), "ends": ends})
     actor = actor_of(at.by, at.accounts, at.school)
     role, notes = role_to_grant(wish, actor, asked.asked_by, at.loaded, at.accounts, at.now)
-    done = at.store.grant(number, role.id, by=at.by, now=at.now, ends=ends, note=given.reason)
+    done = at.store.grant(
+        number, role.id, by=at.by, now=at.now, ends=ends, note=given.reason, learns=not given.only_named
+    )
     return done, notes
 
 

@@ -12,6 +12,7 @@ import click
 from appliance.cli.people_show import as_json as print_json
 from appliance.cli.people_show import grid, plain
 from appliance.model.grant import State, What, Whom
+from appliance.model.need import Need
 from appliance.overrides.report import Visit
 from appliance.overrides.times import at_school
 from appliance.overrides.written import Override, Step
@@ -46,11 +47,14 @@ def one(
     as_json: bool,
     report: list[Visit] | None = None,
     said: Iterable[str] = (),
+    needs: Iterable[Need] = (),
 ) -> None:
     """Print one override with its steps; with `report` what was visited under it.
 
-    `said` is what was written on the block page.
+    `said` is what was written on the block page, `needs` what its pages have named of other sites.
     """
+    parts = [need_facts(need) for need in needs]
+    pages = {part["site"]: part["for"] for part in parts}
     found = facts(override, now, zone) | ({"said": " / ".join(said)} if said else {})
     done = [
         {"at": at_school(step.at, zone), "state": step.state.value, "by": step.by, "note": step.note}
@@ -60,6 +64,7 @@ def one(
         {
             "who": visit.who,
             "site": visit.host,
+            "as": f"part of {pages[visit.host]}" if visit.host in pages else "",
             "times": visit.times,
             "first": at_school(visit.first, zone),
             "last": at_school(visit.last, zone),
@@ -67,13 +72,23 @@ def one(
         for visit in report or ()
     ]
     if as_json:
-        print_json({**found, "steps": done, **({} if report is None else {"visited": visited})})
+        print_json(
+            {**found, "steps": done, "needs": parts, **({} if report is None else {"visited": visited})}
+        )
         return
     grid(("", ""), found.items())
     grid(("at", "state", "by", "note"), [list(step.values()) for step in done])
+    if parts:
+        grid(("its pages need", "for", "which is", "because"), [list(part.values()) for part in parts])
     if report is not None:
-        grid(("who", "site", "times", "first", "last"), [list(visit.values()) for visit in visited])
+        grid(("who", "site", "as", "times", "first", "last"), [list(visit.values()) for visit in visited])
         click.echo(f"{sum(visit.times for visit in report)} accesses under this override", err=True)
+
+
+def need_facts(need: Need) -> dict[str, str]:
+    """Return what is shown of something that a page needs."""
+    state = "closed" if need.refused else "closed again" if need.dropped else "open as a part of it"
+    return {"site": need.host, "for": need.page, "state": state, "because": need.refused}
 
 
 def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:
@@ -84,6 +99,7 @@ def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:
         "state": override.state.value,
         "left": left(override, now),
         "opens": opens(wish.what),
+        "with it": "what its pages need" if wish.learns else "nothing else",
         "for": people(wish.whom),
         "from": at_school(wish.starts, zone),
         "until": at_school(wish.ends, zone),

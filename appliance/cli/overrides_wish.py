@@ -45,6 +45,7 @@ class Typed:
     starts: str = ""
     until: str = ""
     minutes: int = 0
+    only_named: bool = False
 
     def __bool__(self) -> bool:
         return any((self.addresses, self.categories, self.groups, self.persons, self.networks, self.devices))
@@ -63,6 +64,7 @@ _OPTIONS = (
     click.option("--from", "starts", default="", metavar="TIME", help="10:00, 2026-11-23T10:00; else now."),
     click.option("--until", default="", metavar="TIME", help="The end, on the school's clock."),
     click.option("--minutes", type=click.IntRange(1), default=None, help="Or how long."),
+    click.option("--only-named", is_flag=True, help="Nothing else comes with it that its pages need."),
 )
 
 
@@ -92,7 +94,8 @@ def wish_of(typed: Typed, loaded: Loaded, accounts: Collection[Account], now: fl
             "--network or --device)"
         )
     starts, ends = times(typed, school.zone, now)
-    return Wish(what, whom, sentence(typed.reason), short(typed.subject), starts, ends)
+    because, subject = sentence(typed.reason), short(typed.subject)
+    return Wish(what, whom, because, subject, starts, ends, learns=not typed.only_named)
 
 
 def times(typed: Typed, zone: ZoneInfo, now: float) -> tuple[float, float]:

@@ -42,9 +42,8 @@ class People:
         """Return the profiles of the school's set, by their files: they may be broken just now."""
         folder = self.settings.paths.profiles / self.settings.school.set
         names = (file.stem for file in folder.glob("*.yaml"))
-        return sorted(
-            name for name in names if name not in ("set", "roles", "alerts") and not name.startswith("_")
-        )
+        others = ("set", "roles", "alerts", "incidents")
+        return sorted(name for name in names if name not in others and not name.startswith("_"))
 
     def check_group(self, group: str) -> None:
         """Raise a usage error where there is no such group."""

@@ -13,9 +13,9 @@ import click
 from appliance.cli import people_show as show
 from appliance.cli.people_show import People
 from appliance.cli.setup import Setup
-from appliance.events.bundle import seal
 from appliance.events.errors import EventsError
-from appliance.events.holds import hold, release
+from appliance.events.evidence import keep_evidence
+from appliance.events.holds import release
 from appliance.identity.announced import announced
 from appliance.identity.importing import day_end
 from appliance.model.person import Standing
@@ -39,15 +39,11 @@ def freeze(setup: Setup, *, name: str, reason: str) -> int:
     at.stops.freeze(account.name, reason, by=at.by, now=at.now)
     click.echo(f"{show.plain(account.name)}: frozen; help lines stay open", err=True)
     try:
-        asyncio.run(hold(at.state, account.name, at.now))
-        bundle = asyncio.run(seal(at.state, account.name, at.now))
+        bundle = asyncio.run(keep_evidence(at.state, account.name, by=at.by, now=at.now))
     except EventsError as error:
         # The stop holds all the same; what could not be kept is said, so that it can be tried again.
         click.echo(f"the log could not be put on hold: {error}", err=True)
         return 1
-    at.note(
-        "bundle", account.name, folder=bundle.folder.name, hash=bundle.digest, records=str(bundle.records)
-    )
     click.echo(f"{bundle.records} records on hold; sealed copy: {bundle.folder}", err=True)
     click.echo(f"its hash, to be kept elsewhere as well: {bundle.digest}", err=True)
     return 0

@@ -63,6 +63,16 @@ def keeper(setup: Setup) -> int:
 
 
 @run.command()
+@click.pass_obj
+def cases(setup: Setup) -> int:
+    """Serve the pages of cases, until standard input ends (`run` starts it where alerts.pages is set)."""
+    from appliance import casework  # noqa: PLC0415 - no other verb should wait for what it needs
+
+    casework.serve_cases(setup.settings)
+    return 0
+
+
+@run.command()
 @click.option("--place", default=0, show_default=True, help="Which of the workers this is: 0, 1, ...")
 @click.pass_obj
 def worker(setup: Setup, *, place: int) -> int:

@@ -40,6 +40,13 @@ class Setup:
         return assembly.load_to_run(self.config)
 
     @cached_property
+    def counting(self) -> Loaded:
+        """The same with the policy that is in force, where edits of it wait for a second person."""
+        from appliance import assembly  # noqa: PLC0415 - as above
+
+        return assembly.counting(self.loaded)
+
+    @cached_property
     def settings(self) -> Settings:
         """The configuration alone: list and log commands must work while a profile is broken."""
         from appliance.settings import load_settings  # noqa: PLC0415 - `--help` needs none

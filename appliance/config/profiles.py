@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from appliance.config.alerts import ALERTS_FILE, Around, read_alerts
 from appliance.config.categories import read_categories
 from appliance.config.document import Document, parse
+from appliance.config.incidents import INCIDENTS_FILE, read_incidents
 from appliance.config.inherit import Family, Written, resolve
 from appliance.config.problems import Problem, ProblemsError, unknown
 from appliance.config.roles import ROLES_FILE, RolesFile, problems_of, roles_of
@@ -23,6 +24,7 @@ from appliance.config.shapes import ProfileFile
 from appliance.config.typed import read_bytes, validate, without_problems
 from appliance.model.alerting import Alerting
 from appliance.model.category import Category
+from appliance.model.incident import Incidents
 from appliance.model.inspect import SiteRule, Sites
 from appliance.model.profile import Audience, Policy, Profile, ProfileSet
 from appliance.model.role import Role
@@ -118,7 +120,7 @@ class _Loader:
             elif path.is_dir() and any(path.glob("*.yaml")):
                 self._note(path, "is not read; a set is one folder, with its profiles right in it")
                 continue
-            if path.suffix != ".yaml" or path.name in (SET_FILE, ROLES_FILE, ALERTS_FILE):
+            if path.suffix != ".yaml" or path.name in (SET_FILE, ROLES_FILE, ALERTS_FILE, INCIDENTS_FILE):
                 continue
             document = self._document(path, f"{folder.name}/{path.name}")
             known = len(self._problems)
@@ -162,8 +164,17 @@ class _Loader:
         roles = self._roles(shape.set, given, categories)
         zone = ZoneInfo(shape.timezone)
         alerts = self._alerts(school, family, profiles)
-        sites_of = Sites(sites)
-        return ProfileSet(shape.set, shape.title, shape.strictest, profiles, sites_of, roles, zone, alerts)
+        return ProfileSet(
+            id=shape.set,
+            title=shape.title,
+            strictest=shape.strictest,
+            profiles=profiles,
+            sites=Sites(sites),
+            roles=roles,
+            zone=zone,
+            alerts=alerts,
+            incidents=self._incidents(shape.set, alerts),
+        )
 
     def _roles(
         self, set_id: str, profiles: list[str], categories: Mapping[str, Category]
@@ -202,6 +213,22 @@ class _Loader:
         except ProblemsError as error:
             self._problems += error.problems
             return Alerting()
+
+    def _incidents(self, name: str, alerts: Alerting) -> Incidents:
+        # A set may have none: then nothing is proposed, and cases are worked on all the same.
+        path = self._folder / name / INCIDENTS_FILE
+        document = self._document(path, f"{name}/{INCIDENTS_FILE}") if path.exists() else None
+        if document is None:
+            return Incidents()
+        if not alerts.rules:  # missing, or broken, which is told already
+            if not (self._folder / name / ALERTS_FILE).exists():
+                self._note(path, f"needs {ALERTS_FILE}, whose roles and themes it names")
+            return Incidents()
+        try:
+            return read_incidents(document, alerts, f"{self._folder.name}/{name}/{INCIDENTS_FILE}")
+        except ProblemsError as error:
+            self._problems += error.problems
+            return Incidents()
 
     def _where(self, school: SchoolSet, host: str) -> str:
         line = school.document.keys["sites", host].line

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from appliance.config.alerts import AlertsFile
 from appliance.config.categories import read_categories
+from appliance.config.incidents import IncidentsFile
 from appliance.config.roles import RolesFile
 from appliance.config.shapes import CategoriesFile, ProfileFile, SetFile
 from appliance.config.typed import open_document
@@ -60,6 +61,7 @@ def schemas(categories_file: Path) -> dict[str, str]:
         "profiles/profile.schema.json": schema_text(profile_schema(categories)),
         "profiles/set.schema.json": schema_text(schema(SetFile)),
         "profiles/alerts.schema.json": schema_text(schema(AlertsFile)),
+        "profiles/incidents.schema.json": schema_text(schema(IncidentsFile)),
         "blocklists/categories.schema.json": schema_text(names),
     }
 

@@ -7,19 +7,24 @@ worker that starts again in the middle of it, and each logged decision's policy 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 from appliance.config.problems import Problem, ProblemsError
 from appliance.config.profiles import load_policy
 from appliance.model.profile import Policy
+from appliance.model.stage import Stage
 from appliance.owners import give
 
 _CURRENT = "current"
 _ASIDE = "set-aside"
+_STAGE = "stage"
 _CATEGORIES = "categories.yaml"
+_MOST = 4096
 
 
 class HeldError(ProblemsError):
@@ -46,6 +51,7 @@ class Snapshots:
         held: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
+        self._pointer = os.fspath(store / _CURRENT)
         self._profiles = profiles
         self._categories = categories
         self._groups = groups
@@ -97,10 +103,15 @@ class Snapshots:
 
     def current(self) -> str:
         """Return the version in force, or an empty text if none was ever published."""
+        # Each process asks ten times a second: by the plainest means that there are.
         try:
-            return (self._store / _CURRENT).read_text(encoding="ascii", errors="replace").strip()
+            file = os.open(self._pointer, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return ""
+        try:
+            return os.read(file, _MOST).decode("ascii", "replace").strip()
+        finally:
+            os.close(file)
 
     def open(self, version: str) -> Policy:
         """Return a published policy; ProblemsError if its copy is gone or was tampered with."""
@@ -114,13 +125,59 @@ class Snapshots:
     def signature(self) -> tuple[tuple[str, int, int], ...]:
         """Return what changes when the technician's files change; cheap enough to ask ten times a second."""
         # What is named otherwise is not read, and a technician is told so: it is looked at as well.
-        named = (path for path in self._profiles.glob("*/*") if path.suffix.lower() in {".yaml", ".yml"})
-        files = [self._categories, *sorted(named)]
-        return tuple(_stamp(file) for file in files)
+        found = [path for folder in _entries(self._profiles) for path in _entries(folder)]
+        named = sorted(path for path in found if path.lower().endswith((".yaml", ".yml")))
+        return tuple(_stamp(path) for path in (os.fspath(self._categories), *named))
 
     def set_aside(self, version: str) -> None:
         """Keep `publish` from this version, which was rolled back; an empty text for none."""
         self._write(_ASIDE, version)
+
+    def stage_text(self) -> str:
+        """Return what changes whenever another policy counts for some people first; cheap to ask."""
+        try:
+            return (self._store / _STAGE).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def staged(self) -> tuple[Stage, Policy] | None:
+        """Return the policy that counts for some people first; None for none. ProblemsError if damaged."""
+        if not (text := self.stage_text()):
+            return None
+        try:
+            found = json.loads(text)
+            stage = Stage(
+                str(found["version"]),
+                int(found["number"]),
+                str(found["shown"]),
+                frozenset(found["groups"]),
+                frozenset(found["names"]),
+                tuple(ip_network(each) for each in found["networks"]),
+                found["until"] if found["until"] is None else float(found["until"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"damaged ({error}); `appliance changes return` or `widen` makes it whole again"
+            raise ProblemsError([Problem(str(self._store / _STAGE), 1, 1, message)]) from None
+        return stage, self.open(stage.version)
+
+    def set_stage(self, stage: Stage | None) -> None:
+        """Let a kept version count for some people first; None: for nobody. ProblemsError, OSError."""
+        if stage is None:
+            self._write(_STAGE, "")
+            return
+        policy = self.open(stage.version)
+        if problems := self._unfit(policy):
+            raise ProblemsError(problems)
+        said = {
+            "version": stage.version,
+            "number": stage.number,
+            "shown": stage.shown,
+            "groups": sorted(stage.groups),
+            "names": sorted(stage.names),
+            "networks": [str(each) for each in stage.networks],
+            "until": stage.until,
+        }
+        self._write(_STAGE, json.dumps(said))
 
     def _waits(self, version: str) -> str:
         try:
@@ -186,9 +243,17 @@ class Snapshots:
         temporary.replace(self._store / name)
 
 
-def _stamp(file: Path) -> tuple[str, int, int]:
+def _entries(folder: str | Path) -> list[str]:
     try:
-        status = file.stat()
+        with os.scandir(folder) as found:
+            return [each.path for each in found]
+    except OSError:  # gone, or no folder at all
+        return []
+
+
+def _stamp(file: str) -> tuple[str, int, int]:
+    try:
+        status = os.stat(file)  # noqa: PTH116 - hundreds of times a second, and a Path costs more than the call
     except OSError:
-        return str(file), 0, 0
-    return str(file), status.st_mtime_ns, status.st_size
+        return file, 0, 0
+    return file, status.st_mtime_ns, status.st_size

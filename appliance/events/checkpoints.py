@@ -25,11 +25,20 @@ from cryptography.hazmat.primitives.serialization import (
 
 from appliance.events.audit import FOLDER, Trail
 from appliance.events.errors import EventsError
-from appliance.events.verify_audit import CHECKPOINTS, fingerprint, read_checkpoint, signed_text
+from appliance.events.record import clean
+from appliance.events.verify_audit import (
+    CHECKPOINTS,
+    KEY_CHANGE,
+    fingerprint,
+    key_change_text,
+    read_checkpoint,
+    signed_text,
+)
 from appliance.owners import give, make_folder, open_private
 
 KEY = "signing.key"
 GATEWAY = "the gateway"
+_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class Checkpoints:
     def __init__(self, state: Path, school: str) -> None:
         self.folder = state / FOLDER / CHECKPOINTS
         self._key = state / FOLDER / KEY
+        self._next = self._key.with_suffix(".next")
         self._school = school
         self._trail = Trail(state)
 
@@ -68,6 +78,27 @@ class Checkpoints:
             _write(path, text.encode(), self.folder)
         return Made(path, text, end.records, fingerprint(public))
 
+    def new_key(self, reason: str, by: str, at: float) -> tuple[str, str]:
+        """Put a new key in the place of the old one; return both fingerprints. OSError, EventsError.
+
+        The change is a record of the trail that both keys sign, so that a verifier follows it from the one to
+        the other. A power cut in the middle leaves the old key, or is finished at the next start.
+        """
+        reason = clean(" ".join(reason.split()), _LONGEST)
+        old = self._signing_key(at)
+        new = Ed25519PrivateKey.generate()
+        before, after = (key.public_key().public_bytes_raw() for key in (old, new))
+        text = key_change_text(before, after, reason).encode()
+        _write(self._next, _pem(new), self._key.parent)
+        signed = {
+            "old_key": before, "new_key": after,
+            "old_signature": old.sign(text), "new_signature": new.sign(text),
+        }  # fmt: skip
+        told = {name: base64.b64encode(value).decode() for name, value in signed.items()}
+        self._trail.add(KEY_CHANGE, fingerprint(after), by=by, at=at, reason=reason, **told)
+        self._next.replace(self._key)
+        return fingerprint(before), fingerprint(after)
+
     def due(self) -> bool:
         """Tell whether something was added since the last checkpoint; OSError or EventsError."""
         newest = max(self.folder.glob("*.txt"), default=None)
@@ -79,19 +110,24 @@ class Checkpoints:
         return sorted(self.folder.glob("*.txt"), key=lambda path: path.stem.partition("-")[2])
 
     def _signing_key(self, at: float) -> Ed25519PrivateKey:
+        if self._next.exists():
+            self._finish_change()
         if not self._key.exists():
             self._make_key(at)
-        try:
-            key = load_pem_private_key(self._key.read_bytes(), None)
-        except ValueError as error:
-            raise EventsError(f"{self._key}: is no key; restore it from the last backup") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise EventsError(f"{self._key}: is another kind of key; restore it from the last backup")
-        return key
+        return _key_in(self._key)
+
+    def _finish_change(self) -> None:
+        # Somebody changed the key, and did not come to its end: it counts if the trail has it.
+        last = self._trail.last(KEY_CHANGE)
+        key = _key_in(self._next)
+        if last is not None and last["whom"] == fingerprint(key.public_key().public_bytes_raw()):
+            self._next.replace(self._key)
+        else:
+            self._next.unlink()
 
     def _make_key(self, at: float) -> None:
         made = Ed25519PrivateKey.generate()
-        pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem = _pem(made)
         with self._trail.alone():
             if self._key.exists():
                 return  # another process was first
@@ -114,6 +150,20 @@ def send(made: Made, copy_to: Path | None, *, to_syslog: bool) -> None:
     if copy_to is not None:
         with suppress(FileExistsError):
             _write(copy_to / made.path.name, made.text.encode(), copy_to)
+
+
+def _key_in(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except ValueError as error:
+        raise EventsError(f"{path}: is no key; restore it from the last backup") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise EventsError(f"{path}: is another kind of key; restore it from the last backup")
+    return key
+
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _write(path: Path, data: bytes, owner: Path) -> None:

@@ -90,28 +90,42 @@ def from_access(access: Access) -> Record:
     # Suspected illegal addresses are never stored (ILL-1), whatever the caller put into the event;
     # a search term is part of such an address.
     hidden = _hidden(decision)
+    host, url, term = ("", None, "") if hidden else (access.host, access.url, access.search_term)
+    texts: tuple[str, ...] = (
+        access.reference, person.name, person.group, person.source, person.device, access.client,
+        host, access.method, term, decision.category, decision.profile, decision.because,
+        decision.rule, decision.list, decision.list_version, decision.policy_version,
+    )  # fmt: skip
+    # Nearly always nothing needs cleaning, which all of them together tell as well as each by itself.
+    whole = "".join(texts)
+    if len(whole) > MAX_TEXT or not whole.isprintable():
+        texts = tuple(clean(text) for text in texts)
+    (
+        reference, name, group, source, device, client, host, method, term, category, profile, because,
+        rule, listed, list_version, policy_version,
+    ) = texts  # fmt: skip
     return Record(
-        clean(access.reference),
+        reference,
         milliseconds(access.at),
-        clean(person.name),
-        clean(person.group),
-        clean(person.source),
+        name,
+        group,
+        source,
         person.confidence.value,
-        clean(person.device),
-        clean(access.client),
-        "" if hidden else clean(access.host),
-        None if hidden or access.url is None else clean(access.url, MAX_URL),
-        clean(access.method),
-        "" if hidden else clean(access.search_term),
+        device,
+        client,
+        host,
+        None if url is None else clean(url, MAX_URL),
+        method,
+        term,
         decision.action.value,
         decision.reason.value,
-        clean(decision.category),
-        clean(decision.profile),
-        clean(decision.because),
-        clean(decision.rule),
-        clean(decision.list),
-        clean(decision.list_version),
-        clean(decision.policy_version),
+        category,
+        profile,
+        because,
+        rule,
+        listed,
+        list_version,
+        policy_version,
         int(decision.floor),
         int(decision.severity),
         int(decision.flagged),

@@ -8,7 +8,8 @@ computer runs it on an export (`appliance audit export FILE.zip`), with what lef
 Each record is one line of canonical JSON (RFC 8785) that names the SHA-256 of the line before it, so whatever
 is changed breaks the chain at that place. Who can write the whole file anew can make a whole chain again:
 against that there are checkpoints, which say how many records there were and how the last one was hashed,
-signed with Ed25519. Flagged events are sealed into the chain by the root of a Merkle tree (RFC 6962, 2.1).
+signed with Ed25519. A new key is named in the chain, and both keys sign that. Flagged events are sealed into
+the chain by the root of a Merkle tree (RFC 6962, 2.1).
 
 What lives only here: the rules of all that; the gateway itself uses this same file.
 """
@@ -20,6 +21,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +42,9 @@ CHECKPOINTS = "checkpoints"
 WHOLE, FOUND, UNREADABLE = 0, 1, 2
 """Exit status: nothing was found; something was; it could not be read."""
 
+KEY_CHANGE = "audit-key-change"
+"""A record that names a new key for checkpoints: `whom` is its fingerprint; both keys sign it."""
+KEY_TITLE = "School gateway: audit key change, version 1"
 _SIGNED = ("school", "records", "head", "made", "key")
 _EXACT = 2**53
 _MOST = 1_000
@@ -144,6 +149,24 @@ def read_checkpoint(text: str, name: str) -> Checkpoint:
     return found
 
 
+def key_change_text(old: bytes, new: bytes, reason: str) -> str:
+    """Return what both keys sign where a new one (32 bytes, public) takes the place of an old one."""
+    names = (base64.b64encode(key).decode() for key in (old, new))
+    return "\n".join([KEY_TITLE, *names, " ".join(reason.split()), ""])
+
+
+def read_key_change(record: dict[str, Any]) -> tuple[str, str]:
+    """Return the fingerprints of the old and the new key; ValueError where they have not both signed."""
+    try:
+        old, new = (base64.b64decode(record[name], validate=True) for name in ("old_key", "new_key"))
+        text = key_change_text(old, new, record["reason"]).encode()
+        for key, name in ((old, "old_signature"), (new, "new_signature")):
+            Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(record[name]), text)
+    except (KeyError, ValueError, TypeError, AttributeError, InvalidSignature):
+        raise ValueError("a new key that the old one has not signed") from None
+    return fingerprint(old), fingerprint(new)
+
+
 # --- the chain ---
 
 
@@ -157,6 +180,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     heads: dict[int, str] = field(default_factory=dict)
     """The hash of each record that a checkpoint is about."""
+    key_changes: list[tuple[int, str, str]] = field(default_factory=list)
+    """By record: the fingerprints of the key before and after."""
 
     def find(self, text: str) -> None:
         """Keep one finding."""
@@ -191,6 +216,8 @@ def check_chain(lines: Iterable[bytes], wanted: Iterable[int] = ()) -> Report:
             if record["at"] < last:
                 report.notes.append(f"line {number}: the clock went back, from {last} to {record['at']}")
             last = record["at"]
+            if record.get("what") == KEY_CHANGE:
+                _note_key_change(report, number, record)
             expected = own if isinstance(own, int) else 0
         expected = expected + 1 if expected else 0
         report.records, report.head = number, line_hash(line)
@@ -199,6 +226,13 @@ def check_chain(lines: Iterable[bytes], wanted: Iterable[int] = ()) -> Report:
     if line and _record(line) is not None and not _as_written(line):
         report.find(f"line {report.records}: was changed: it is not as a gateway writes it")
     return report
+
+
+def _note_key_change(report: Report, number: int, record: dict[str, Any]) -> None:
+    try:
+        report.key_changes.append((number, *read_key_change(record)))
+    except ValueError as error:
+        report.find(f"line {number}: names {error}")
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
@@ -243,12 +277,12 @@ def verify(
     keys = {print_.lower().replace(":", "") for print_ in trusted}
     if points and not keys:
         keys = {min(points, key=lambda point: point.made).fingerprint}
-    fits = 0
+    fits, valid = 0, _valid(keys, report.key_changes)
     for point in points:
-        if point.fingerprint not in keys:
+        if not any(name == point.fingerprint and first <= point.records < end for name, first, end in valid):
             report.find(
                 f"{point.name}: signed by another key ({point.fingerprint}) than expected "
-                f"({', '.join(sorted(keys))}): somebody has made a new key"
+                f"({', '.join(sorted(keys))}): somebody has made a new key, or used one that was given up"
             )
         elif point.records > report.records:
             missing = _numbers(report.records + 1, point.records)
@@ -264,6 +298,21 @@ def verify(
         else:
             fits = point.records
     return report
+
+
+def _valid(keys: set[str], changes: Sequence[tuple[int, str, str]]) -> list[tuple[str, int, float]]:
+    """Return each key with the records from and up to which its checkpoints count.
+
+    From a key that is known, each change leads on to the next, and back to the one before: both signed it.
+    """
+    known, grown = set(keys), True
+    while grown:
+        linked = {name for _, old, new in changes if known & {old, new} for name in (old, new)}
+        grown = not linked <= known
+        known |= linked
+    first = {new: number for number, _, new in changes}
+    end = {old: number for number, old, _ in changes}
+    return [(name, first.get(name, 0), end.get(name, math.inf)) for name in known]
 
 
 def _numbers(first: int, last: int) -> str:

@@ -6,7 +6,6 @@ without being kept (H8), and what of an access goes into the log.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +13,12 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from appliance.filtering import Judgement
+from appliance.gateway import references
 from appliance.gateway.pages import Answer
-from appliance.inspection.search import search_term
+from appliance.inspection.search import MAX_READ, may_hold_term, posted_term, search_term
 from appliance.model.decision import Reason
 from appliance.model.event import Access
 from appliance.model.request import Request
-
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O or U to misread aloud
 
 # Fields with which a site offers another way in, past this gateway (H18), or an encoding that
 # nobody here can read later (dictionary compression), and those between a client and its proxy: no site
@@ -28,6 +26,8 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O or U to 
 _DROPPED_FROM_SITE = ("alt-svc", "proxy-authenticate", "proxy-authentication-info")
 _DROPPED_FROM_CLIENT = ("available-dictionary", "http2-settings", "proxy-authorization")
 _FINAL = 200  # statuses below are no answer yet, or end HTTP
+
+new_reference = references.new_reference
 
 
 @dataclass(slots=True)
@@ -40,13 +40,16 @@ class Carried:
     recorded: bool = False
     sent: int = 0
     received: int = 0
+    form: bytearray | None = None
+    """The beginning of a form that may hold search words; None where nobody looks for any."""
+    kind: str = ""
+    """The Content-Type of that form."""
 
-
-def new_reference() -> str:
-    """Return a reference to read out, such as `7KQ4-M2XD` (40 random bits, no look-alike letters)."""
-    number = secrets.randbits(40)
-    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 40, 5))
-    return f"{letters[:4]}-{letters[4:]}"
+    @property
+    def term(self) -> str:
+        """The words that were searched for, as far as they are known by now."""
+        url = self.judgement.about or self.request.url
+        return search_term(url) or (posted_term(url, self.kind, bytes(self.form)) if self.form else "")
 
 
 def answer(flow: http.HTTPFlow, reply: Answer) -> None:
@@ -71,6 +74,9 @@ def forward(flow: http.HTTPFlow, carried: Carried) -> None:
         del request.headers["upgrade"]
     _name_site(request, carried)
     request.stream = _counter(lambda size: setattr(carried, "sent", carried.sent + size))
+    if may_hold_term(url, carried.request.method):
+        carried.form, carried.kind = bytearray(), request.headers.get("content-type", "")
+        request.stream = _reader(request.stream, carried.form)
 
 
 def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
@@ -106,7 +112,7 @@ def access_of(carried: Carried, status: int) -> Access:
         url=None if hidden else str(url),
         method=carried.request.method,
         decision=decision,
-        search_term="" if hidden else search_term(url),
+        search_term="" if hidden else carried.term,
         status=status,
         bytes_sent=carried.sent,
         bytes_received=carried.received,
@@ -125,6 +131,15 @@ def _name_site(request: http.Request, carried: Carried) -> None:
     else:
         request.data.authority = b""  # the request line names no site: only the Host header does
         request.headers["host"] = text
+
+
+def _reader(count: Callable[[bytes], bytes], form: bytearray) -> Callable[[bytes], bytes]:
+    # Read as it passes: nothing waits, and no more than the beginning is kept.
+    def read(chunk: bytes) -> bytes:
+        form.extend(chunk[: MAX_READ - len(form)])
+        return count(chunk)
+
+    return read
 
 
 def _counter(add: Callable[[int], None]) -> Callable[[bytes], bytes]:

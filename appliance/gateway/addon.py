@@ -28,9 +28,11 @@ from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes, kind_of
 from appliance.gateway.heads import INVALID
 from appliance.gateway.lived import lives_by
+from appliance.gateway.parts import Parts
 from appliance.gateway.peers import peer_of
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
+from appliance.gateway.tls import speaks_http2
 from appliance.gateway.translate import Tunnel, connect_of, hello_of, host_of, request_of, target_of
 from appliance.gateway.upstream import failure_of, permit
 from appliance.model.decision import Reason
@@ -64,6 +66,7 @@ class GatewayAddon:
         self.deadline = deadline
         self._filtering, self._metrics = filtering, metrics
         self._site, self._reach = site, reach
+        self._parts = Parts(filtering, site)
         self._doors = doors
         self.attempts = Attempts(recorder, self.fault)
         self._handshakes = handshakes
@@ -114,7 +117,7 @@ class GatewayAddon:
             # what comes next is said to the proxy again.
             tunnel.connect = tunnel.port = None
             await self._block(flow, request, judgement, asked=asked)
-        elif judgement.decision.blocked and not self._site.serves(request):
+        elif judgement.decision.blocked and not self._parts.answered(request, judgement):
             known.refused(request, judgement)  # on record even if nothing comes through the tunnel
 
     @closed
@@ -135,7 +138,7 @@ class GatewayAddon:
         judgement = self._judge(request, data.context.client)
         known.pending = None  # what was refused at CONNECT is the same attempt
         if judgement.decision.blocked:
-            if not self._site.serves(request):
+            if not self._parts.answered(request, judgement):
                 known.refused(request, judgement)
             return
         if judgement.decision.reason is Reason.OWN_PAGE:
@@ -147,7 +150,7 @@ class GatewayAddon:
         data.context.server.sni = request.url.host
         known.permitted.add(address)
         # The lean lane has connections of its own; what the site speaks matters to clients of HTTP/2 only.
-        contact = not self._lean or (self._http2 and b"h2" in data.client_hello.alpn_protocols)
+        contact = not self._lean or speaks_http2(data.client_hello.alpn_protocols, offered=self._http2)
         data.establish_server_tls_first = contact
 
     @closed
@@ -203,11 +206,11 @@ class GatewayAddon:
             await self._block(flow, request, judgement)
 
     @closed
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream an allowed answer through."""
-        carried: actions.Carried | None = flow.metadata.get(CARRIED)
-        if carried is not None and not carried.judgement.decision.blocked:
-            actions.pass_back(flow, carried)
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Stream an allowed answer through; what must not pass is on record first."""
+        if (no_part := self._parts.pass_back(flow, flow.metadata.get(CARRIED))) is not None:
+            flow.metadata[CARRIED] = no_part
+            await self.attempts.record(no_part, 403)
         actions.end_with(flow, leaving=self._doors.leaving)
 
     @closed
@@ -345,6 +348,7 @@ class GatewayAddon:
         return self._filtering.judge_failure(reason, FAILURES[reason], who.client, who.user)
 
     async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
+        request = self._parts.read(flow, request)
         judgement = self._judge(request, flow.client_conn)
         asked = self.credentials.asks(judgement, request, known.tunnel)
         if asked or judgement.decision.blocked:
@@ -364,7 +368,7 @@ class GatewayAddon:
             await self._fail(flow, carried, flow.server_conn.error)
             return
         known.permitted.add((request.url.host, request.url.port))
-        actions.forward(flow, carried)
+        self._parts.forward(flow, carried)
 
     async def _block(
         self, flow: http.HTTPFlow, request: Request, judgement: Judgement, *, asked: bool = False

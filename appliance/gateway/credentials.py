@@ -3,7 +3,9 @@
 What lives only here: reading them, remembering for a short while what they led to, and asking for them
 (407, RFC 9110 11.7). They are compared once, in a thread; afterwards the look-up is in memory, by a hash
 with a key of this process, and counts for as long as the account stays as it was. A wrong pair that is
-tried again and again, as devices do with an old password, is compared and counted as one try.
+tried again and again, as devices do with an old password, is compared and counted as one try. Names that
+the school's directory is asked about have threads of their own: while it does not answer, nobody whose
+account is kept here waits for it, and who fitted before goes on for as long as the account counts.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from appliance.gateway.captive import is_probe
 from appliance.gateway.closed import place_of
 from appliance.gateway.translate import Tunnel
 from appliance.identity.networks import ProxySignIn
-from appliance.identity.signing_in import DueError, RefusedError, WaitError
+from appliance.identity.signing_in import AwayError, DueError, RefusedError, WaitError
 from appliance.model.decision import Action, Reason
 from appliance.model.request import Request
 from appliance.model.secret import Secret
@@ -43,6 +45,15 @@ GOOD_SECONDS = 600.0
 WRONG_SECONDS = 300.0
 SHORTLY_SECONDS = 10.0
 """For how long it is remembered what a pair led to: that it fits, that it does not, and all else."""
+
+THERE_SECONDS, AWAY_SECONDS = 300.0, 30.0
+"""For how long it counts that a pair fits in the directory, and how soon one that is down is asked again."""
+
+ASKING = 4
+"""How many may ask the directory at once."""
+
+PATIENCE = 2.0
+"""Seconds that a request waits for the directory; who asks again finds what it has said meanwhile."""
 
 MOST_KEPT = 4_096
 MOST_WAITING, MOST_OF_ONE = 32, 8
@@ -108,7 +119,8 @@ class Credentials:
 
     `check` is None where no network uses them. `kept` returns what a name's password is compared with now, an
     empty text where no such account is in use; `rule` what a client's network makes of them. `plain` says
-    that they are read on connections to the proxy that are not encrypted.
+    that they are read on connections to the proxy that are not encrypted. `there` tells whether the directory
+    is asked about a name.
     """
 
     def __init__(
@@ -118,21 +130,24 @@ class Credentials:
         rule: Callable[[str], ProxySignIn] = lambda _address: ProxySignIn.NEVER,
         *,
         plain: bool = False,
+        there: Callable[[str], bool] = lambda _name: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check, self._kept, self._rule, self._plain = check, kept, rule, plain
+        self._there = there
         self._clock = clock
         self._secret = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Kept] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[Found]] = {}
-        self._waiting: Counter[str] = Counter()
+        self._waiting: Counter[str | bool] = Counter()
         # One thread: a hash takes 64 MB and a core for a moment, and there are other workers.
-        self._thread = ThreadPoolExecutor(1, "credentials") if check is not None else None
+        self._thread = ThreadPoolExecutor(1, "credentials")
+        self._asking = ThreadPoolExecutor(ASKING, "directory")
 
     def close(self) -> None:
-        """End the thread; what waits for it never comes."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the threads; what waits for them never comes."""
+        for threads in (self._thread, self._asking):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def look(self, values: Sequence[str], tunnel: Tunnel) -> Found | None:
         """Return what the header's `values` lead to as far as it is known; None if they must be compared.
@@ -142,7 +157,7 @@ class Credentials:
         if not values or not tunnel.to_proxy or not self._listens(tunnel):
             return NOTHING
         pair = pair_of(values)
-        return WRONG if pair is None else self._remembered(self._mark(pair, tunnel), pair[0])
+        return WRONG if pair is None else self._remembered(self._mark(pair, tunnel))
 
     async def learn(self, values: Sequence[str], tunnel: Tunnel) -> Found:
         """Return what the header's `values` lead to, compared if they must be, and note it in `tunnel`.
@@ -183,11 +198,17 @@ class Credentials:
         text = f"{tunnel.client}\n{pair[0]}:{pair[1].reveal()}"
         return hashlib.blake2b(text.encode(), key=self._secret, digest_size=32).digest()
 
-    def _remembered(self, mark: bytes, name: str) -> Found | None:
+    def _remembered(self, mark: bytes) -> Found | None:
         known = self._known.get(mark)
-        if known is None or known.until <= self._clock() or self._kept(name) != known.password:
+        if known is None or known.until <= self._clock() or self._kept(known.name) != known.password:
             return None
         return known.found
+
+    def _fitted(self, mark: bytes) -> Found:
+        # What this very pair led to before, where it fitted and the account is as it was then.
+        known = self._known.get(mark)
+        fits = known is not None and known.found.user and self._kept(known.name) == known.password
+        return known.found if known is not None and fits else UNKNOWN
 
     async def _compared(self, values: Sequence[str], tunnel: Tunnel) -> Found:
         pair = pair_of(values)
@@ -195,29 +216,33 @@ class Credentials:
         mark = self._mark(pair, tunnel)
         # A browser opens many connections at once: the hash is computed for all of them together, and goes
         # on where one of them does not wait for it.
-        task = self._running.get(mark)
+        task, there = self._running.get(mark), self._there(pair[0])
         if task is None:
-            if len(self._running) >= MOST_WAITING or self._waiting[tunnel.client] >= MOST_OF_ONE:
-                return UNKNOWN
-            self._waiting[tunnel.client] += 1
-            task = self._running[mark] = asyncio.create_task(self._compare(mark, pair, tunnel.client))
-        return await asyncio.shield(task)
+            if self._waiting[there] >= MOST_WAITING or self._waiting[tunnel.client] >= MOST_OF_ONE:
+                return self._fitted(mark)
+            self._waiting.update((there, tunnel.client))
+            made = self._compare(mark, pair, tunnel.client, there=there)
+            task = self._running[mark] = asyncio.create_task(made)
+        await asyncio.wait({task}, timeout=PATIENCE if there else None)
+        return task.result() if task.done() else self._fitted(mark)
 
-    async def _compare(self, mark: bytes, pair: tuple[str, Secret], address: str) -> Found:
+    async def _compare(self, mark: bytes, pair: tuple[str, Secret], address: str, *, there: bool) -> Found:
         name, password = pair
-        before = self._known.get(mark)
+        threads = self._asking if there else self._thread
         try:
             user = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._ask, name, password, address
+                threads, self._ask, name, password, address
             )
-            found, seconds = Found(Shown.FITS, user), GOOD_SECONDS
+            found, seconds = Found(Shown.FITS, user), THERE_SECONDS if there else GOOD_SECONDS
         except DueError:
             found, seconds = Found(Shown.DUE), SHORTLY_SECONDS
+        except AwayError:
+            found = self._fitted(mark)
+            seconds = AWAY_SECONDS if found.user else SHORTLY_SECONDS
         except WaitError as error:
-            found, seconds = WRONG, min(error.seconds, SHORTLY_SECONDS)
-            if before is not None and before.found.user and before.password == self._kept(name):
-                # Somebody else's guesses have locked the account, and this very pair was right before.
-                found = before.found
+            # Somebody else's guesses may have locked the account, while this very pair was right before.
+            found, seconds = self._fitted(mark), min(error.seconds, SHORTLY_SECONDS)
+            found = found if found.user else WRONG
         except RefusedError:
             found, seconds = WRONG, WRONG_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever failed, nobody is believed
@@ -225,7 +250,8 @@ class Credentials:
             found, seconds = UNKNOWN, 0.0
         finally:
             self._running.pop(mark, None)
-            self._waiting -= Counter([address])  # those at nothing are forgotten
+            self._waiting -= Counter((there, address))  # those at nothing are forgotten
+        name = found.user or name
         self._known[mark] = _Kept(found, name, self._kept(name), self._clock() + seconds)
         self._known.move_to_end(mark)
         if len(self._known) > MOST_KEPT:

@@ -25,7 +25,7 @@ from appliance.gateway.handler import Handler
 from appliance.gateway.hooks import Answering, Hooks
 from appliance.gateway.listen import addresses, at, listening
 from appliance.gateway.passage import Passage
-from appliance.gateway.peers import destination_of, peer_of
+from appliance.gateway.peers import destination_of, is_lost, peer_of
 from appliance.gateway.pressure import LEAVING
 from appliance.gateway.proxy_tls import InnerWriter, ProxyTls
 from appliance.gateway.resolver import CLIENT
@@ -162,18 +162,28 @@ class Doors(proxyserver.Proxyserver):
         fixed = {name: getattr(ctx.options, name) for name in sorted(ctx.options.keys())}
         return SimpleNamespace(**fixed, **{LEAVING: False})
 
-    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> int:
-        """End every open connection of these client addresses, and of these users' credentials, at once."""
+    def cut(
+        self, addresses: Collection[str], users: Collection[str] = (), nameless: Collection[str] = ()
+    ) -> int:
+        """End every open connection of these client addresses, and of these users' credentials, at once.
+
+        Of the addresses `nameless`, only what was opened without credentials.
+        """
         lost = [
             handler
-            for handler in list(self.connections.values())
-            if isinstance(handler, Handler)
-            and ((handler.tunnel and handler.tunnel.user in users) or peer_of(handler.client) in addresses)
+            for handler in self.handlers
+            if is_lost(
+                peer_of(handler.client),
+                handler.tunnel.user if handler.tunnel else "",
+                addresses,
+                users,
+                nameless,
+            )
         ]
         for handler in lost:
             handler.cut()
         for door in self.passage.waiting if self.passage is not None else ():
-            door.cut(addresses, users)
+            door.cut(addresses, users, nameless)
         return len(lost)
 
     @property

@@ -12,7 +12,9 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
+from appliance.gateway.board import Patience, board
 from appliance.gateway.passage import Passage
+from appliance.gateway.peers import is_lost
 from appliance.gateway.proxy_tls import CUT_SECONDS, ProxyTls, Relay
 from appliance.gateway.translate import Tunnel, host_of
 from appliance.gateway.visitor import Visitor
@@ -50,6 +52,9 @@ class Entrance:
         self.passage, self.serve, self.destination = passage, serve, destination
         self._proxy_tls = proxy_tls
         self.loop = asyncio.get_running_loop()
+        self.board = board()
+        self.silent, self.speaking = Patience(), Patience()
+        """How long nothing may come, and how long it may take to be whole."""
         self.visitors: set[Visitor] = set()
         self._relays: set[Relay] = set()
         self._opening = 0
@@ -63,6 +68,8 @@ class Entrance:
         self.shut()
         for visitor in list(self.visitors):
             visitor.leave()
+        self.silent.close()
+        self.speaking.close()
         if self in self.passage.waiting:
             self.passage.waiting.remove(self)
         self.passage.cut_all()
@@ -83,13 +90,19 @@ class Entrance:
     def __len__(self) -> int:
         return len(self.visitors)
 
-    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
-        """Send away whoever waits, with or without a tunnel, by address or by the credentials shown."""
+    def cut(
+        self, addresses: Collection[str], users: Collection[str] = (), nameless: Collection[str] = ()
+    ) -> None:
+        """Send away whoever waits, with or without a tunnel, as `Doors.cut` says."""
+
+        def lost(tunnel: Tunnel) -> bool:
+            return is_lost(tunnel.client, tunnel.user, addresses, users, nameless)
+
         for visitor in list(self.visitors):
-            if visitor.tunnel.client in addresses or visitor.tunnel.user in users:
+            if lost(visitor.tunnel):
                 visitor.leave()
-        lost = [each for each in self._relays if each.tunnel.client in addresses or each.tunnel.user in users]
-        for relay in lost:  # what a slow client has not read yet does not reach it any more
+        # What a slow client has not read yet does not reach it any more.
+        for relay in [each for each in self._relays if lost(each.tunnel)]:
             self.loop.call_later(CUT_SECONDS, relay.cut)
 
     def run(self, work: Awaitable[None], sock: socket.socket | None) -> None:

@@ -7,6 +7,7 @@ refused: two parties must not read two names.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 HELLO_LIMIT = 65_536
@@ -19,6 +20,8 @@ _HANDSHAKE, _CLIENT_HELLO = 0x16, 0x01
 _RECORD_HEADER, _MESSAGE_HEADER, _RECORD_LIMIT = 5, 4, 16_384 + 256
 _SERVER_NAME, _ECH = 0, 0xFE0D
 _RANDOM = 34  # version and random
+_EXTENSION = struct.Struct(">HH").unpack_from
+_TOO_SOON = "the ClientHello ends too soon"
 
 
 class NoHelloError(ValueError):
@@ -60,7 +63,7 @@ class HelloReader:
             self._message += data[start : start + size]
             self._at = start + size
             if self._whole():
-                return _read(_Reader(bytes(self._message[_MESSAGE_HEADER:])))
+                return _read(bytes(self._message[_MESSAGE_HEADER:]))
         if len(data) > HELLO_LIMIT:
             raise NoHelloError("the ClientHello is too long")
         return None
@@ -94,59 +97,51 @@ def _record(data: bytes | bytearray, at: int) -> int | None:
     return size if len(data) >= at + _RECORD_HEADER + size else None
 
 
-class _Reader:
-    """Takes parts off the front of a message."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, size: int) -> bytes:
-        part = self.data[self.at : self.at + size]
-        if len(part) < size:
-            raise NoHelloError("the ClientHello ends too soon")
-        self.at += size
-        return part
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))
-
-    def vector(self, size: int) -> bytes:
-        return self.take(self.number(size))
-
-    @property
-    def more(self) -> bool:
-        return self.at < len(self.data)
-
-
-def _read(reader: _Reader) -> Hello:
-    reader.take(_RANDOM)
-    reader.vector(1)  # session id
-    reader.vector(2)  # cipher suites
-    reader.vector(1)  # compression
-    if not reader.more:
+def _read(message: bytes) -> Hello:
+    """Read a ClientHello without its header, from front to back, with nothing left over anywhere."""
+    size, at = len(message), _RANDOM
+    try:
+        at += 1 + message[at]  # session id
+        at += 2 + (message[at] << 8 | message[at + 1])  # cipher suites
+        at += 1 + message[at]  # compression
+    except IndexError:
+        raise NoHelloError(_TOO_SOON) from None
+    if at == size:
         return Hello(None)
-    extensions = _Reader(reader.vector(2))
-    if reader.more:
+    if at + 2 > size or (end := at + 2 + (message[at] << 8 | message[at + 1])) > size:
+        raise NoHelloError(_TOO_SOON)
+    if end < size:
         raise NoHelloError("something follows the extensions")
-    seen: dict[int, bytes] = {}
-    while extensions.more:
-        kind = extensions.number(2)
+    seen: dict[int, int] = {}
+    at += 2
+    while at < size:
+        if at + 4 > size:
+            raise NoHelloError(_TOO_SOON)
+        kind, length = _EXTENSION(message, at)
         if kind in seen:
             raise NoHelloError("an extension is there twice")
-        seen[kind] = extensions.vector(2)
-    name = _name(_Reader(seen[_SERVER_NAME])) if _SERVER_NAME in seen else None
+        seen[kind] = at + 4
+        at += 4 + length
+    if at > size:
+        raise NoHelloError(_TOO_SOON)
+    name = _name(message, seen[_SERVER_NAME]) if _SERVER_NAME in seen else None
     return Hello(name, _ECH in seen)
 
 
-def _name(extension: _Reader) -> str | None:
-    names = _Reader(extension.vector(2))
-    if extension.more:
+def _name(message: bytes, at: int) -> str | None:
+    """Return the one name in the extension whose contents begin at `at`; its length lies before them."""
+    inside = message[at : at + (message[at - 2] << 8 | message[at - 1])]
+    size = len(inside)
+    if size < 2 or (listed := inside[0] << 8 | inside[1]) > size - 2:  # noqa: PLR2004 - bytes of a length
+        raise NoHelloError(_TOO_SOON)
+    if listed < size - 2:
         raise NoHelloError("something follows the names")
-    kind, raw = names.number(1), names.vector(2)
-    if kind or names.more or not raw:
+    # A list of names (RFC 6066 3): of one, of the only kind there is, a host's.
+    if listed < 3 or (length := inside[3] << 8 | inside[4]) > listed - 3:  # noqa: PLR2004 - kind and length
+        raise NoHelloError(_TOO_SOON)
+    if inside[2] or length < listed - 3 or not length:
         raise NoHelloError("there must be one host name")
     try:
-        return raw.decode("ascii")
+        return inside[5:].decode("ascii")
     except UnicodeDecodeError:
         raise NoHelloError("the name in the encryption is no host name") from None

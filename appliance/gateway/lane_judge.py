@@ -34,6 +34,7 @@ from appliance.gateway.peers import peer_of
 from appliance.gateway.site import OwnSite
 from appliance.gateway.translate import Tunnel, wants_of
 from appliance.gateway.upstream import failure_of
+from appliance.inspection.search import may_hold_term
 from appliance.model.decision import Reason
 from appliance.model.inspect import Inspect
 from appliance.model.request import Request
@@ -195,11 +196,14 @@ class Lane:
             destination=tunnel.destination,
             user=tunnel.user,
         )
-        if self._site.serves(request):
+        if self._site.serves(request) or may_hold_term(url, head.method):
             return None
         judgement = self._decide(request)
         if judgement.decision.blocked or judgement.decision.flagged:
             return None
+        grants = self._filtering.grants
+        if grants is not None and judgement.decision.override in grants.learning:
+            return None  # what the page names is learnt there
         if tunnel.wrong and self._addon.credentials.asks(judgement, request, tunnel):
             return None
         if self._reads(known, request, judgement):
@@ -219,7 +223,8 @@ class Lane:
 
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.
-        asked = self._filtering.epoch, judgement.profile.id, request.url.host
+        policy = judgement.decision.policy_version  # two can be in force, each with a profile of this name
+        asked = self._filtering.epoch, f"{policy} {judgement.profile.id}", request.url.host
         if known.looked is None or known.looked[0] != asked:
             site = replace(request, url=replace(request.url, path="/", query=""))
             level = self._filtering.inspection(site, judgement.person).level

@@ -8,10 +8,13 @@ time altogether.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
+from appliance.gateway.board import WRITE, Patience, board
 from appliance.gateway.resolver import Resolver
 
 CONNECT_SECONDS = 20.0
@@ -19,6 +22,11 @@ CONNECT_SECONDS = 20.0
 
 NEXT_ADDRESS_SECONDS = 0.25
 """After which the next address is tried beside the one before (RFC 8305 section 5)."""
+
+_TOO_LATE = "the site did not answer in time"
+
+type Reached = Callable[[socket.socket, OSError | None], None]
+"""Is told of a socket that it is connected, or of the error with which it is not."""
 
 type AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
@@ -32,6 +40,7 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.resolver = Resolver()
+        self._patience = Patience()
 
     async def getaddrinfo(  # type: ignore[override] # typeshed knows more kinds of host than occur here
         self,
@@ -73,16 +82,79 @@ class GuardedLoop(asyncio.SelectorEventLoop):
 
         Each further address is tried beside those before it after a moment. OSError if none answers in time.
         """
+        known = self.resolver.known(host)
+        if len(known) == 1:  # nobody to ask or to race against: no task, and nothing to wait for beside it
+            return await self._attempt(known[0], port)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 # Not asyncio's own race: Python 3.13.0's fails under mitmproxy's task factory.
-                return await self._race(_ordered(await self.resolver.addresses(host)), port)
+                return await self._race(_ordered(known or await self.resolver.addresses(host)), port)
         except TimeoutError:
-            raise OSError("the site did not answer in time") from None
+            raise OSError(_TOO_LATE) from None
+
+    def begin(self, host: str, port: int, done: Reached) -> bool:
+        """Connect to a site whose one address is known already, and tell `done`; False for all others.
+
+        The socket that is told of may be waited for at once, on the same board; closed at once, it must be
+        said there first.
+        """
+        known = self.resolver.known(host)
+        if len(known) != 1:
+            return False
+        self._start(_socket(known[0]), (known[0], port), done)
+        return True
+
+    async def reach(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """Connect a socket to a literal address, in bounded time; OSError if nobody answers there."""
+        answered: asyncio.Future[None] = self.create_future()
+
+        def done(_sock: socket.socket, error: OSError | None) -> None:
+            if answered.done():
+                return
+            if error is None:
+                answered.set_result(None)
+            else:
+                answered.set_exception(error)
+
+        stop = self._start(sock, address, done)
+        try:
+            await answered
+        finally:
+            stop()
+
+    def _start(self, sock: socket.socket, address: tuple[str, int], done: Reached) -> Callable[[], None]:
+        """Connect, and tell `done` once, at once or later; what is returned stops the waiting."""
+        file, places = sock.fileno(), board()
+
+        def stop() -> None:
+            self._patience.end(ready)
+            places.left(file, ready)
+
+        def ready(_events: int) -> None:
+            if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                stop()
+                done(sock, OSError(error, os.strerror(error)))
+                return
+            self._patience.end(ready)
+            done(sock, None)  # and whoever takes the socket over waits for it at the same place
+            places.left(file, ready)
+
+        def late() -> None:
+            stop()
+            done(sock, OSError(_TOO_LATE))
+
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            places.want(file, WRITE, ready)
+            self._patience.wait(ready, CONNECT_SECONDS, late)
+        except OSError as error:
+            done(sock, error)
+        else:
+            done(sock, None)
+        return stop
 
     async def _race(self, addresses: list[str], port: int) -> socket.socket:
-        if len(addresses) == 1:  # nobody to race against: no task, and nothing to wait for beside it
-            return await self._attempt(addresses[0], port)
         running: set[asyncio.Task[socket.socket]] = set()
         failed: BaseException | None = None
         try:
@@ -108,14 +180,18 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         raise failed or OSError("the site has no address")
 
     async def _attempt(self, address: str, port: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        sock = _socket(address)
         try:
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-            await self.sock_connect(sock, (address, port))
+            await self.reach(sock, (address, port))
         except BaseException:
             sock.close()
             raise
         return sock
+
+
+def _socket(address: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
 
 def _ordered(addresses: tuple[str, ...]) -> list[str]:

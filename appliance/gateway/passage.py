@@ -15,12 +15,16 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
+from appliance.gateway.board import board
 from appliance.gateway.credentials import Credentials
 from appliance.gateway.hello import Hello
+from appliance.gateway.loop import Reached
+from appliance.gateway.references import new_reference
 from appliance.gateway.resolver import CLIENT
 from appliance.gateway.splice import Splice
 from appliance.gateway.translate import Tunnel, hello_of, host_of
@@ -57,6 +61,9 @@ class Recorder(Protocol):
 
     async def record(self, access: Access) -> None:
         """Keep one access; a flagged one is durable when this returns."""
+
+    def note(self, access: Access) -> None:
+        """Keep one access that is not flagged, soon."""
 
 
 class Metrics(Protocol):
@@ -117,8 +124,13 @@ class _Passing:
 class Waiting(Protocol):
     """Who lets clients in."""
 
-    def cut(self, addresses: Collection[str], users: Collection[str] = ()) -> None:
-        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`."""
+    def cut(
+        self, addresses: Collection[str], users: Collection[str] = (), nameless: Collection[str] = ()
+    ) -> None:
+        """Send away whoever waits and comes from one of `addresses`, or has shown credentials of `users`.
+
+        Of the addresses `nameless`, only whoever has shown none.
+        """
 
     def shut(self) -> None:
         """Let nobody in any more."""
@@ -143,6 +155,8 @@ class Passage:
     connect: Callable[[str, int], Awaitable[socket.socket]]
     own_name: str = ""
     idle: float = 600.0
+    begin: Callable[[str, int, Reached], bool] = lambda _host, _port, _done: False
+    """Connects to a site that need not be looked up, and tells of it; False for all others."""
     credentials: Credentials = field(default_factory=Credentials)
     """What devices have shown to the proxy, for the doors to ask."""
     waiting: list[Waiting] = field(default_factory=list)
@@ -182,7 +196,7 @@ class Passage:
 
     async def refuse(self, request: Request, judgement: Judgement) -> None:
         """Record a connection that was refused."""
-        await self._record(actions.Carried(request, judgement, actions.new_reference()))
+        await self._record(actions.Carried(request, judgement, new_reference()))
 
     async def refuse_unread(self, tunnel: Tunnel, because: str) -> None:
         """Record a connection that speaks nothing that could be judged."""
@@ -190,7 +204,7 @@ class Passage:
         target = tunnel.connect or tunnel.destination or host_of("invalid")
         request = Request(target, method="CONNECT", client=tunnel.client, user=tunnel.user, refused=because)
         judgement = self.filtering.judge(request)
-        await self._record(actions.Carried(request, judgement, actions.new_reference()))
+        await self._record(actions.Carried(request, judgement, new_reference()))
 
     async def note(self, verdict: Verdict) -> None:
         """Record what is remarkable of a connection that is inspected: one that hid its name."""
@@ -202,30 +216,49 @@ class Passage:
 
         The sockets are closed in any case, at the latest when the connection is over.
         """
-        passing = _Passing(
-            verdict, actions.Carried(verdict.request, verdict.judgement, actions.new_reference())
-        )
-        url, request = verdict.request.url, verdict.request
+        passing = _passing_of(verdict)
+        url = verdict.request.url
         if verdict.judgement.decision.flagged:
             await self._record(passing.carried)  # watched: in the log before the site hears of it
-        CLIENT.set(request.client)
+        CLIENT.set(verdict.request.client)
         try:
             site = await self.connect(url.host, url.port)
         except OSError as error:
             client.close()
             await self._fail(passing, failure_of(str(error)))
             return
-        with contextlib.suppress(OSError):
-            site.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._join(passing, client, site, first)
+
+    def splice_at_once(self, client: socket.socket, first: bytes, verdict: Verdict) -> bool:
+        """Do what `splice` does, where there is nothing to wait for but the site; False where there is."""
+        if verdict.judgement.decision.flagged:
+            return False
+        passing = _passing_of(verdict)
+
+        def reached(site: socket.socket, error: OSError | None) -> None:
+            try:
+                if error is None:
+                    self._join(passing, client, site, first)
+                    return
+                self.later(self._fail(passing, failure_of(str(error))))
+            except Exception as fault:  # noqa: BLE001 - whatever failed, nothing passes
+                self._fault("splice", fault)
+            _drop(client, site)
+
+        return self.begin(verdict.request.url.host, verdict.request.url.port, reached)
+
+    def _join(self, passing: _Passing, client: socket.socket, site: socket.socket, first: bytes) -> None:
+        verdict = passing.verdict
         if (
             self._state() != verdict.state
-            and self._judge(request, named=True, ech=False).what is not What.SPLICE
+            and self._judge(verdict.request, named=True, ech=False).what is not What.SPLICE
         ):
             # The policy, the lists or the time changed while the site was being looked up.
-            client.close()
-            site.close()
+            _drop(client, site)
             return
-        passing.splice = Splice(client, site, lambda: self._over(passing))
+        with contextlib.suppress(OSError):
+            site.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        passing.splice = Splice(client, site, partial(self._over, passing))
         self._passing.add(passing)
         passing.splice.begin(first)
 
@@ -285,8 +318,16 @@ class Passage:
         if passing.splice is not None:
             passing.carried.sent, passing.carried.received = passing.splice.sent, passing.splice.received
         self.metrics.passed_unread(passing.end, passing.carried.sent, passing.carried.received)
-        if not passing.carried.recorded:
+        if passing.carried.recorded:
+            return
+        if passing.carried.judgement.decision.flagged:
             self.later(self._record(passing.carried))
+            return
+        passing.carried.recorded = True
+        try:
+            self.recorder.note(actions.access_of(passing.carried, 0))
+        except Exception as error:  # noqa: BLE001 - it is over already
+            self._fault("record", error)
 
     async def _fail(self, passing: _Passing, reason: Reason) -> None:
         self.metrics.passed_unread(FAILED, 0, 0)
@@ -302,6 +343,16 @@ class Passage:
     def _fault(self, stage: str, error: BaseException) -> None:
         self.metrics.fault(Reason.FAULT, stage)
         logger.error("fault in %s, closed: %s", stage, type(error).__name__)
+
+
+def _passing_of(verdict: Verdict) -> _Passing:
+    return _Passing(verdict, actions.Carried(verdict.request, verdict.judgement, new_reference()))
+
+
+def _drop(*sockets: socket.socket) -> None:
+    for sock in sockets:
+        board().closed(sock.fileno())
+        sock.close()
 
 
 def _below(host: str, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 from typing import Any
 
 from mitmproxy import connection, platform
@@ -12,6 +13,13 @@ def peer_of(client: connection.Client) -> str:
     """Return the device's address, in the one form that the record has; empty if it has gone already."""
     peer: Any = client.peername
     return str(peer[0]).removeprefix("::ffff:") if peer else ""
+
+
+def is_lost(
+    address: str, user: str, addresses: Collection[str], users: Collection[str], nameless: Collection[str]
+) -> bool:
+    """Return whether what a device opened is to end: by address, by the credentials shown, or without any."""
+    return user in users or address in addresses or (not user and address in nameless)
 
 
 def destination_of(sock: socket.socket) -> tuple[str, int]:

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 from typing import Any, override
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-
 from appliance.gateway.ca import Authority, Leaf
+from appliance.gateway.certified import load
 from appliance.gateway.translate import Tunnel
 
 HANDSHAKE_SECONDS = 30.0
@@ -73,7 +70,7 @@ class ProxyTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        _load(context, leaf, self._authority.certificate)
+        load(context, leaf, self._authority.certificate)
         self._contexts[name] = leaf, context
         return context
 
@@ -142,19 +139,3 @@ class InnerWriter(asyncio.StreamWriter):
         if name in ("peername", "sockname"):
             return self.device, 0
         return super().get_extra_info(name, default)
-
-
-def _load(context: ssl.SSLContext, leaf: Leaf, authority: x509.Certificate) -> None:
-    pem = leaf.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    for certificate in (leaf.certificate, authority):
-        pem += certificate.public_bytes(serialization.Encoding.PEM)
-    # Python reads them from a file only; this one is in memory, and the key never comes to a disk.
-    handle = os.memfd_create("leaf", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(handle), "wb") as file:
-            file.write(pem)
-        context.load_cert_chain(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)

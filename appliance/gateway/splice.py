@@ -7,92 +7,101 @@ a fraction of what a proxy's layers cost.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable
+
+from appliance.gateway.board import READ, WRITE, Board, board
 
 _ROOM = 262_144
 _buffer = memoryview(bytearray(_ROOM))  # one for all: it is empty again before anybody else runs
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
 
-class _Way:
-    """One direction: what comes from `source` goes to `target`."""
+class _End:
+    """One of the two sockets: what comes from it goes to the other one."""
 
-    __slots__ = ("_loop", "_moved", "_over", "ended", "passed", "pending", "source", "target")
+    __slots__ = ("_file", "_read", "_splice", "ended", "other", "passed", "pending", "sock")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        source: socket.socket,
-        target: socket.socket,
-        moved: Callable[[], None],
-        over: Callable[[OSError | None], None],
-    ) -> None:
-        self._loop, self.source, self.target = loop, source, target
-        self._moved, self._over = moved, over
+    def __init__(self, splice: Splice, sock: socket.socket) -> None:
+        self._splice, self.sock = splice, sock
+        self._file, self._read = sock.fileno(), sock.recv_into
+        self.other = self
         self.pending = b""
+        """What came from here and waits for the other; until it is gone, nothing more is read."""
         self.passed = 0
         self.ended = False
 
-    def begin(self, first: bytes = b"") -> None:
-        self.pending, self.passed = first, len(first)
-        self.flush() if first else self._loop.add_reader(self.source, self.move)
+    def expect(self) -> None:
+        """Wait for what can be done with this socket now."""
+        events = 0 if self.ended or self.pending else READ
+        if self.other.pending:
+            events |= WRITE
+        self._splice.board.want(self._file, events, self._ready)
 
-    def move(self) -> None:
+    def send(self, data: bytes) -> None:
+        """Pass on `data`, as if it had come from here."""
+        self.passed += len(data)
+        self._keep(data[self._give(data) :] if data else data)
+
+    def closed(self) -> None:
+        self._splice.board.closed(self._file)
+        self.sock.close()
+
+    def _ready(self, events: int) -> None:
         try:
-            size = self.source.recv_into(_buffer)
-            if not size:
-                self._end()
-                return
-            self.passed += size
-            sent = self._send(_buffer[:size])
-        except OSError as error:
-            self._fail(error)
+            # Whatever is no mere readiness is the end of the socket, which sending and reading both find.
+            if events & ~READ and self.other.pending:
+                self.other.flush()
+            if events & ~WRITE and not self.pending and not self.ended:
+                self._move()
+        except OSError:
+            self._splice.cut()
+        except Exception:
+            self._splice.cut()
+            raise
+
+    def _move(self) -> None:
+        try:
+            size = self._read(_buffer)
+        except BlockingIOError:
             return
-        self._moved()
-        if sent < size:
-            # Nothing more is read until this has gone: whoever sends has to wait.
-            self.pending = bytes(_buffer[sent:size])
-            self._loop.remove_reader(self.source)
-            self._loop.add_writer(self.target, self.flush)
+        if not size:
+            self._end()
+            return
+        self.passed += size
+        self._splice.moved_at = self._splice.board.now
+        sent = self._give(_buffer[:size])
+        if sent < size:  # nothing more is read until this has gone: whoever sends has to wait
+            self._keep(bytes(_buffer[sent:size]))
 
     def flush(self) -> None:
-        try:
-            sent = self._send(memoryview(self.pending))
-        except OSError as error:
-            self._fail(error)
-            return
-        self._moved()
-        self.pending = self.pending[sent:]
-        if self.pending:
-            self._loop.add_writer(self.target, self.flush)
-        else:
-            self._loop.remove_writer(self.target)
-            self._loop.add_reader(self.source, self.move)
+        """Pass on what waits."""
+        self._splice.moved_at = self._splice.board.now
+        self._keep(self.pending[self._give(memoryview(self.pending)) :])
 
-    def stop(self) -> None:
-        self._loop.remove_reader(self.source)
-        self._loop.remove_writer(self.target)
+    def _keep(self, pending: bytes) -> None:
+        self.pending = pending
+        self.expect()
+        self.other.expect()
 
-    def _send(self, data: memoryview) -> int:
+    def _give(self, data: memoryview | bytes) -> int:
         try:
-            return self.target.send(data)
-        except (BlockingIOError, InterruptedError):
+            return self.other.sock.send(data)
+        except BlockingIOError:
             return 0
 
     def _end(self) -> None:
-        self._loop.remove_reader(self.source)
         self.ended = True
-        with contextlib.suppress(OSError):
-            self.target.shutdown(socket.SHUT_WR)
-        self._over(None)
-
-    def _fail(self, error: OSError) -> None:
-        if not isinstance(error, BlockingIOError | InterruptedError):
-            self._over(error)
+        if self.other.ended:
+            self._splice.close()
+            return
+        self.expect()
+        try:
+            self.other.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it has gone already, which reading it shows
 
 
 class Splice:
@@ -100,12 +109,11 @@ class Splice:
 
     def __init__(self, client: socket.socket, site: socket.socket, ended: Callable[[], None]) -> None:
         """Take both sockets, which must be non-blocking; they are closed at the end."""
-        loop = asyncio.get_running_loop()
-        self._loop, self._ended, self._closed = loop, ended, False
-        self._sockets = (client, site)
-        self._up = _Way(loop, client, site, self._moved, self._over)
-        self._down = _Way(loop, site, client, self._moved, self._over)
-        self.moved_at = loop.time()
+        self.board: Board = board()
+        self._ended, self._closed = ended, False
+        self._up, self._down = _End(self, client), _End(self, site)
+        self._up.other, self._down.other = self._down, self._up
+        self.moved_at = time.monotonic()
         """When something last passed, in the loop's time."""
 
     @property
@@ -120,31 +128,27 @@ class Splice:
 
     def begin(self, first: bytes) -> None:
         """Start, with what the client has sent so far."""
-        self._down.begin()
-        self._up.begin(first)
+        try:
+            self._up.send(first)
+        except OSError:
+            self.cut()
 
     def cut(self) -> None:
         """End it now: what is still on its way is dropped on both sides."""
-        for end in self._sockets:
-            with contextlib.suppress(OSError):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
-        self._close()
+        if self._closed:
+            return
+        for end in (self._up, self._down):
+            try:
+                end.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+            except OSError:
+                continue
+        self.close()
 
-    def _moved(self) -> None:
-        self.moved_at = self._loop.time()
-
-    def _over(self, error: OSError | None) -> None:
-        if error is not None:
-            self.cut()
-        elif self._up.ended and self._down.ended:
-            self._close()
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End it, once nothing is on its way any more."""
         if self._closed:
             return
         self._closed = True
-        for way in (self._up, self._down):
-            way.stop()
-        for end in self._sockets:
-            end.close()
+        self._up.closed()
+        self._down.closed()
         self._ended()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +33,15 @@ RESUMED_SECONDS = 3600.0
 """How long a site is taken for the site that it once proved to be."""
 _KEPT = 2000
 _BOTH_WAYS = 3  # SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN
+
+
+def speaks_http2(offers: Sequence[bytes], *, offered: bool) -> bool:
+    """Tell whether a client with these ALPN offers (RFC 7301) is answered with HTTP/2.
+
+    That is so where the school offers it, and to a program that speaks nothing else (gRPC): it would
+    otherwise fail, and HTTP/2 is judged as strictly as everything.
+    """
+    return b"h2" in offers and (offered or not {b"http/1.1", b"http/1.0"} & {*offers})
 
 
 class _Kept[K, V]:
@@ -96,7 +105,7 @@ class SchoolTls(tlsconfig.TlsConfig):
             tlsconfig.AppData(
                 client_alpn=client.alpn,
                 server_alpn=server.alpn,
-                http2=ctx.options.http2,
+                http2=speaks_http2(client.alpn_offers, offered=ctx.options.http2),
             )
         )
         ssl_conn.set_accept_state()
@@ -104,6 +113,9 @@ class SchoolTls(tlsconfig.TlsConfig):
 
     def tls_start_server(self, tls_start: tls.TlsData) -> None:
         """Begin a handshake with a site, from where the last one with it left off if that is fresh."""
+        offers = tls_start.context.client.alpn_offers
+        if not tls_start.conn.alpn_offers and speaks_http2(offers, offered=ctx.options.http2):
+            tls_start.conn.alpn_offers = tuple(offers)
         super().tls_start_server(tls_start)
         kept = self._sessions.get(_site(tls_start.conn))
         if kept is not None and kept[0] > self._clock() and tls_start.ssl_conn is not None:

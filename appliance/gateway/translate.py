@@ -7,6 +7,7 @@ read them differently (H24, H25, H32).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -168,6 +169,7 @@ def target_of(flow: http.HTTPFlow) -> Url | None:
         return None
 
 
+@functools.lru_cache(maxsize=2048)  # of the same few sites and devices all day long
 def host_of(text: str) -> Url:
     """Return a host as a Url (`https://host/`); UrlRefusedError if it is none."""
     return parse_host(text)

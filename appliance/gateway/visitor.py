@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from appliance.filtering import Judgement
+from appliance.gateway.board import READ
 from appliance.gateway.hello import ALERT_CLOSE, Hello, HelloReader, NoHelloError, starts_like_tls
 from appliance.gateway.passage import What
 from appliance.gateway.translate import Tunnel, connect_of, host_of
@@ -62,15 +63,11 @@ class Visitor:
         self._hello = HelloReader()
         self._asked: tuple[Request, Judgement] | None = None
         self._comparing = self._compared = False
-        self._timer = entrance.loop.call_later(entrance.passage.idle, self.leave)
-        self._timed = False
-        entrance.visitors.add(self)
-        entrance.loop.add_reader(sock, self._readable)
-
-    @property
-    def silent(self) -> bool:
+        self.silent = True
         """True while nothing has come."""
-        return not self._timed
+        entrance.visitors.add(self)
+        entrance.silent.wait(self, entrance.passage.idle, self.leave)
+        entrance.board.want(sock.fileno(), READ, self._readable)
 
     def leave(self) -> None:
         """Close the connection."""
@@ -78,11 +75,12 @@ class Visitor:
         self._sock.close()
 
     def _let_go(self) -> None:
-        self._timer.cancel()
-        self._entrance.loop.remove_reader(self._sock)
+        self._entrance.silent.end(self)
+        self._entrance.speaking.end(self)
         self._entrance.visitors.discard(self)
+        self._entrance.board.rest(self._sock.fileno())
 
-    def _readable(self) -> None:
+    def _readable(self, _events: int) -> None:
         try:
             piece = self._sock.recv(_PIECE)
         except (BlockingIOError, InterruptedError):
@@ -93,12 +91,12 @@ class Visitor:
             if not piece:
                 self._left()
                 return
-            if not self._timed:
-                self._timed = True
-                self._timer.cancel()
-                self._timer = self._entrance.loop.call_later(FIRST_SECONDS, self._late)
+            first, self.silent = self.silent, False
             self._data += piece
             self._look()
+            if first and self in self._entrance.visitors:  # most have said it all at once
+                self._entrance.silent.end(self)
+                self._entrance.speaking.wait(self, FIRST_SECONDS, self._late)
         except Exception as error:  # noqa: BLE001 - whatever failed, the connection is closed
             self._entrance.fault(error)
             self.leave()
@@ -169,7 +167,7 @@ class Visitor:
             found.note(self.tunnel)
             return True
         self._comparing = True
-        self._entrance.loop.remove_reader(self._sock)
+        self._entrance.board.rest(self._sock.fileno())
         self._entrance.run(self._compare(shown), self._sock)
         return False
 
@@ -178,7 +176,7 @@ class Visitor:
             await self._entrance.passage.credentials.learn(shown, self.tunnel)
             self._comparing, self._compared = False, True
             if self in self._entrance.visitors:  # it may have been sent away meanwhile
-                self._entrance.loop.add_reader(self._sock, self._readable)
+                self._entrance.board.want(self._sock.fileno(), READ, self._readable)
                 self._look()
         except BaseException:
             self._let_go()  # the socket is closed, and must not be looked at any more
@@ -233,7 +231,9 @@ class Visitor:
         self._count()
         if verdict.what is What.SPLICE:
             self._let_go()
-            self._entrance.run(passage.splice(self._sock, bytes(self._data), verdict), self._sock)
+            first = bytes(self._data)
+            if not passage.splice_at_once(self._sock, first, verdict):
+                self._entrance.run(passage.splice(self._sock, first, verdict), self._sock)
         else:
             self._close_with(passage.refuse(verdict.request, verdict.judgement))
 

@@ -64,7 +64,7 @@ class AnnouncedStore:
 
     def take(self, report: Report, now: float, ends: float) -> bool:
         """Put one announcement in force until `ends`; return False where it is older than what is known."""
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             db.execute(
                 "DELETE FROM announced WHERE at < ? AND (stopped = 1 OR ends < ?)", (now - self._keeps, now)
             )
@@ -109,7 +109,7 @@ class AnnouncedStore:
 
     def settle(self, name: str, *, counts: bool) -> None:
         """Say whether the log-ins of a person count: the account is known, and nothing is still due."""
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             db.execute("UPDATE announced SET due = ? WHERE key = ?", (int(not counts), key(name)))
 
 

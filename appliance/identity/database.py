@@ -51,12 +51,23 @@ CREATE TABLE announced (client TEXT NOT NULL, nas TEXT NOT NULL, session TEXT NO
     stopped INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (client, nas, session)) STRICT, WITHOUT ROWID;
 """
 
-_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED)
+_USES = """
+CREATE TABLE used (key TEXT NOT NULL, device TEXT NOT NULL, mac TEXT NOT NULL, address TEXT NOT NULL,
+    way TEXT NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (key, device)) STRICT, WITHOUT ROWID;
+CREATE TABLE shared (key TEXT NOT NULL, pair TEXT NOT NULL, day TEXT NOT NULL,
+    PRIMARY KEY (key, pair)) STRICT, WITHOUT ROWID;
+CREATE TABLE refresh (key TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE generation ADD COLUMN accounts INTEGER NOT NULL DEFAULT 1;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)
 
-_CHANGED = "UPDATE generation SET number = number + 1"
+_CHANGED = "UPDATE generation SET number = number + 1, accounts = accounts + 1"
+_MOVED = "UPDATE generation SET number = number + 1"
 
 
 class Database:
@@ -88,12 +99,14 @@ class Database:
                 raise IdentityError(f"{self.path}: written by a newer release; start that one")
 
     @contextmanager
-    def writing(self, *, changes: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, changes: bool = False, accounts: bool = True) -> Iterator[sqlite3.Connection]:
         """Write in one transaction, on the disk when the block ends; nothing is written if it raises.
 
-        `changes` says that workers must look again. IdentityError when the file is missing or broken.
+        `changes` says that workers must look again, and `accounts` that an account is among it: to read them
+        all anew takes its time. IdentityError when the file is missing or broken.
         """
-        with self._opened("rw") as db, transaction(db, _CHANGED if changes else ""):
+        last = (_CHANGED if accounts else _MOVED) if changes else ""
+        with self._opened("rw") as db, transaction(db, last):
             yield db
 
     @contextmanager

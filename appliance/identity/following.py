@@ -8,10 +8,11 @@ request.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from appliance.identity.database import Database
@@ -21,12 +22,16 @@ from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Sessions
 from appliance.identity.snapshot import Snapshot, Watch, read
 from appliance.identity.stops import Trail
+from appliance.identity.uses import HOLD, Use, Used, Uses
 
 LOOK_SECONDS = 0.1
 """How often a worker looks: a freeze is in force well within a second."""
 
 NEIGHBOUR_SECONDS = 1.0
 USED_SECONDS = 20.0
+
+LATE = 600.0
+"""How much longer a device must be held by now, before all workers read anew until when it is."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +48,7 @@ class Follower:
         cut: Callable[[Lost], None],
         neighbours: Callable[[], dict[str, str]],
         leases: Callable[[], dict[str, Lease]] = dict,
+        hold: float = HOLD,
     ) -> None:
         self._database = database
         self._trail = trail
@@ -53,6 +59,7 @@ class Follower:
         self._ask_leases = leases
         self._leases: dict[str, Lease] = {}
         self._unread = False
+        self._hold = hold
         self._watch = Watch(database)
         self._known = Snapshot()
         self._macs: dict[str, str] = {}
@@ -79,7 +86,12 @@ class Follower:
             moved = await self._ask_network()
             changed = self._watch.changed()
             if changed:
-                self._known = await asyncio.to_thread(read, self._database, self._trail, time.time())
+                before = self._known.stops.keys()
+                known = None if self._failing else self._known
+                reading = functools.partial(read, self._database, self._trail, time.time(), self._hold, known)
+                self._known = await asyncio.to_thread(reading)
+                # What somebody used until they were stopped, a moment ago, is held as well.
+                await self._tell_used(newly=self._known.stops.keys() - before)
             # What is over may have hidden what still holds: a sign-in behind a network log-in.
             if changed or moved or lost.addresses:
                 table = believe(self._known, self._macs, self._devices, self._leases, time.time())
@@ -112,9 +124,25 @@ class Follower:
             self._unread = True
         return macs != self._macs or leases != self._leases
 
-    async def _tell_used(self) -> None:
+    async def _tell_used(self, newly: Collection[str] = ()) -> None:
         now = time.monotonic()
-        if now - self._told >= USED_SECONDS:
+        if now - self._told >= USED_SECONDS or newly:
             self._told = now
             if used := self._resolver.used():
-                await asyncio.to_thread(Sessions(self._database).used, used, time.time())
+                await asyncio.to_thread(self._write, used, newly, time.time())
+
+    def _write(self, used: set[tuple[str, Use]], newly: Collection[str], now: float) -> None:
+        if sessions := {use.session for _, use in used if use.session}:
+            Sessions(self._database).used(sessions, now)
+        rows = [
+            Used(use.key, use.mac or self._macs.get(address, ""), address, use.way, now, now)
+            for address, use in used
+        ]
+        held, late = dict[str, set[str]](), set[tuple[str, str]]()
+        for each in self._known.held:
+            held.setdefault(each.key, set()).add(each.device)
+            if each.until < now + self._hold - LATE:
+                late.add((each.key, each.device))
+        stopped = {key: frozenset(held.get(key, ())) for key in self._known.stops.keys() - frozenset(newly)}
+        changes = any(row.key in newly or (row.key, row.device) in late for row in rows)
+        Uses(self._database).note(rows, stopped=stopped, changes=changes)

@@ -7,6 +7,7 @@ us, for this very sign-in, now, by the school's own tenant.
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -19,17 +20,21 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from appliance.identity.names import IdentityError
-from appliance.identity.oidc_link import Channel
-from appliance.identity.options_oidc import OidcSettings
+from appliance.identity.accounts import Account
+from appliance.identity.names import IdentityError, key
+from appliance.identity.oidc_link import Channel, RefusedByError
+from appliance.identity.options_oidc import GOOGLE, OidcSettings
 from appliance.identity.outside import (
     Found,
     NotAdmittedError,
+    NotAskedError,
     UnreachableError,
     Waiting,
     without_realm,
 )
+from appliance.identity.refreshing import Tokens
 from appliance.identity.secret_files import read_secret
+from appliance.model.secret import Secret
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
 """How a token may be signed: never not at all, and never with a secret that both sides know."""
@@ -37,6 +42,11 @@ ALGORITHMS = ("RS256", "PS256", "ES256")
 KEPT_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0
 """How long the provider's document and keys count, and how soon they may be fetched anew for a new key."""
+
+_GONE = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
+"""What a provider says where a person is disabled, gone, or is to sign in anew (RFC 6749, 5.2)."""
+
+_log = logging.getLogger(__name__)
 
 NO_PLACE = "Your account has no place here yet. Ask a member of staff."
 NOT_OURS = "That is no account of this school. Use your school account."
@@ -51,15 +61,17 @@ class Oidc:
         back: str,
         realms: Collection[str],
         channel: Channel,
+        tokens: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`back` is the one address that people come back to."""
+        """`back` is the one address that people come back to; with `tokens` they can be asked about again."""
         self.name = settings.name
         self.lasts = settings.cached_hours * 3600
         self._settings = settings
         self._back = back
         self._realms = realms
         self._channel = channel
+        self._tokens = tokens
         self._clock = clock
         self._document: dict[str, Any] = {}
         self._keys = KeySet([])
@@ -69,12 +81,16 @@ class Oidc:
         """Return where somebody is sent to sign in; UnreachableError."""
         chosen = self._settings
         more = {"hd": chosen.hosted_domain} if chosen.hosted_domain else {}
+        address = self._endpoint("authorization_endpoint")
+        if chosen.issuer == GOOGLE:
+            more["access_type"] = "offline"  # its own word for what others call a scope
+        offline = "offline_access" in (self._document.get("scopes_supported") or ())
         there: str = prepare_grant_uri(
-            self._endpoint("authorization_endpoint"),
+            address,
             chosen.client_id,
             "code",
             redirect_uri=self._back,
-            scope="openid profile email",
+            scope="openid profile email offline_access" if offline else "openid profile email",
             state=waiting.state,
             nonce=waiting.nonce,
             code_challenge=create_s256_code_challenge(waiting.verifier),  # type: ignore[no-untyped-call] # its stubs leave it out
@@ -102,9 +118,43 @@ class Oidc:
             },
             self._in_header(),
         )
-        return self._found(self._claims(str(answer.get("id_token", "")), waiting))
+        found = self._found(self._claims(str(answer.get("id_token", "")), waiting.nonce))
+        self._keep(key(found.name), answer)
+        return found
 
-    def _claims(self, token: str, waiting: Waiting) -> dict[str, Any]:
+    def again(self, account: Account) -> Found | None:
+        """Return what the provider says of somebody who signed in before; None where they may not go on.
+
+        NotAskedError where it gave nothing to ask with, UnreachableError where it does not answer.
+        """
+        token = self._tokens.find(account.key) if self._tokens is not None else None
+        if self._tokens is None or token is None:
+            raise NotAskedError("The provider gave nothing to ask with.")
+        form = {"grant_type": "refresh_token", "refresh_token": token.reveal()}
+        address = self._endpoint("token_endpoint")
+        try:
+            answer = self._channel.post(address, form | self._in_form(), self._in_header())
+        except RefusedByError as error:
+            if error.code not in _GONE:
+                raise
+            self._tokens.forget(account.key)
+            return None
+        self._keep(account.key, answer)
+        if not answer.get("id_token"):  # it need not send one (OpenID Connect Core, 12.2)
+            return Found(account.name, account.group, account.kind)
+        return self._found(self._claims(str(answer["id_token"])))
+
+    def _keep(self, owner: str, answer: dict[str, Any]) -> None:
+        # A provider may give a new one each time, or one for good at the first sign-in of all.
+        token = answer.get("refresh_token")
+        if self._tokens is None or not isinstance(token, str) or not token:
+            return
+        try:
+            self._tokens.keep(owner, Secret(token))
+        except (IdentityError, OSError) as error:  # they come in, and what was told counts until its time
+            _log.warning("what the provider gave to ask again with was not kept: %s", error)
+
+    def _claims(self, token: str, nonce: str = "") -> dict[str, Any]:
         chosen = self._settings
         options = {
             "iss": {"essential": True, "value": chosen.issuer},
@@ -112,9 +162,8 @@ class Oidc:
         }
         try:
             opened = self._opened(token)
-            claims = CodeIDToken(
-                opened.claims, opened.header, options, {"nonce": waiting.nonce, "client_id": chosen.client_id}
-            )
+            known = {"client_id": chosen.client_id} | ({"nonce": nonce} if nonce else {})
+            claims = CodeIDToken(opened.claims, opened.header, options, known)
             claims.validate(now=int(self._clock()), leeway=chosen.clock_seconds)
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreachableError(f"the token of {chosen.issuer} does not count: {error}") from error

@@ -20,7 +20,15 @@ from appliance.identity.outside import UnreachableError
 
 SECONDS = 5.0
 _MOST = 256 * 1024
-_GOOD = 200
+_GOOD, _BAD_REQUEST = 200, 400
+
+
+class RefusedByError(UnreachableError):
+    """The provider answered that it does not do this; `code` is its own short word (RFC 6749, 5.2)."""
+
+    def __init__(self, detail: str, code: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class Channel(Protocol):
@@ -30,7 +38,7 @@ class Channel(Protocol):
         """Return the JSON object at an address; UnreachableError."""
 
     def post(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
-        """Send a form, and return the JSON object that answers it; UnreachableError."""
+        """Send a form, and return the JSON object that answers it; UnreachableError, RefusedByError."""
 
 
 class Link:
@@ -82,5 +90,7 @@ def _object(url: str, status: int, body: bytes) -> dict[str, Any]:
         raise UnreachableError(f"{url} answers {status}, and no JSON object")
     if status != _GOOD:
         # What went wrong, in the provider's own short word; never what was sent.
-        raise UnreachableError(f"{url} answers {status}: {str(found.get('error', ''))[:80]!a}")
+        code = str(found.get("error", ""))[:80]
+        said = f"{url} answers {status}: {code!a}"
+        raise RefusedByError(said, code) if status == _BAD_REQUEST else UnreachableError(said)
     return found

@@ -19,6 +19,7 @@ from appliance.identity.neighbours import plain_mac
 from appliance.identity.options_directory import DirectorySettings
 from appliance.identity.options_oidc import OidcSettings
 from appliance.identity.options_radius import RadiusSettings
+from appliance.identity.options_sharing import SharingSettings
 from appliance.identity.passwords import Rules
 from appliance.identity.resolver import Registered
 from appliance.identity.signing_in import SignInRules
@@ -98,6 +99,10 @@ class SignInSettings(Section):
     realms: tuple[str, ...] = Field(
         (), description="What people write around a name: school.example, SCHOOL."
     )
+    sharing: SharingSettings = SharingSettings()
+    stop_holds_hours: float = Field(
+        24.0, ge=0, le=720, description="A device stays stopped so long after a stopped person's last use."
+    )
     directory: DirectorySettings | None = Field(None, description="The school's directory; null for none.")
     oidc: OidcSettings | None = Field(None, description="Single sign-on (OpenID Connect); null for none.")
     radius: RadiusSettings | None = Field(
@@ -128,7 +133,7 @@ class SignInSettings(Section):
 
     def wrong(self) -> Iterator[tuple[Keys, str]]:
         """Yield what is well formed and cannot be meant, by its key."""
-        if self.directory is not None and not self.portal and self.radius is None:
+        if self.directory is not None and not self.learns_names and self.radius is None:
             yield ("directory",), "nobody could sign in by it: set identity.portal to true"
         if self.oidc is not None and not self.portal:
             yield ("oidc",), "nobody could sign in by it: set identity.portal to true"
@@ -143,6 +148,11 @@ class SignInSettings(Section):
             yield "oidc", self.oidc
         if self.radius is not None:
             yield "radius", self.radius
+
+    @property
+    def learns_names(self) -> bool:
+        """Whether anybody can say who they are: at the portal, as far as this section says."""
+        return self.portal
 
     @property
     def rules(self) -> SignInRules:

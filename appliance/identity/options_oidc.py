@@ -64,6 +64,9 @@ class OidcSettings(Section):
     )
     clock_seconds: int = Field(120, strict=True, ge=0, le=300, description="How far its clock may be off.")
     cached_hours: float = Field(12.0, gt=0, le=168, description="For how long what it said counts.")
+    recheck_minutes: float = Field(
+        15.0, ge=1, le=1440, description="How often it is asked again about people who are signed in."
+    )
 
     @property
     def reachable(self) -> frozenset[str]:

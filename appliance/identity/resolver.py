@@ -15,6 +15,7 @@ from appliance.identity.accounts import Account
 from appliance.identity.leases import Lease, of_single_names
 from appliance.identity.names import key
 from appliance.identity.snapshot import Snapshot, person_of
+from appliance.identity.uses import Use
 from appliance.model.person import Confidence, Person, Standing
 
 PATIENCE = 10.0
@@ -26,18 +27,25 @@ class Lost:
     """Whose open connections must end: by network address, and by the name of proxy credentials.
 
     `addresses` at once: stopped, or past their time. `left` soon: somebody signed out there, and the page
-    that says so is still on its way, on one of those very connections.
+    that says so is still on its way, on one of those very connections. `nameless` at once, but for what was
+    opened with credentials: a device that is held, on which somebody else may show their own.
     """
 
     addresses: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    nameless: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.addresses or self.users or self.left)
+        return bool(self.addresses or self.users or self.left or self.nameless)
 
     def __or__(self, other: Lost) -> Lost:
-        return Lost(self.addresses | other.addresses, self.users | other.users, self.left | other.left)
+        return Lost(
+            self.addresses | other.addresses,
+            self.users | other.users,
+            self.left | other.left,
+            self.nameless | other.nameless,
+        )
 
 
 class Otherwise(Protocol):
@@ -49,11 +57,21 @@ class Otherwise(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Who stands behind an address, until when (seconds since 1970), and where their session began."""
+    """Who stands behind an address, until when (seconds since 1970), and whose use of the device that is.
+
+    `use` is None where no account is known. `held` says that whoever shows nothing here is stopped, because
+    somebody who is stopped used the device last.
+    """
 
     person: Person
     until: float = math.inf
-    session: str = ""
+    use: Use | None = None
+    held: bool = False
+
+    @property
+    def session(self) -> str:
+        """Where the session or network log-in began; empty without one."""
+        return self.use.session if self.use is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +109,20 @@ def believe(
     for address, (mac, belief) in by_address.items():
         if address and (not mac or macs.get(address, mac) == mac):
             table[address] = belief
+    table |= {address: by_mac[mac] for address, mac in macs.items() if mac in by_mac}
+    # 3 What somebody who is stopped used last. Why here: whoever signs in on it is somebody else, and whoever
+    #   says nothing may be the one who is stopped.
+    held = dict(_held(known, devices, now))
     for address, mac in macs.items():
-        if mac in by_mac:
-            table[address] = by_mac[mac]
-        # 3 A registered device. Why here: it says whose device this is, and not who holds it.
+        if address not in table and (mac, "") in held:
+            table[address] = held[mac, ""]
+        # 4 A registered device. Why here: it says whose device this is, and not who holds it.
         elif mac in devices and address not in table:
             table[address] = Belief(_registered(devices[mac]))
-    # 4 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
+    for (mac, address), belief in held.items():
+        if address and address not in table and macs.get(address, mac) == mac:
+            table[address] = belief
+    # 5 A lease of a registered device. Why last: a device can tell the DHCP server what it likes, which
     #   counts for no longer than the lease, and not where the network itself shows other hardware.
     names = of_single_names(leases or {}, now)
     for address, lease in (leases or {}).items():
@@ -118,7 +143,8 @@ def _sessions(known: Snapshot, devices: Mapping[str, Registered]) -> Iterator[tu
         mac = session.device.mac
         device = devices[mac].name if mac in devices else mac
         person = person_of(account, "portal", stop, device)
-        yield (session.device.address, mac), Belief(person, session.ends, session.device.address)
+        use = Use(account.key, "portal", session.device.address, mac)
+        yield (session.device.address, mac), Belief(person, session.ends, use)
 
 
 def _announced(
@@ -135,7 +161,25 @@ def _announced(
             continue
         # Its addresses may not be known to the switch: then the hardware alone says where it is.
         for address in each.addresses or ("",):
-            yield (address, each.mac), Belief(person, until, address or each.mac)
+            use = Use(account.key, "network log-in", address or each.mac, each.mac)
+            yield (address, each.mac), Belief(person, until, use)
+
+
+def _held(
+    known: Snapshot, devices: Mapping[str, Registered], now: float
+) -> Iterator[tuple[tuple[str, str], Belief]]:
+    for each in known.held:
+        account, stop = known.accounts.get(each.key), known.stops.get(each.key)
+        if account is None or stop is None or each.until <= now:
+            continue
+        device = devices[each.mac].name if each.mac in devices else each.mac
+        # No name: who sits there now is not known, and is not to be guessed.
+        source = "the device was last used by somebody who is stopped"
+        person = Person(account.group, source, Confidence.GROUP, device=device, standing=stop.what)
+        belief = Belief(person, each.until, held=True)
+        yield (each.mac, "" if each.mac else each.address), belief
+        if each.mac and each.address:
+            yield (each.mac, each.address), belief  # where the table of neighbours has forgotten it just now
 
 
 def _registered(device: Registered) -> Person:
@@ -161,8 +205,8 @@ class Resolver:
         self._table: dict[str, Belief] = {}
         self._known = Snapshot()
         self._closes = math.inf
-        self._used: set[str] = set()
-        self._users: set[str] = set()
+        self._used: set[tuple[str, Use]] = set()
+        self._users: dict[str, Use] = {}
         self._over: frozenset[str] = frozenset()
 
     def resolve(self, address: str, user: str = "") -> Person:
@@ -173,18 +217,31 @@ class Resolver:
             return self._unreadable
         belief = self._table.get(address)
         if belief is not None and belief.until > now:
-            if belief.session:
-                self._used.add(belief.session)
-            # A session on the device outweighs credentials only where it is stopped.
-            if not user or belief.person.standing is not Standing.OPEN:
+            if belief.use is not None:
+                self._used.add((address, belief.use))
+            # A session on the device outweighs credentials only where it is stopped; a device that is held
+            # stops whoever shows none.
+            if not user or (belief.person.standing is not Standing.OPEN and not belief.held):
                 return belief.person
-        if user:
-            if user not in self._users:
-                self._users.add(user)
-                self._over |= frozenset() if self._open(user, now) else {user}
-            device = belief.person.device if belief is not None else ""
-            return self._by_credentials(user, now, device) or self._otherwise.resolve(address)
-        return self._otherwise.resolve(address)
+        else:
+            belief = None
+        if not user:
+            return self._otherwise.resolve(address)
+        use = self._users.get(user)
+        if use is None:
+            use = self._users[user] = Use(key(user), "proxy credentials")
+            self._over |= frozenset() if self._open(user, now) else {user}
+        found = self._by_credentials(user, now, belief.person.device if belief is not None else "")
+        if found is not None:
+            self._used.add((address, use))
+            return found
+        return belief.person if belief is not None and belief.held else self._otherwise.resolve(address)
+
+    def look(self, address: str) -> Belief | None:
+        """Return what is believed of an address, by more than its network; this is no use of the device."""
+        now = self._clock()
+        belief = self._table.get(address) if now < self._closes else None
+        return belief if belief is not None and belief.until > now else None
 
     def account(self, user: str) -> Account | None:
         """Return the account of a name as it was last read, or None."""
@@ -198,13 +255,15 @@ class Resolver:
         before, self._table = self._table, table
         known_before, self._known = self._known, known
         self._closes = math.inf
-        stopped = frozenset(address for address, old in before.items() if _stopped(old, table.get(address)))
+        stopped = frozenset(a for a, new in table.items() if _stopped(before.get(a), new))
         left = frozenset(address for address, old in before.items() if _left(old, table.get(address)))
         # A new password ends what was opened with the old one; who changed it may not be who used it.
         changed = frozenset(
             user for user in self._users if _password(known_before, user) != _password(known, user)
         )
-        return Lost(stopped, self._lost_users() | changed, left - stopped)
+        held = frozenset(address for address in stopped if table[address].held)
+        stopped -= held
+        return Lost(stopped, self._lost_users() | changed, left - stopped, held - left)
 
     def expired(self) -> Lost:
         """Forget what is over by now; return whose open connections must end."""
@@ -218,8 +277,8 @@ class Resolver:
         """Take note that the database cannot be read: what is known counts for a short while only."""
         self._closes = min(self._closes, self._clock() + self._patience)
 
-    def used(self) -> set[str]:
-        """Return the addresses of the sessions that were used since the last time."""
+    def used(self) -> set[tuple[str, Use]]:
+        """Return from which addresses which accounts were used since the last time."""
         used, self._used = self._used, set()
         return used
 
@@ -246,9 +305,9 @@ def _password(known: Snapshot, user: str) -> str:
     return account.password if account is not None else ""
 
 
-def _stopped(old: Belief, new: Belief | None) -> bool:
-    was_open = old.person.standing is Standing.OPEN
-    return new is not None and was_open and new.person.standing is not Standing.OPEN
+def _stopped(old: Belief | None, new: Belief) -> bool:
+    was_open = old is None or old.person.standing is Standing.OPEN
+    return was_open and new.person.standing is not Standing.OPEN
 
 
 def _left(old: Belief, new: Belief | None) -> bool:

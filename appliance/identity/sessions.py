@@ -66,7 +66,7 @@ class Sessions:
         IdentityError where the account is in use on as many devices as it may be.
         """
         token = secrets.token_urlsafe(32)
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             _end_on(db, device)
             used = db.execute(
                 "SELECT count(*) FROM session WHERE key = ? AND ends > ?", (account.key, now)
@@ -111,19 +111,19 @@ class Sessions:
 
     def end_on(self, device: Device) -> bool:
         """Sign out whoever is signed in on `device`; return whether somebody was."""
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             return _end_on(db, device)
 
     def last_until(self, key: str, ends: float) -> None:
         """Let the open sessions of an account last until `ends`, where they ended earlier."""
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             db.execute("UPDATE session SET ends = ? WHERE key = ? AND ends < ?", (ends, key, ends))
 
     def end_idle(self, now: float, idle: float) -> list[Session]:
         """End what is over, or was not used for `idle` seconds; return what was ended."""
         due = [each for each in self.open(0.0) if each.ends <= now or each.seen + idle <= now]
         if due:
-            with self._database.writing(changes=True) as db:
+            with self._database.writing(changes=True, accounts=False) as db:
                 for each in due:
                     db.execute(
                         "DELETE FROM session WHERE key = ? AND address = ? AND began = ?",

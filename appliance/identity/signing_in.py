@@ -29,8 +29,8 @@ from appliance.identity.outside import (
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
 from appliance.identity.stops import Stops, Trail
-from appliance.identity.tries import DAY, Limits, Tries
-from appliance.model.person import Kind, Person
+from appliance.identity.tries import Limits, Tries
+from appliance.model.person import Kind
 from appliance.model.secret import Secret
 
 _log = logging.getLogger(__name__)
@@ -55,6 +55,10 @@ class RefusedError(IdentityError):
 
 class DueError(RefusedError):
     """This is the person, and something is still to be done at the sign-in's own page before they enter."""
+
+
+class AwayError(RefusedError):
+    """Nobody could be asked whose this is: no answer, and no wrong password either."""
 
 
 class WaitError(RefusedError):
@@ -88,7 +92,6 @@ class SignIn:
         self._passwords = passwords.prepare()
         self._directory = directory
         self._doubles: set[str] = set()
-        self._seen: set[tuple[str, str, int]] = set()
 
     def known(self, name: str, password: Secret, address: str, now: float) -> Account:
         """Return the account that name and password belong to; RefusedError where they do not fit.
@@ -97,28 +100,24 @@ class SignIn:
         no account here is asked about in the school's directory, where there is one.
         """
         account = self._let_in(self._compared(name, password, address, now), now)
+        if not account.source:
+            self._note_double(account, address, now)
         self._tries.forget(f"account:{account.key}")
         if account.password and self._passwords.outdated(account.password) and not account.must_change:
             self.accounts.own_password(account, self._passwords.make(password), account.changed)
         return account
 
-    def shown(self, name: str, password: Secret, address: str, expected: Person, now: float) -> Account:
+    def shown(self, name: str, password: Secret, address: str, now: float) -> Account:
         """Return whose name and password a device at `address` gave to the proxy; RefusedError if nobody's.
 
         DueError where a new password or the agreement is still due, for which a page is needed. Who is
-        stopped is returned: they are known, and stopped wherever they ask. `expected` is as for `enter`.
+        stopped is returned: they are known, and stopped wherever they ask.
         A device repeats what it gives for ever, so that success forgets no failures here: somebody else's
         guesses at the same account go on being counted.
         """
         account = self._compared(name, password, address, now)
         if self.must_change(account, now) or self.agreement(account):
             raise DueError("Something is still to be done before you are signed in.")
-        seen = (account.key, address, int(now // DAY))
-        if seen not in self._seen:  # compared again every few minutes, and told once a day
-            self._seen = {each for each in self._seen if each[2] == seen[2]} | {seen}
-            others = [] if account.kind.shared else self.sessions.open(now, account.key)
-            elsewhere = [each.device.address for each in others if each.device.address != address]
-            self._note_sharing(account, Device(address), elsewhere, expected, now)
         return account
 
     def _compared(self, name: str, password: Secret, address: str, now: float) -> Account:
@@ -126,7 +125,7 @@ class SignIn:
         subjects = (f"account:{key(name)}", f"address:{address}")
         if (wait := self._tries.wait(subjects, now)) > 0:
             raise WaitError(wait)
-        account = self._whose(name, password, address, now)
+        account = self._whose(name, password, now)
         if account is None:
             self._tries.failed(subjects, now)
             if self._tries.wait(subjects, now) > 0:
@@ -170,14 +169,12 @@ class SignIn:
         here = self._directory is None or self.accounts.find(name) is not None
         return name if here or self._directory is None else self._directory.plain(name)
 
-    def _whose(self, name: str, password: Secret, address: str, now: float) -> Account | None:
+    def _whose(self, name: str, password: Secret, now: float) -> Account | None:
         account = self.accounts.find(name)
         if self._directory is not None and (account is None or account.source == DIRECTORY):
             return self._in_directory(self._directory, name, password, now)
-        if not self._passwords.fits(account.password if account else "", password) or account is None:
-            return None
-        self._note_double(account, address, now)
-        return account
+        fits = self._passwords.fits(account.password if account else "", password)
+        return account if fits else None
 
     def _in_directory(self, directory: Directory, name: str, password: Secret, now: float) -> Account | None:
         try:
@@ -186,7 +183,7 @@ class SignIn:
             return None
         except UnreachableError as error:
             _log.error("the directory cannot be asked: %s", error.detail)
-            raise RefusedError(str(error)) from error
+            raise AwayError(str(error)) from error
         except IdentityError as error:  # disabled there, in no group of ours, or another's name
             raise RefusedError(str(error)) from error
 
@@ -238,30 +235,10 @@ class SignIn:
             return version
         return ""
 
-    def enter(self, account: Account, device: Device, expected: Person, now: float) -> str:
-        """Begin a session and return its token; IdentityError while something is still to be done first.
-
-        `expected` is who the gateway took this device for until now: a staff account on a device of a
-        pupils' network is recorded, and so is one account on two devices (S-11).
-        """
+    def enter(self, account: Account, device: Device, now: float) -> str:
+        """Begin a session and return its token; IdentityError while something is still to be done first."""
         if self.must_change(account, now) or self.agreement(account):
             raise RefusedError("Something is still to be done before you are signed in.")
-        others = [] if account.kind.shared else self.sessions.open(now, account.key)
-        elsewhere = [each.device.address for each in others if each.device != device]
-        self._note_sharing(account, device, elsewhere, expected, now)
         if account.kind is Kind.STAFF:
             self._trail.add("sign-in", account.name, by=account.name, at=now, address=device.address)
         return self.sessions.begin(account, device, now, end_of_day(now, self.rules.day_ends))
-
-    def _note_sharing(
-        self, account: Account, device: Device, elsewhere: list[str], expected: Person, now: float
-    ) -> None:
-        if elsewhere:
-            self._sharing(account, device, now, f"also signed in at {', '.join(elsewhere)}")
-        if account.kind is Kind.STAFF and expected.group != account.group:
-            self._sharing(account, device, now, f"a staff account on a device of the group {expected.group}")
-
-    def _sharing(self, account: Account, device: Device, now: float, what: str) -> None:
-        self._trail.add(
-            "sharing", account.name, by="the gateway", at=now, address=device.address, what_was_seen=what
-        )

@@ -17,6 +17,7 @@ from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.sessions import Session, Sessions
 from appliance.identity.stops import Stop, Stops, Trail
+from appliance.identity.uses import HOLD, Held, held
 from appliance.model.person import Confidence, Kind, Person, Standing
 
 _WORDS = {
@@ -30,12 +31,15 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Accounts by key, open sessions, stops by the key of the account, and network log-ins."""
+    """Accounts by key, open sessions, stops by the key of the account, network log-ins, and held devices."""
 
     accounts: Mapping[str, Account] = field(default_factory=dict)
     sessions: tuple[Session, ...] = ()
     stops: Mapping[str, Stop] = field(default_factory=dict)
     announced: tuple[Announced, ...] = ()
+    held: tuple[Held, ...] = ()
+    version: int = 0
+    """Which state of the accounts this is."""
 
 
 class Watch:
@@ -75,18 +79,31 @@ class Watch:
         self._db = None
 
 
-def read(database: Database, trail: Trail, now: float) -> Snapshot:
-    """Read everything that counts at `now`; IdentityError if it cannot be read."""
+def read(
+    database: Database, trail: Trail, now: float, hold: float = HOLD, before: Snapshot | None = None
+) -> Snapshot:
+    """Read everything that counts at `now`; IdentityError if it cannot be read.
+
+    `hold` is for how many seconds a device stays stopped that somebody who is stopped used last. Accounts
+    that are as they were `before` are not read again: at the start of a lesson sessions begin by the hundred.
+    """
     try:
         stops: dict[str, Stop] = {}
         for stop in Stops(database, trail).in_force(now):
             # A freeze outweighs what was taken away for a time.
             if stop.key not in stops or stop.until is None:
                 stops[stop.key] = stop
-        accounts = {account.key: account for account in Accounts(database).all()}
+        with database.reading() as db:
+            # First, so that what changes meanwhile is read again.
+            version = int(db.execute("SELECT accounts FROM generation").fetchone()[0])
+        if before is not None and before.version == version:
+            accounts = before.accounts
+        else:
+            accounts = {account.key: account for account in Accounts(database).all()}
         with database.reading() as db:
             logged_in = announced(db, now)
-        return Snapshot(accounts, tuple(Sessions(database).open(now)), stops, logged_in)
+            holds = held(db, stops.values(), now, hold)
+        return Snapshot(accounts, tuple(Sessions(database).open(now)), stops, logged_in, holds, version)
     except (ValueError, sqlite3.Error) as error:
         raise IdentityError(f"{database.path}: cannot be read ({error})") from error
 

@@ -61,7 +61,7 @@ class Stops:
 
     def lift(self, name: str, what: Standing, *, by: str, now: float, reason: str = "") -> None:
         """Lift a stop; IdentityError where there is none."""
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             done = db.execute(
                 "UPDATE stop SET lifted = ? WHERE key = ? AND what = ? AND lifted IS NULL",
                 (now, key(name), what.value),
@@ -94,7 +94,7 @@ class Stops:
         return due
 
     def _stop(self, stop: Stop, what: str) -> None:
-        with self._database.writing(changes=True) as db:
+        with self._database.writing(changes=True, accounts=False) as db:
             db.execute(
                 "UPDATE stop SET lifted = ? WHERE key = ? AND what = ? AND lifted IS NULL",
                 (stop.at, stop.key, stop.what.value),

@@ -1,7 +1,8 @@
-"""Search terms in addresses: what somebody was looking for (DFE-F10, S-40).
+"""Search terms: what somebody was looking for (DFE-F10, S-40).
 
-What lives only here: which parameter of which site holds the words. Terms in request bodies and
-in pages that search as one types are not seen here.
+What lives only here: which parameter of which site holds the words, in an address and in a form that is sent
+as a body (some engines search by POST, so that the words stay out of addresses). Of a body nothing else is
+taken. Pages that search as one types, in messages of their own kind, are not seen here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ _SECOND_LEVEL = 2
 
 MAX_TERM = 300
 """Longest term kept, in characters."""
+MAX_READ = 4096
+"""How far a query or a form is read for its words, in bytes."""
+_FORM = "application/x-www-form-urlencoded"
 
 # First label of the site's name -> parameters, most telling first. Google, Bing and others have
 # one site a country (google.co.uk), so the label is matched, not the whole name.
@@ -51,18 +55,32 @@ _ENGINES: dict[str, tuple[str, ...]] = {
 
 def search_term(url: Url) -> str:
     """Return the words searched for in `url`, at most 300 characters, or an empty text."""
-    if not url.query:
+    return _term(url.host, url.query) if url.query else ""
+
+
+def may_hold_term(url: Url, method: str) -> bool:
+    """Tell whether the body of a request to `url` has to be looked at for search words."""
+    return method == "POST" and bool(_parameters(url.host))
+
+
+def posted_term(url: Url, kind: str, body: bytes) -> str:
+    """Return the words searched for by a form sent to `url`, at most 300 characters, or an empty text.
+
+    `kind` is the Content-Type; `body` the first `MAX_READ` bytes, or all where there are fewer. Only forms of
+    the usual kind (URL standard, `application/x-www-form-urlencoded`) are read, whatever bytes they hold.
+    """
+    if kind.partition(";")[0].strip().lower() != _FORM:
         return ""
-    names = _parameters(url.host)
+    return _term(url.host, body.decode("utf-8", "replace"))
+
+
+def _term(host: str, text: str) -> str:
+    names = _parameters(host)
     if not names:
         return ""
     # The first of repeated parameters counts, as it does for the engines; a flood of them is cut.
-    given = dict(reversed(parse_qsl(url.query[:4096])))
-    for name in names:
-        term = given.get(name, "").strip()
-        if term:
-            return term[:MAX_TERM]
-    return ""
+    given = dict(reversed(parse_qsl(text[:MAX_READ])))
+    return next((term[:MAX_TERM] for name in names if (term := given.get(name, "").strip())), "")
 
 
 def _parameters(host: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ closes the gate while help lines stay open.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,11 @@ class Lists:
         self._local_fault = ""
         self._faults = 0
         self._hosts: dict[str, Known] = {}
-        self._stamps: dict[Path, _Stamp] = {}
+        self._traits: dict[str, Traits] = {}
+        self._stamps: dict[str, _Stamp] = {}
+        own = (blocklists / HELP_FILE, blocklists / PINNED_FILE)
+        watched = (paths.table, paths.floor, paths.floor_key, *own, paths.local)
+        self._watched = tuple(os.fspath(path) for path in watched)
         self.refresh()
 
     @classmethod
@@ -91,16 +96,23 @@ class Lists:
 
     def traits(self, url: Url) -> Traits:
         """Return what else the lists say of the site of `url`. Never raises; a fault means: look into it."""
+        found = self._traits.get(url.host)
+        if found is not None:
+            return found
         try:
             # Patterns name pages of any site, so they say nothing of this one; nor does what opens.
             self._finder.find(url)  # so that it knows the host
             self._floor.check(url)
             pages = self._floor.has_urls_on(url) or self._finder.has_urls_on(url)
             pages = pages or self._local.ask(url)[1] or self._table is None
-            return Traits(pages, self._pinned.of(url.host))
+            found = Traits(pages, self._pinned.of(url.host))
         except Exception:  # noqa: BLE001 - as in `lookup`
             self._faults += 1
             return Traits()
+        if len(self._traits) >= MOST_HOSTS:
+            self._traits.clear()
+        self._traits[url.host] = found
+        return found
 
     def refresh(self) -> bool:
         """Take up what has changed on the disk since the last call; return whether anything had.
@@ -108,25 +120,25 @@ class Lists:
         Costs a handful of stat calls. A new table that cannot be read changes nothing: the mapped
         one stays, and `status` says why. The floor has no such grace.
         """
-        paths = self._paths
-        changed = self._changed(paths.table)
+        table, floor, floor_key, helps, pinned, local = self._watched
+        changed = self._changed(table)
         if changed:
             self._open_table()
-        if self._changed(paths.floor) | self._changed(paths.floor_key):
+        if self._changed(floor) | self._changed(floor_key):
             self._floor.reload()
             changed = True
-        if self._changed(self._blocklists / HELP_FILE):
+        if self._changed(helps):
             self._open_help(self._blocklists)
             changed = True
-        if self._changed(self._blocklists / PINNED_FILE):
+        if self._changed(pinned):
             self._open_pinned()
             changed = True
-        if self._changed(paths.local):
+        if self._changed(local):
             self._open_local()
             changed = True
         if changed:
             self._overlay = Overlay((*self._help.entries, *self._local.entries))
-            self._hosts = {}
+            self._hosts, self._traits = {}, {}
         return changed
 
     @property
@@ -228,9 +240,9 @@ class Lists:
             self._local, self._broken_local = decisions.overlay(), decisions.broken
             self._local_fault = ""
 
-    def _changed(self, path: Path) -> bool:
+    def _changed(self, path: str) -> bool:
         try:
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116 - ten times a second, and a Path costs more than the call
             stamp: _Stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         except OSError:
             stamp = None

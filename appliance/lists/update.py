@@ -94,11 +94,14 @@ class Updater:
             feed.id for feed in catalogue.feeds() if isinstance(feed, FloorEntry) or feed.id in wanted
         )
 
-    def update(self, feed_id: str, *, accept: bool = False, progress: Progress | None = None) -> Outcome:
+    def update(
+        self, feed_id: str, *, accept: bool = False, progress: Progress | None = None, only: str = ""
+    ) -> Outcome:
         """Bring one feed up to date, and note what came of it; what fails changes nothing.
 
-        `accept` takes data whose size has changed too much, or that was rolled back. Raises
-        `UpdateError` for what is no feed, `ProblemsError` for the catalogue.
+        `accept` takes data whose size has changed too much, or that was rolled back; `only` is the SHA-256 of
+        the one edition of a download that is meant. Raises `UpdateError` for what is no feed, `ProblemsError`
+        for the catalogue.
         """
         feed = self._feed(load_catalogue(self._means.blocklists), feed_id)
         rhythm = Rhythm(feed.refresh_hours, feed.jitter_minutes)
@@ -106,7 +109,7 @@ class Updater:
         with alone(self._paths, f".update-{feed.id}.lock"):
             try:
                 if isinstance(feed, Download):
-                    return self._download(feed, rhythm, now, accept=accept, progress=progress)
+                    return self._download(feed, rhythm, now, accept=accept, progress=progress, only=only)
                 return self._floor(feed, rhythm, now, accept=accept)
             except _EXPECTED as error:
                 problem = str(error)
@@ -189,7 +192,14 @@ class Updater:
         return next((known for known in self._ledger.all() if name in (known.id, *known.lists)), None)
 
     def _download(
-        self, feed: Download, rhythm: Rhythm, now: float, *, accept: bool, progress: Progress | None
+        self,
+        feed: Download,
+        rhythm: Rhythm,
+        now: float,
+        *,
+        accept: bool,
+        progress: Progress | None,
+        only: str,
     ) -> Outcome:
         record = self._ledger.read(feed.id)
         file = self._paths.downloads / feed.id / _file_name(feed)
@@ -199,6 +209,10 @@ class Updater:
             return self._same(feed.id, now, rhythm, "not modified since")
         try:
             sha256 = sha256_of(file)
+            if only and sha256 != only:
+                raise NotGenuineError(
+                    "another edition came than the one that was looked at; propose it again"
+                )
             self._genuine(feed, file, sha256)
             news: dict[str, object] = {"etag": answer.etag, "modified": answer.modified, "sha256": sha256}
             if known and sha256 in record.refused:

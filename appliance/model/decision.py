@@ -27,6 +27,8 @@ class Reason(StrEnum):
     LOCAL_ALLOW = "local_allow"  # the school opened it
     UNLISTED = "unlisted"  # no list names it, and the profile allows that
     OVERRIDE = "override"  # staff have opened it for a lesson
+    # no access at all, but something that was seen beside them
+    ACCOUNT_SHARING = "account_sharing"  # one account on two devices at once, or staff's on a pupil's
     # blocked by policy
     FLOOR = "floor"  # a statutory list names it
     FLOOR_REPEATED = "floor_repeated"  # too many such addresses were asked for; nothing is told for a while
@@ -73,7 +75,8 @@ class Decision:
     `rule` is where the deciding rule stands (`profiles/westways/ks2.yaml:14`), `list`,
     `list_version` and `entry` what named the site; on a floor hit `entry` is empty.
     `floor` is true when a statutory list or category decided. `flagged` events are committed to
-    the log before the client sees the outcome. `override` is the number of the grant that opened it, else 0.
+    the log before the client sees the outcome. `override` is the number of the grant that opened it, else 0;
+    `page` is then the host of the page that it belongs to, where it is open only as a part of one.
     """
 
     action: Action
@@ -90,6 +93,7 @@ class Decision:
     flagged: bool = False
     policy_version: str = ""
     override: int = 0
+    page: str = ""
 
     @property
     def blocked(self) -> bool:

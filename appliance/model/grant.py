@@ -62,7 +62,7 @@ class Grant:
     """One override as whoever decides needs it. Moments are seconds since 1970; the end does not count.
 
     `role` is the granter's role in `roles.yaml`, whose limits hold for as long as the override does;
-    `words` say who opened it, until when and why.
+    `words` say who opened it, until when and why; `learns` tells that what its pages need comes with them.
     """
 
     number: int
@@ -72,3 +72,4 @@ class Grant:
     starts: float
     ends: float
     words: str = ""
+    learns: bool = False

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from appliance.model.alerting import Alerting
 from appliance.model.category import Category
+from appliance.model.incident import Incidents
 from appliance.model.inspect import Inspect, Sites
 from appliance.model.role import Role
 from appliance.model.timetable import Timetable
@@ -87,6 +88,7 @@ class ProfileSet:
     roles: Mapping[str, Role] = field(default_factory=dict)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/London"))
     alerts: Alerting = field(default_factory=Alerting)
+    incidents: Incidents = field(default_factory=Incidents)
 
 
 @dataclass(frozen=True, slots=True)

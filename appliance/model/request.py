@@ -20,6 +20,24 @@ class Wants(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a browser says of a request that a page makes, by its own account: evidence, and no proof.
+
+    `dest`, `mode` and `site` are its Sec-Fetch fields; `referer` and `origin` the hosts that it names, empty
+    where it names none, and "?" where what is there cannot be read. `document` tells that it takes a page
+    for an answer, or was asked for by hand; `sends` that it carries a body, or wants another protocol.
+    """
+
+    dest: str = ""
+    mode: str = ""
+    site: str = ""
+    referer: str = ""
+    origin: str = ""
+    document: bool = True
+    sends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request to be judged.
 
@@ -28,6 +46,7 @@ class Request:
     client chose, where it chose one: it counts if a list names it.
     `user` is the account whose proxy credentials this connection has shown.
     `refused` says why it cannot be judged at all (two Hosts, a malformed URL); it then blocks.
+    `load` is read only while overrides are in force that open what their pages need.
     """
 
     url: Url
@@ -38,3 +57,4 @@ class Request:
     wants: Wants = Wants.PAGE
     refused: str = ""
     user: str = ""
+    load: Load | None = None

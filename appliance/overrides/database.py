@@ -1,7 +1,8 @@
 """The database of overrides: its tables, and how it is read and written.
 
 What lives only here: every CREATE statement, and the transaction. Whoever writes is short: a command, the
-housekeeping. Workers only look, and see by `PRAGMA data_version` that something changed for them.
+housekeeping, a worker that learns what a page needs. Workers see by `PRAGMA data_version` that something
+changed for them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from appliance.transactions import transaction, version_of
 
 FOLDER = "overrides"
 DATABASE = "overrides.db"
-VERSION = 1
+VERSION = 2
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -36,6 +37,16 @@ CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER
 INSERT INTO generation VALUES (1, 1);
 """
 
+_LATER = {
+    # What pages need, and whether it comes with them. What was granted before said nothing of it.
+    2: """
+ALTER TABLE override ADD COLUMN learns INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE need (number INTEGER NOT NULL, host TEXT NOT NULL, page TEXT NOT NULL, severity INTEGER NOT NULL,
+    at REAL NOT NULL, refused TEXT NOT NULL, dropped INTEGER NOT NULL, PRIMARY KEY (number, host)) STRICT;
+""",
+}
+"""What each form of the tables adds to the one before."""
+
 _CHANGED = "UPDATE generation SET number = number + 1"
 
 
@@ -43,11 +54,13 @@ class Database:
     """The file in the folder `state`. Each use opens it anew, so that any thread or process may.
 
     `asks` is for a verb that only asks: nothing appears beside the file, where nobody has it open.
+    `patience` are the seconds to wait for another process that writes.
     """
 
-    def __init__(self, state: Path, *, asks: bool = False) -> None:
+    def __init__(self, state: Path, *, asks: bool = False, patience: float = PATIENCE) -> None:
         self.path = state / FOLDER / DATABASE
         self._asks = asks
+        self._patience = patience
 
     def prepare(self) -> None:
         """Make the file where there is none; OSError or OverrideError where it cannot be."""
@@ -59,12 +72,12 @@ class Database:
                 return  # a start must not fail because somebody holds a file that is whole
         with self.writing() as db:
             found = version_of(db)
-            if found == 0:
-                for statement in _TABLES.split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
-            elif found > VERSION:
+            if found > VERSION:
                 raise OverrideError(f"{self.path}: written by a newer release; start that one")
+            for version in range(found + 1, VERSION + 1):
+                for statement in _LATER.get(version, _TABLES).split(";\n"):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def writing(self, *, changes: bool = False) -> Iterator[sqlite3.Connection]:
@@ -96,7 +109,7 @@ class Database:
         if self._asks and not self.path.with_name(f"{DATABASE}-wal").exists():
             uri += "&immutable=1"  # SQLite would make its -wal and -shm files even to read, and leave them
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+            with closing(sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None)) as db:
                 yield db
         except sqlite3.Error as error:
             hint = "" if self.path.exists() else "; has the gateway been started with this state folder?"

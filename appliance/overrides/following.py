@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,9 @@ PATIENCE = 10.0
 
 KEEP_SECONDS = 10.0
 """How often it is written down how much time grants have left: so much a crash can give them at most."""
+
+RETIRE_SECONDS = 3600.0
+"""How often it is looked what has been kept for long enough."""
 
 _log = logging.getLogger(__name__)
 
@@ -197,10 +201,17 @@ class Follower:
 
 
 class Keeper:
-    """Does for all processes what one does: begins and ends what is due, and remembers the time left."""
+    """Does for all processes what one does: begins and ends what is due, and remembers the time left.
 
-    def __init__(self, store: Overrides, follower: Follower, clocks: Clocks | None = None) -> None:
+    What ended more than `keep_days` ago is forgotten.
+    """
+
+    def __init__(
+        self, store: Overrides, follower: Follower, clocks: Clocks | None = None, keep_days: int = 395
+    ) -> None:
         self._store = store
+        self._keep_seconds = keep_days * 86_400.0
+        self._retires = -math.inf
         self._follower = follower
         self._clocks = clocks or Clocks()
         self._kept = self._clocks.steady()
@@ -218,6 +229,10 @@ class Keeper:
         if running and self._clocks.steady() - self._kept >= KEEP_SECONDS:
             self._kept = self._clocks.steady()
             await asyncio.to_thread(self._store.keep_left, running)
+        if self._clocks.steady() >= self._retires:
+            self._retires = self._clocks.steady() + RETIRE_SECONDS
+            now = self._clocks.wall()
+            await asyncio.to_thread(self._store.retire, now - self._keep_seconds, now=now)
 
 
 def words(override: Override, zone: ZoneInfo) -> str:

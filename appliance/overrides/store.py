@@ -8,12 +8,14 @@ the clock says.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from appliance.model.grant import State
+from appliance.model.need import Need
 from appliance.overrides.database import Database
 from appliance.overrides.names import OverrideError
+from appliance.overrides.needs import drop, needs_of
 from appliance.overrides.written import COLUMNS, Override, Step, Wish, override_of, what_text, whom_text
 
 THE_GATEWAY = "the gateway"
@@ -60,11 +62,22 @@ class Overrides:
             return self._add(db, wish, THE_BLOCK_PAGE, now)
 
     def grant(
-        self, number: int, role: str, *, by: str, now: float, ends: float | None = None, note: str = ""
+        self,
+        number: int,
+        role: str,
+        *,
+        by: str,
+        now: float,
+        ends: float | None = None,
+        note: str = "",
+        learns: bool = True,
     ) -> Override:
-        """Grant what was asked for, in a role; `ends` makes it shorter. OverrideError if it cannot be."""
+        """Grant what was asked for, in a role. OverrideError if it cannot be.
+
+        `ends` makes it shorter; without `learns` nothing comes with its pages, whatever was asked for.
+        """
         with self._database.writing(changes=True) as db:
-            return self._grant(db, number, role, by=by, now=now, ends=ends, note=note)
+            return self._grant(db, number, role, by=by, now=now, ends=ends, note=note, learns=learns)
 
     def request_and_grant(self, wish: Wish, role: str, *, by: str, now: float) -> Override:
         """Do both at once, for whoever may; either all of it happens or nothing."""
@@ -82,6 +95,31 @@ class Overrides:
         with self._database.writing(changes=True) as db:
             self._must(db, number, State.GRANTED, State.ACTIVE)
             self._step(db, number, State.REVOKED, by, now, note)
+
+    def only_named(self, number: int, hosts: Collection[str], *, by: str, now: float) -> list[str]:
+        """Take hosts out of what comes with the pages of NUMBER; none stands for all, also for later.
+
+        Returns which they were. OverrideError unless it is in force or about to be, or where one is not among
+        them.
+        """
+        with self._database.writing(changes=True) as db:
+            override = self._must(db, number, State.GRANTED, State.ACTIVE)
+            found = drop(db, number, hosts)
+            missing = sorted(set(hosts) - set(found))
+            if missing:
+                raise OverrideError(
+                    f"{', '.join(missing)} does not come with the pages of override {number}; "
+                    f"`appliance overrides show {number}` says what does"
+                )
+            if not hosts:
+                db.execute("UPDATE override SET learns = 0 WHERE number = ?", (number,))
+            note = ", ".join(found) if hosts else "nothing more comes with its pages"
+            self._note(db, override, by, now, note)
+        return found
+
+    def needs(self, number: int) -> list[Need]:
+        """Return what the pages of one override have named of other sites, the first first."""
+        return needs_of(self._database, number)
 
     def advance(self, now: float, left: Mapping[int, float] | None = None) -> list[int]:
         """Begin what is due and end what is over, by the clock or because its time is used up.
@@ -110,6 +148,26 @@ class Overrides:
         with self._database.writing() as db:
             for number, seconds in left.items():
                 db.execute("UPDATE override SET left = min(left, ?) WHERE number = ?", (seconds, number))
+
+    def retire(self, before: float, *, now: float) -> int:
+        """Forget what ended before a moment, with its steps and what came with it; return how many.
+
+        That, and how many they were, stays in the audit trail, where each of their steps is as well.
+        """
+        old = "SELECT number FROM override WHERE state IN ('refused', 'expired', 'revoked') AND ended_at < ?"
+        with self._database.reading() as db:
+            if db.execute(f"{old} LIMIT 1", (before,)).fetchone() is None:
+                return 0
+        with self._database.writing() as db:
+            db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
+            numbers = [number for (number,) in db.execute(old, (before,))]
+            for number in numbers:
+                for table in ("need", "step", "override"):
+                    db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608 - our own names
+            self._trail.add(
+                "retention", "overrides", by=THE_GATEWAY, at=now, of_overrides=float(len(numbers))
+            )
+        return len(numbers)
 
     def in_force(self) -> list[Override]:
         """Return what is granted or active; rows that cannot be read open nothing. OverrideError."""
@@ -161,7 +219,7 @@ class Overrides:
             )
         number = db.execute(
             "INSERT INTO override (state, what, whom, reason, subject, starts, ends, left, asked_by, "
-            "asked_at, granted_by, role, review) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?)",
+            "asked_at, granted_by, role, review, learns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, ?)",
             (
                 State.REQUESTED.value,
                 what_text(wish.what),
@@ -174,6 +232,7 @@ class Overrides:
                 by,
                 now,
                 wish.review,
+                wish.learns,
             ),
         ).lastrowid
         assert number is not None  # noqa: S101 - an INSERT has one
@@ -191,6 +250,7 @@ class Overrides:
         now: float,
         ends: float | None = None,
         note: str = "",
+        learns: bool = True,
     ) -> Override:
         override = self._must(db, number, State.REQUESTED)
         last = override.wish.ends if ends is None else min(ends, override.wish.ends)
@@ -198,8 +258,9 @@ class Overrides:
         if last <= starts:
             raise OverrideError(f"the time of override {number} has passed already; ask for another")
         db.execute(
-            "UPDATE override SET granted_by = ?, role = ?, starts = ?, ends = ?, left = ? WHERE number = ?",
-            (by, role, starts, last, last - starts, number),
+            "UPDATE override SET granted_by = ?, role = ?, starts = ?, ends = ?, left = ?, learns = ? "
+            "WHERE number = ?",
+            (by, role, starts, last, last - starts, override.wish.learns and learns, number),
         )
         self._step(db, number, State.GRANTED, by, now, note, role=role, until=last)
         if starts <= now:
@@ -214,6 +275,12 @@ class Overrides:
                 "decided"
             )
         return override
+
+    def _note(self, db: sqlite3.Connection, override: Override, by: str, now: float, note: str) -> None:
+        # A step that leaves it in the state in which it is.
+        step = (override.number, now, override.state.value, by, f"only what is named: {note}")
+        db.execute("INSERT INTO step VALUES (?, ?, ?, ?, ?)", step)
+        self._trail.add("override-only-named", f"override {override.number}", by=by, at=now, hosts=note)
 
     def _step(
         self,

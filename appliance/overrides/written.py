@@ -14,13 +14,16 @@ from appliance.model.grant import Grant, State, What, Whom
 
 COLUMNS = (
     "number, state, what, whom, reason, subject, starts, ends, left, asked_by, asked_at, granted_by, role, "
-    "ended_at, review"
+    "ended_at, review, learns"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody asks for. Moments are seconds since 1970; `review` is a blocked page's reference."""
+    """What somebody asks for. Moments are seconds since 1970; `review` is a blocked page's reference.
+
+    `learns` says that what its pages need of other sites comes with them.
+    """
 
     what: What
     whom: Whom
@@ -29,6 +32,7 @@ class Wish:
     starts: float
     ends: float
     review: str = ""
+    learns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ class Override:
     def grant(self, words: str) -> Grant:
         """Return what whoever decides needs of it."""
         wish = self.wish
-        return Grant(self.number, wish.what, wish.whom, self.role, wish.starts, wish.ends, words)
+        return Grant(
+            self.number, wish.what, wish.whom, self.role, wish.starts, wish.ends, words, learns=wish.learns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def override_of(row: tuple[Any, ...]) -> Override:
         role,
         over,
         review,
+        learns,
     ) = row
     try:
         opens, people = json.loads(what), json.loads(whom)
@@ -122,6 +129,7 @@ def override_of(row: tuple[Any, ...]) -> Override:
             starts,
             ends,
             review,
+            bool(learns),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"override {number} cannot be read") from error

@@ -59,11 +59,14 @@ class Grants:
 
     def __init__(self, grants: Iterable[Grant] = ()) -> None:
         self.all = tuple(grants)
+        self.learning = {grant.number: grant for grant in self.all if grant.learns}
+        """Those whose pages bring what they need of other sites."""
         self._hosts: dict[str, list[Grant]] = {}
         self._pages: dict[str, list[tuple[str, Grant]]] = {}
         self._categories: dict[str, list[Grant]] = {}
-        # What lasts longest is named first: connections that live by it are cut as late as can be.
-        for grant in sorted(self.all, key=lambda one: (-one.ends, one.number)):
+        # One whose pages bring what they need comes before one whose pages do not; then what lasts longest:
+        # connections that live by it are cut as late as can be.
+        for grant in sorted(self.all, key=lambda one: (not one.learns, -one.ends, one.number)):
             for host in grant.what.hosts:
                 self._hosts.setdefault(host, []).append(grant)
             for host, path in grant.what.pages:

@@ -1,7 +1,7 @@
-"""The sign-in that people see.
+"""The pages that people sign in to: the sign-in for the web, and the pages of cases for staff.
 
-For: showing who is asked to sign in a page for their age, and letting in whoever may come in.
-In -> out: a form, from the device whose address a worker tells -> a session, or a page that says what to do.
-May touch: Starlette, uvicorn, Jinja2; the accounts through identity; a socket in the state folder.
-Must not know: mitmproxy, lists, policy, events.
+For: showing who is asked to sign in a page for their age, and whoever a case is for what it is about.
+In -> out: a form, and the device it comes from -> a session, a page, a step of a case.
+May touch: Starlette, uvicorn, Jinja2; accounts through identity, cases through handling; a socket of its own.
+Must not know: mitmproxy, lists, policy, how cases and events are stored.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,10 +24,11 @@ from appliance.identity.accounts import Account
 from appliance.identity.names import IdentityError
 from appliance.identity.outside import SINGLE, Single, UnreachableError
 from appliance.identity.passwords import PICTURE_COUNT, PICTURES, of_pictures
-from appliance.identity.sessions import SCHOOL_ZONE, Device, Session
+from appliance.identity.resolver import Belief
+from appliance.identity.sessions import SCHOOL_ZONE, Device
 from appliance.identity.signing_in import RefusedError, SignIn
 from appliance.identity.wire import ADDRESS, SCHEME
-from appliance.model.person import Person
+from appliance.model.person import Person, Standing
 from appliance.model.profile import Audience
 from appliance.model.secret import Secret
 from appliance.portal.elsewhere import COOKIE, SECONDS, Elsewhere
@@ -89,6 +91,7 @@ class Portal:
         macs: Callable[[], dict[str, str]],
         agreements: Mapping[str, tuple[str, ...]],
         own_name: str,
+        known: Callable[[str], Belief | None] = lambda _address: None,
         single: Single | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -99,6 +102,7 @@ class Portal:
         self._expected = expected
         self._audience = audience
         self._macs = macs
+        self._known_there = known
         self._agreements = agreements
         self._own_name = own_name
         self._clock = clock
@@ -132,8 +136,12 @@ class Portal:
             return RedirectResponse(f"https://{self._own_name}/sign-in", 302)  # no password in the clear
         session = await asyncio.to_thread(self._sign_in.sessions.on, visit.device, visit.now)
         if session is not None:
-            return await self._signed_in(visit, session)
+            return await self._signed_in(visit, session.key, session.ends)
         asked = request.query_params
+        belief = self._known_there(visit.device.address)
+        if belief is not None and belief.use is not None and not asked:
+            # Known by a network log-in: nothing is to be done, and nothing of it ends here.
+            return await self._signed_in(visit, belief.use.key, belief.until, leaves=False)
         # A voucher's code fills in the form; entering is still a form of ours, sent by whoever holds it.
         filled = {"name": asked.get("name", "")[:64], "password": asked.get("voucher", "")[:64]}
         return await self._ask(visit, way=asked.get("way", ""), **filled)
@@ -213,12 +221,16 @@ class Portal:
         """Answer the captive-portal API (RFC 8908) for this device."""
         visit = self._visit(request)
         session = await asyncio.to_thread(self._sign_in.sessions.on, visit.device, visit.now)
+        # Whoever is known in another way, by the network or as a registered device, needs no sign-in.
+        belief = self._known_there(visit.device.address)
+        asked = session is None and belief is None
         state: dict[str, object] = {
-            "captive": session is None and visit.expected.standing.value == "signed_out",
+            "captive": asked and visit.expected.standing is Standing.SIGNED_OUT,
             "user-portal-url": f"https://{self._own_name}/sign-in",
         }
-        if session is not None:
-            state["seconds-remaining"] = int(session.ends - visit.now)
+        ends = session.ends if session is not None else belief.until if belief is not None else math.inf
+        if ends < math.inf:
+            state["seconds-remaining"] = max(0, int(ends - visit.now))
         headers = {"cache-control": "private, no-store"}
         return Response(json.dumps(state), media_type="application/captive+json", headers=headers)
 
@@ -294,7 +306,7 @@ class Portal:
             return visit.show("agree.html", ticket=ticket, text=self._agreements.get(account.group, ()))
         try:
             enter = self._sign_in.enter
-            token = await asyncio.to_thread(enter, account, visit.device, visit.expected, visit.now)
+            token = await asyncio.to_thread(enter, account, visit.device, visit.now)
         except IdentityError as error:
             return await self._ask(visit, way="name", problem=str(error))
         answer = RedirectResponse("/sign-in", 303)
@@ -352,13 +364,13 @@ class Portal:
         shown = {"name": name, "password": password, "elsewhere": self._single.name if self._single else ""}
         return visit.show("sign_in.html", classes=classes, problem=problem, **shown)
 
-    async def _signed_in(self, visit: Visit, session: Session) -> Response:
-        account = await asyncio.to_thread(self._sign_in.accounts.find, session.key)
+    async def _signed_in(self, visit: Visit, key: str, ends: float, *, leaves: bool = True) -> Response:
+        account = await asyncio.to_thread(self._sign_in.accounts.find, key)
         return visit.show(
             "signed_in.html",
-            name=account.name if account else session.key,
+            name=account.name if account else key,
             shared=bool(account and account.kind.shared),
-            until=f"{datetime.fromtimestamp(session.ends, SCHOOL_ZONE):%H:%M}",
+            until=f"{datetime.fromtimestamp(ends, SCHOOL_ZONE):%H:%M}" if leaves else "",
         )
 
     def _visit(self, request: Request) -> Visit:

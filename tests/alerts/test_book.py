@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.alerts.book import VERSION, AlertsError, Book, get, put
+from appliance.alerts.book import _FIRST, VERSION, AlertsError, Book, get, put
+from appliance.alerts.cases import find
+from appliance.alerts.incidents import may_see
 
 
 def test_nobody_else_may_read_the_book(tmp_path: Path) -> None:
@@ -42,6 +44,46 @@ def test_a_book_that_is_not_there_or_newer_is_told_in_words(tmp_path: Path) -> N
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(AlertsError, match="newer release"):
         made.prepare()
+
+
+def test_a_book_of_an_older_release_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path) -> None:
+    """An update of the program loses no case, and makes none invisible."""
+    made = Book(tmp_path)
+    made.path.parent.mkdir()
+    with closing(sqlite3.connect(made.path, isolation_level=None)) as db:
+        for statement in _FIRST:
+            db.execute(statement)
+        db.execute(
+            """INSERT INTO episode (subject, theme, title, "group", severity, level, count, first, last,
+                state, by, outcome)
+                VALUES ('name Ada', 'self_harm', 'Self-harm', 'ks2', 3, 3, 1, 0, 0, 'open', '', '')"""
+        )
+        db.execute("PRAGMA user_version = 1")
+    made.prepare()
+    made.prepare()
+    with made.reading() as db:
+        found = find(db, "1")
+        assert (found.subject, found.state, found.holder) == ("name Ada", "open", "")
+        assert may_see(db, found, frozenset({"dsl"}), "m.lead")
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_what_a_full_disk_keeps_from_being_written_is_told_and_nothing_of_it_stays(tmp_path: Path) -> None:
+    """A state folder without room: the case stays as it was, and work goes on."""
+    made = Book(tmp_path)
+    made.prepare()
+
+    def fill() -> None:
+        with made.writing() as db:
+            # SQLite answers as it does on a disk without room (SQLITE_FULL).
+            db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+            put(db, "kept", "x" * 1_000_000)
+
+    with pytest.raises(AlertsError, match="full"):
+        fill()
+    with made.writing() as db:
+        put(db, "after", "1")
+        assert (get(db, "kept"), get(db, "after")) == ("", "1")
 
 
 def test_a_book_that_somebody_holds_can_be_begun_with(tmp_path: Path) -> None:

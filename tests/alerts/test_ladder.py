@@ -6,13 +6,10 @@ from datetime import time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pytest
-
-from appliance.alerts import ladder, outbox
-from appliance.alerts.book import AlertsError
+from appliance.alerts import ladder, outbox, recipients
 from appliance.alerts.cases import acknowledge
 from appliance.alerts.ladder import Directory
-from appliance.alerts.redact import Confirmation, Pulse, Trouble
+from appliance.alerts.redact import Pulse, Trouble
 from appliance.alerts.wording import words
 from appliance.model.alerting import OutOfHours
 from appliance.model.timetable import Timetable, When, Window
@@ -31,7 +28,6 @@ from tests.doubles.alerts import (
 )
 
 NOW = MONDAY.timestamp()
-KEY = b"k" * 32
 LONDON = ZoneInfo("Europe/London")
 HOURS = Timetable(
     "attended", (Window(frozenset(range(5)), time(7, 30), time(17, 30)),), When.ALWAYS, (), LONDON
@@ -69,34 +65,9 @@ def test_what_has_nobody_to_go_to_waits_and_goes_out_with_the_first_confirmation
     made = book(tmp_path)
     assert happen(made, rules(), sighting()) == []
     with made.writing() as db:
-        ladder.confirm(db, DIRECTORY.addresses, KEY, ladder.token(KEY, DSL), NOW + 60)
+        recipients.ask(db, [DSL], "", NOW, lambda: "b" * 26)
+        recipients.confirm(db, DIRECTORY.addresses, "b" * 26, NOW + 60)
     assert later(made, 1) == [("A-00001", "alert", "dsl")]
-
-
-def test_only_the_token_of_a_recipient_confirms(tmp_path: Path) -> None:
-    """Nobody makes himself a recipient by guessing, nor by an address that the settings do not name."""
-    made = book(tmp_path)
-    stranger = ladder.token(KEY, "stranger@else.example")
-    for given in ("", "a" * 26, stranger, ladder.token(b"other", DSL), "\udc80"):
-        with pytest.raises(AlertsError, match="no token"), made.writing() as db:
-            ladder.confirm(db, DIRECTORY.addresses, KEY, given, NOW)
-    with made.writing() as db:
-        assert (
-            ladder.confirm(db, DIRECTORY.addresses, KEY, f" {ladder.token(KEY, DSL).upper()}\n", NOW) == DSL
-        )
-        assert ladder.confirmed(db) == {DSL}
-
-
-def test_each_recipient_is_asked_once_and_again_after_days(tmp_path: Path) -> None:
-    """Who overlooked the question is reminded, and nobody gets it every ten seconds."""
-    made = book(tmp_path, DSL)
-    with made.writing() as db:
-        for moment in (NOW, NOW + 10, NOW + 3 * 86_400 + 1):
-            ladder.ask(db, DIRECTORY, KEY, "https://filter.internal/alerts/confirm/", moment)
-        asked = outbox.due(db, NOW + 4 * 86_400, "https://x.example/")
-    assert [letter.address for letter in asked] == [DEPUTY, HEAD] * 2
-    assert isinstance(asked[0].message, Confirmation)
-    assert asked[0].message.link.endswith(ladder.token(KEY, DEPUTY))
 
 
 def test_out_of_hours_waits_for_the_morning_where_the_rule_says_so(tmp_path: Path) -> None:

@@ -78,3 +78,39 @@ def test_files_count_from_the_folder_of_the_settings() -> None:
     assert found.mail is not None
     assert (found.mail.roots, found.mail.password_file) == (Path("/etc/appliance/ca.pem"), None)
     assert found.webhooks[0].secret_file == Path("/etc/appliance/s")
+
+
+PAGES = {"listen": "10.21.0.1:8443", "people": {"dsl": ["M.Lead", "h.head"], "head": ["h.head"]}}
+
+
+def test_the_pages_of_cases_are_for_whom_the_settings_name() -> None:
+    """However a name is spelled, it is that account, and no other; links lead where the pages are served."""
+    pages = AlertSettings.model_validate({"pages": PAGES}).pages
+    assert pages is not None
+    assert pages.roles_of(" m.LEAD") == {"dsl"}
+    assert pages.roles_of("h.head") == {"dsl", "head"}
+    assert pages.roles_of("m.lead2") == pages.roles_of("") == frozenset()
+    assert (pages.address, pages.host) == ("https://10.21.0.1:8443", "10.21.0.1")
+    named = AlertSettings.model_validate(
+        {"pages": {**PAGES, "listen": "[::]:8443", "name": "Cases.School.example"}}
+    )
+    assert named.pages is not None
+    assert named.pages.address == "https://cases.school.example:8443"
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8443", "[::]:8443"])
+def test_pages_at_every_address_need_a_name(listen: str) -> None:
+    """A link to 0.0.0.0 leads nowhere."""
+    assert "give 'name' the name of this machine" in said(pages={**PAGES, "listen": listen})
+
+
+def test_pages_that_nobody_could_open_and_roles_that_are_none_are_problems() -> None:
+    """A technician learns it from `check`, and not from a safeguarding lead who cannot sign in."""
+    none = AlertSettings.model_validate({"pages": {**PAGES, "people": {}}})
+    assert [text for _, text in needs(none, rules())] == [
+        "nobody could open a page of a case: name staff accounts in alerts.pages.people"
+    ]
+    wrong = AlertSettings.model_validate({"pages": {**PAGES, "people": {"dls": ["m.lead"]}}})
+    ((key, text),) = needs(wrong, rules())
+    assert key == ("alerts", "pages", "people", "dls")
+    assert "did you mean 'dsl'" in text

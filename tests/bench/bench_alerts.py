@@ -20,7 +20,6 @@ from pathlib import Path
 import trustme
 import yaml
 
-from appliance.alerts import ladder
 from appliance.alerts.book import Book
 from appliance.events.record import from_access
 from appliance.events.store import DATABASE
@@ -109,9 +108,8 @@ def _configured(folder: Path, postfix: Postfix, ca: trustme.CA) -> Path:
 
 
 def _confirm(settings: Settings) -> None:
-    key = (settings.state / "keys" / "alerts.key").read_bytes()
     with Book(settings.state).writing() as db:
-        ladder.confirm(db, [DSL], key, ladder.token(key, DSL), time.time())
+        db.execute("INSERT OR REPLACE INTO recipient VALUES (?, 0, ?)", (DSL, time.time()))
 
 
 def _trigger(settings: Settings, count: int) -> tuple[list[float], float]:

@@ -43,7 +43,7 @@ def grants(count: int) -> Grants:
             )
         )
         whom = Whom(groups=frozenset({dice.choice(("ks1", "ks2"))}))
-        made.append(Grant(number, what, whom, "teacher", now - 60, now + 86_400, "Opened."))
+        made.append(Grant(number, what, whom, "teacher", now - 60, now + 86_400, "Opened.", learns=True))
     return Grants(made)
 
 

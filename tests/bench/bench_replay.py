@@ -12,12 +12,14 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from appliance import assembly
 from appliance.changing import Question, replay
-from appliance.events.record import from_access
+from appliance.events.record import Record, from_access
 from appliance.events.rows import ADD_ACCESS, ADD_VERDICT, ADD_WHO, access_row, verdict_key, who_key
 from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
@@ -45,13 +47,16 @@ def fill(state: Path, count: int) -> None:
     with closing(sqlite3.connect(state / DATABASE)) as db:
         db.execute(ADD_WHO, who_key(first))
         db.execute(ADD_VERDICT, verdict_key(first))
-        rows = []
-        for number in range(count):
-            host = dice.choice(names) if number % 2 else f"site{number}.example"
-            one = first._replace(host=host, url=f"https://{host}/page/{number}", reference=str(number))
-            rows.append(access_row(one, 1, 1))
-        db.executemany(ADD_ACCESS, rows)
+        db.executemany(ADD_ACCESS, _rows(first, names, dice, count))
         db.commit()
+
+
+def _rows(first: Record, names: list[str], dice: random.Random, count: int) -> Iterator[tuple[Any, ...]]:
+    # One by one: a million of them in memory would be half of what a small machine has.
+    for number in range(count):
+        host = dice.choice(names) if number % 2 else f"site{number}.example"
+        one = first._replace(host=host, url=f"https://{host}/page/{number}", reference=str(number))
+        yield access_row(one, 1, 1)
 
 
 def used() -> float:

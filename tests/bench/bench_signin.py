@@ -61,15 +61,15 @@ class School:
 
 def main() -> None:
     """Measure, print, keep."""
-    with report("signin") as done, _school(KEPT / "signin") as school:
-        used = school.cpu()
-        alone = sorted(_signed_in(school, number) for number in range(ALONE))
-        each = (school.cpu() - used) / ALONE
-        idle = _read(school, threading.Event(), IDLE_SECONDS)
+    with report("signin") as done, school(KEPT / "signin") as at:
+        used = at.cpu()
+        alone = sorted(signed_in(at, number) for number in range(ALONE))
+        each = (at.cpu() - used) / ALONE
+        idle = _read(at, threading.Event(), IDLE_SECONDS)
         stop, busy, times = threading.Event(), list[float](), list[float]()
-        reading = threading.Thread(target=lambda: busy.extend(_read(school, stop, SECONDS * 2)))
+        reading = threading.Thread(target=lambda: busy.extend(_read(at, stop, SECONDS * 2)))
         reading.start()
-        failed = _all(school, times)
+        failed = _all(at, times)
         stop.set()
         reading.join()
         times.sort()
@@ -95,7 +95,8 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _school(folder: Path) -> Iterator[School]:
+def school(folder: Path) -> Iterator[School]:
+    """Run a gateway at which pupils must sign in, and a site behind it."""
     shutil.rmtree(folder, ignore_errors=True)
     with served(folder / "site") as site:
         config = _configured(folder, site)
@@ -107,9 +108,9 @@ def _school(folder: Path) -> Iterator[School]:
             ca = folder / "state" / "ca" / "ca.pem"
             trusted = ssl.create_default_context(cafile=str(ca))
             reader = Way("reader", listen, ca, proxy=True, host=HOST, port=site.port)
-            school = School(listen, trusted, site, reader, process.pid)
-            until(lambda: _asks(school), process, said, "the sign-in")
-            yield school
+            made = School(listen, trusted, site, reader, process.pid)
+            until(lambda: _asks(made), process, said, "the sign-in")
+            yield made
 
 
 def _configured(folder: Path, site: Site) -> Path:
@@ -141,7 +142,7 @@ def _all(school: School, times: list[float]) -> int:
 
     def one(number: int) -> float:
         time.sleep(max(0.0, began + number * SECONDS / PUPILS - time.monotonic()))
-        return _signed_in(school, number + ALONE)
+        return signed_in(school, number + ALONE)
 
     failed = 0
     with ThreadPoolExecutor(16) as browsers:
@@ -153,7 +154,7 @@ def _all(school: School, times: list[float]) -> int:
     return failed
 
 
-def _signed_in(school: School, number: int) -> float:
+def signed_in(school: School, number: int) -> float:
     """Sign one pupil in; return the milliseconds from sending the password to the first page."""
     with contextlib.closing(_tunnel(school, number, _OWN, 443)) as browser:
         browser.request("GET", "/sign-in")

@@ -220,13 +220,13 @@ def _give(folder: Path, user: str) -> None:
         shutil.chown(entry, user, user)
 
 
-OURS, TWO, HTTP1 = "this gateway", "two workers", "without HTTP/2"
+OURS, TWO, FULL = "this gateway", "two workers", "the full lane"
 SQUID, E2GUARDIAN, HAPROXY, MITMDUMP, STRAIGHT = "squid", "e2guardian", "haproxy", "mitmdump", "straight"
 CONTENDERS = {
     STRAIGHT: Contender(_straight, opens=False, http2=True),
-    OURS: Contender(_gateway(1), http2=True, ours=True),
-    HTTP1: Contender(_gateway(1, http2=False), ours=True),
-    TWO: Contender(_gateway(2), http2=True, ours=True),
+    OURS: Contender(_gateway(1), ours=True),
+    FULL: Contender(_gateway(1, http2=True, lean_lane=False), http2=True, ours=True),
+    TWO: Contender(_gateway(2), ours=True),
     SQUID: Contender(_squid),
     E2GUARDIAN: Contender(_e2guardian),
     HAPROXY: Contender(_haproxy, opens=False),

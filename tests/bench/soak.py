@@ -2,7 +2,8 @@
 
 Mixed requests over HTTP/1.1 and HTTP/2, WebSockets, uploads, pages broken off in the middle, blocked sites,
 and clients that begin and fall silent, round after round; after each round the workers' memory and
-descriptors are taken. The whole run (a million requests on 50,000 connections) takes an hour or more:
+descriptors are taken. The whole run (a million requests on 50,000 connections) takes an hour or more; an
+interruption (Ctrl-C) ends it with what was seen so far:
 
     soak.py --requests 1000000            needs root, for network namespaces; a short run is a journey
 """
@@ -80,6 +81,7 @@ class Soak:
             self._silent.clear()
             time.sleep(2)  # what has ended is put away, and the log is written
             self.samples.append(self._sample())
+            print(f"  round {at + 1} of {rounds}: {self.samples[-1]}", file=sys.stderr, flush=True)
 
     def findings(self) -> list[str]:
         """Return what must not be so; empty when all is well."""
@@ -197,7 +199,10 @@ def main(arguments: Sequence[str]) -> None:
     with report("soak") as done, tempfile.TemporaryDirectory() as folder:
         with built(Path(folder), workers=1) as lab:
             soak = Soak(lab)
-            soak.run(options.requests, options.rounds)
+            try:
+                soak.run(options.requests, options.rounds)
+            except KeyboardInterrupt:
+                done.note("ended early: what follows is of the rounds that were whole")
             found = soak.findings()
         done.table("What was carried", [dict(soak.done)])
         rows = [

@@ -41,7 +41,7 @@ def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
     """S-26: who proposed, who released, and why stand in the trail, and what was released is put in force."""
     made, trail = changes(tmp_path, "head")
     done: list[Proposal] = []
-    made.release(propose(made).number, by="HEAD", at=2.0, current="a", act=done.append)
+    made.release(propose(made).number, by="HEAD", at=2.0, current={"policy": "a"}, act=done.append)
     assert [each.entries for each in done] == [(Entry("allow", "maps.example"),)]
     found = made.get(1)
     assert (found.state, found.decided_by, found.impact) == (State.RELEASED, "HEAD", {"judged": 3})
@@ -50,7 +50,7 @@ def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
         ("change-release", "change 1", "HEAD"),
     ]
     with pytest.raises(ChangeError, match="released by HEAD already"):
-        made.release(1, by="head", at=3.0, current="a", act=nothing)
+        made.release(1, by="head", at=3.0, current={"policy": "a"}, act=nothing)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_may_not_be_released_is_not(tmp_path: Path, by: str, current: str, 
     propose(made)
     done: list[Proposal] = []
     with pytest.raises(ChangeError, match=said):
-        made.release(1, by=by, at=2.0, current=current, act=done.append)
+        made.release(1, by=by, at=2.0, current={"policy": current}, act=done.append)
     assert (done, made.get(1).state, len(trail.told)) == ([], State.PROPOSED, 1)
 
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_put_in_force_is_not_released(tmp_path: Path) -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input"):
-        made.release(1, by="head", at=2.0, current="a", act=fail)
+        made.release(1, by="head", at=2.0, current={"policy": "a"}, act=fail)
     assert made.get(1).state is State.PROPOSED
     trail.full = True
     for wrong in (lambda: propose(made), lambda: made.refuse(1, by="head", at=2.0, reason="no")):
@@ -106,7 +106,7 @@ def test_one_person_may_do_it_where_the_school_says_so(tmp_path: Path) -> None:
     """A school with one technician is not locked out of its own policy."""
     made, _ = changes(tmp_path, two=False)
     propose(made)
-    made.release(1, by="Tech", at=2.0, current="a", act=nothing)
+    made.release(1, by="Tech", at=2.0, current={"policy": "a"}, act=nothing)
     assert made.get(1).state is State.RELEASED
 
 
@@ -118,6 +118,7 @@ def test_a_proposal_says_why_and_changes_something(tmp_path: Path) -> None:
             made.propose(base, "b", (), reason=reason, by="tech", at=1.0, impact={})
     with pytest.raises(ChangeError, match="there is no change 7"):
         made.get(7)
+    made.propose("a", "b", (), reason=WHY, by="tech", at=1.0, impact={})
     made.path.write_bytes(b"no database" * 99)
     with pytest.raises(ChangeError, match="cannot be used"):
         made.newest(1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from appliance import alerting, assembly
+from appliance.alerts import recipients
 from appliance.alerts.book import Book
-from appliance.alerts.ladder import token
 from appliance.cli.main import run_cli
 from appliance.events.audit import Trail
 from appliance.settings import load_settings
@@ -36,7 +36,6 @@ def config(tmp_path: Path) -> Path:
 def made(config: Path) -> Book:
     state = load_settings(config).settings.state
     state.mkdir()
-    assembly.ensure_key(state / alerting.KEY)
     kept = book(state, DSL)
     happen(kept, rules(), sighting())
     return kept
@@ -92,14 +91,14 @@ def test_no_such_case_is_told_in_words(config: Path, made: Book, capsys: Output)
 
 def test_a_token_confirms_and_any_other_does_not(config: Path, made: Book, capsys: Output) -> None:
     """Only whoever reads the mail of an address makes it a recipient (GAI-4)."""
-    settings = load_settings(config).settings
     with made.writing() as db:
         db.execute("DELETE FROM recipient")
+        recipients.ask(db, [DSL], "", time.time(), lambda: "b" * 26)
     assert run(config, "status") == 1
     assert DSL in capsys.readouterr().out
     assert run(config, "confirm", "a" * 26) == 2
     assert "no token" in capsys.readouterr().err
-    assert run(config, "confirm", token(alerting.key(settings), DSL)) == 0
+    assert run(config, "confirm", "b" * 26) == 0
     assert run(config, "status", "--json") == 0
     assert json.loads(capsys.readouterr().out)["unconfirmed"] == []
 

@@ -13,6 +13,8 @@ from appliance import assembly, granting
 from appliance.cli.main import run_cli
 from appliance.events.audit import Trail
 from appliance.lists.compiler import compile_lists
+from appliance.model.category import Severity
+from appliance.model.need import Need
 from appliance.model.person import Kind
 from tests.doubles.people import school
 from tests.doubles.school import ROOT, configuration
@@ -27,6 +29,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A school with its own profiles, lists compiled, and a teacher, a head and a pupil."""
     folder = tmp_path_factory.mktemp("overrides")
     config = configuration(folder, own_files=True)
+    config.write_text(f"{config.read_text()}overrides: {{typed_for_others: true}}\n")
     roles = folder / "profiles" / "westways" / "roles.yaml"
     text = roles.read_text(encoding="utf-8")
     roles.write_text(text.replace("people: []", "people: [head, tech]"), encoding="utf-8")
@@ -190,3 +193,40 @@ def test_a_database_that_is_locked_changes_nothing(config: Path, capsys: Output)
         assert run(config, "grant", "video.example", *FOR_KS2) == 2
     assert "nothing has changed" in capsys.readouterr().err
     assert listed(config, capsys, "--all") == []
+
+
+@pytest.mark.slow
+def test_staff_see_and_close_what_pages_bring(config: Path, capsys: Output) -> None:
+    """The granter sees what came along and what stayed closed, and takes back what should not have come."""
+    state = config.parent / "state"
+    assert run(config, "grant", "youtube.com", *FOR_KS2) == 0
+    assert run(config, "grant", "vimeo.com", *FOR_KS2, "--only-named") == 0
+    learnt = granting.learnt(state)
+    learnt.learn(1, [Need("cdn.example", "youtube.com", Severity.LOW, 1.0)])
+    learnt.learn(1, [Need("bets.example", "youtube.com", Severity.LOW, 2.0, "it is more severe")])
+    learnt.learn(2, [Need("cdn.example", "vimeo.com", Severity.LOW, 1.0)])
+    learnt.close()
+    assert run(config, "only-named", "1", "nobody.example") == 2
+    assert "does not come with" in capsys.readouterr().err
+    assert run(config, "only-named", "1", "CDN.example ") == 0
+    assert "closed again: cdn.example" in capsys.readouterr().err
+    assert run(config, "show", "1", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [(need["site"], need["state"]) for need in shown["needs"]] == [
+        ("cdn.example", "closed again"),
+        ("bets.example", "closed"),
+    ]
+    assert shown["with it"] == "what its pages need"
+    assert run(config, "only-named", "1") == 0
+    assert "nothing came" in capsys.readouterr().err
+    assert run(config, "show", "1") == 0
+    assert "nothing else" in capsys.readouterr().out
+    assert run(config, "show", "2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["needs"] == []
+    assert run(config, "request", "dailymotion.com", *FOR_KS2) == 0
+    assert run(config, "grant", "3", "--only-named") == 0
+    capsys.readouterr()
+    assert run(config, "show", "3", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["with it"] == "nothing else"
+    whats = [entry["what"] for entry in Trail(state).entries()]
+    assert whats.count("override-only-named") == 2

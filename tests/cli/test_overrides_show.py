@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.cli import overrides_show as show
+from appliance.model.category import Severity
 from appliance.model.grant import State, What, Whom
+from appliance.model.need import Need
 from appliance.overrides.report import Visit
 from appliance.overrides.written import Override, Step
 from tests.overrides.making import HOUR, NOW, wish
@@ -54,6 +56,22 @@ def test_the_report_stands_below_the_steps(capsys: Output) -> None:
     assert json.loads(capsys.readouterr().out)["visited"][0]["last"] == "2026-11-25 10:01"
     show.one(ONE, [], NOW, ZONE, as_json=True)
     assert "visited" not in json.loads(capsys.readouterr().out)
+
+
+def test_what_came_along_is_told_from_what_was_opened(capsys: Output) -> None:
+    """In the report a picture of another site is a part of the page, and no visit."""
+    needs = [
+        Need("cdn.example", "bets.example", Severity.LOW),
+        Need("worse.example", "bets.example", Severity.LOW, refused="it is more severe"),
+    ]
+    visits = [Visit("amy (ks2)", host, 3, NOW, NOW + 60) for host in ("bets.example", "cdn.example")]
+    show.one(ONE, [], NOW, ZONE, as_json=True, report=visits, needs=needs)
+    shown = json.loads(capsys.readouterr().out)
+    assert [visit["as"] for visit in shown["visited"]] == ["", "part of bets.example"]
+    show.one(ONE, [], NOW, ZONE, as_json=False, report=visits, needs=needs)
+    told = capsys.readouterr().out
+    assert "it is more severe" in told
+    assert "open as a part of it" in told
 
 
 def test_an_empty_list_is_said_in_words(capsys: Output) -> None:

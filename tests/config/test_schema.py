@@ -42,6 +42,7 @@ def test_every_file_names_its_schema_and_fits_it(file: Path) -> None:
         "set.yaml": "set.schema.json",
         "roles.yaml": "roles.schema.json",
         "alerts.yaml": "alerts.schema.json",
+        "incidents.yaml": "incidents.schema.json",
     }
     expected = own.get(file.name, "profile.schema.json")
     assert schema.name == (expected if file.parent.parent.name == "profiles" else "categories.schema.json")

@@ -21,6 +21,7 @@ from appliance.gateway.handshakes import Handshakes
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.reach import Reach
 from appliance.gateway.site import OwnSite
+from appliance.learning import Learnt
 from tests.doubles.gateway import (
     Inside,
     MemoryLists,
@@ -58,9 +59,10 @@ class Bench:
     handshakes: Handshakes = field(default_factory=lambda: Handshakes(None))
     lean: bool = False
     http2: bool = True
+    learnt: Learnt | None = None
 
     def __post_init__(self) -> None:
-        self.filtering: Filtering = filtering(self.lists, self.identity, self.inside)
+        self.filtering: Filtering = filtering(self.lists, self.identity, self.inside, learnt=self.learnt)
         self.site = OwnSite(
             pages=self.pages,
             filtering=self.filtering,

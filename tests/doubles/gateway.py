@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.filtering import Filtering, Rules, Told
+from appliance.learning import Learnt
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Reason
 from appliance.model.event import Access, ReviewRequest
@@ -195,6 +196,7 @@ def filtering(
     identity: OnePerson | None = None,
     inside: Inside | None = None,
     told: Told | None = None,
+    learnt: Learnt | None = None,
 ) -> Filtering:
     """Return the real journey over the small policy and these doubles."""
     return Filtering(
@@ -204,4 +206,5 @@ def filtering(
         policy=policy(),
         rules=Rules("school", PORTS, own_name="filter.internal"),
         told=told,
+        learnt=learnt,
     )

@@ -46,7 +46,6 @@ class Keeper:
         settings = self.settings
         settings.state.mkdir(exist_ok=True)
         assembly.snapshots(settings).publish()
-        assembly.ensure_key(settings.state / "keys" / "alerts.key")
         self.book.prepare()
         with self.book.writing() as db:
             for address in confirmed:

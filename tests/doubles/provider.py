@@ -36,6 +36,11 @@ class Provider:
     down: bool = False
     asked: list[str] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    scopes: tuple[str, ...] = ()
+    refresh: set[str] = field(default_factory=set)
+    refused: str = "invalid_grant"
+    rotates: bool = True
+    silent: bool = False
 
     @property
     def issuer(self) -> str:
@@ -67,19 +72,40 @@ class Provider:
                 "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/keys",
+                "scopes_supported": list(self.scopes),
             }
         if path.endswith("/keys"):
             return 200, {"keys": self.published or [self.key.as_dict(private=False)]}
+        right = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        if form.get("grant_type") == "refresh_token":
+            return self.again(form.get("refresh_token", ""), signed=credentials == f"Basic {right}")
         sent = self.codes.pop(form.get("code", ""), {})
         proof = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
-        right = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if proof.decode().rstrip("=") != sent.get("code_challenge") or credentials != f"Basic {right}":
             return 400, {"error": "invalid_grant"}
-        return 200, {"id_token": self.token(sent["nonce"]), "token_type": "Bearer", "access_token": "x"}
+        offline = self.given() if "offline_access" in sent.get("scope", "") else {}
+        said = {"id_token": self.token(sent["nonce"]), "token_type": "Bearer", "access_token": "x"}
+        return 200, said | offline
+
+    def given(self) -> dict[str, str]:
+        """Return a new refresh token."""
+        token = f"refresh-{len(self.asked)}"
+        self.refresh.add(token)
+        return {"refresh_token": token}
+
+    def again(self, token: str, *, signed: bool) -> tuple[int, dict[str, Any]]:
+        """Return what a refresh token leads to; it counts once, where new ones are given each time."""
+        if token not in self.refresh or not signed:
+            return 400, {"error": self.refused}
+        if self.rotates:
+            self.refresh.remove(token)
+        more = self.given() if self.rotates else {}
+        return 200, {"access_token": "y"} | more | ({} if self.silent else {"id_token": self.token("")})
 
     def token(self, nonce: str) -> str:
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 300, "nonce": nonce}
+        claims = {"iss": self.issuer, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 300}
+        claims |= {"nonce": nonce} if nonce else {}
         found = {name: value for name, value in (claims | self.claims).items() if value is not None}
         return jwt.encode({"alg": "RS256", "kid": self.key.kid} | self.header, found, self.key)
 

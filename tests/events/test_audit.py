@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -126,3 +128,25 @@ def test_the_newest_of_a_kind_is_found_from_the_end(tmp_path: Path) -> None:
     newest = made.last("freeze")
     assert newest is not None
     assert newest["whom"] == "pupil 3"
+
+
+_WRITE = """
+import sys
+from pathlib import Path
+from appliance.events.audit import Trail
+trail = Trail(Path(sys.argv[1]))
+for number in range(60):
+    trail.add("freeze", f"{sys.argv[2]} {number}", by="head", at=1.0)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
+    """Issue 6: the supervisor, a worker and a command add records at once, and none is lost."""
+    names = ("one", "two", "three")
+    started = [subprocess.Popen([sys.executable, "-c", _WRITE, str(tmp_path), name]) for name in names]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    found = [entry["whom"] for entry in Trail(tmp_path).entries()]
+    assert len(found) == 180
+    for name in names:
+        assert [each for each in found if each.startswith(f"{name} ")] == [f"{name} {n}" for n in range(60)]

@@ -7,7 +7,7 @@ import pytest
 from appliance.events.audit import Trail
 from appliance.events.checkpoints import Checkpoints, send
 from appliance.events.errors import EventsError
-from appliance.events.verify_audit import read_checkpoint, verify_path
+from appliance.events.verify_audit import read_checkpoint, read_key_change, verify_path
 from tests.doubles.people import NOW
 
 
@@ -64,3 +64,50 @@ def test_a_checkpoint_leaves_the_box(tmp_path: Path) -> None:
     assert (tmp_path / "share" / made.path.name).read_text() == made.text
     with pytest.raises(OSError, match="none"):
         send(made, tmp_path / "none", to_syslog=True)
+
+
+def test_a_new_key_is_followed_and_another_one_is_found(tmp_path: Path) -> None:
+    """Issue 6: checkpoints from before and after fit; what the old key signs later does not."""
+    trail, points = Trail(tmp_path), Checkpoints(tmp_path, "A School")
+    trail.add("freeze", "amy", by="head", at=NOW)
+    first = points.make(NOW)
+    given_up = (tmp_path / "audit" / "signing.key").read_bytes()
+    old, new = points.new_key("the technician has left\x07", "head", NOW + 1)
+    second = points.make(NOW + 2)
+    assert (first.fingerprint, second.fingerprint) == (old, new)
+    folder = tmp_path / "audit"
+    for trusted in ([], [old], [new]):
+        assert verify_path(folder, [], trusted).findings == []
+    (folder / "signing.key").write_bytes(given_up)
+    points.make(NOW + 3)
+    assert "given up" in verify_path(folder, [], [old]).findings[0]
+    assert len(trail.entries()) == 3
+
+
+def test_a_change_that_the_old_key_has_not_signed_is_found(tmp_path: Path) -> None:
+    """Whoever writes a chain anew can name a key of their own; without the old one nothing leads to it."""
+    trail, points = Trail(tmp_path), Checkpoints(tmp_path, "A School")
+    first = points.make(NOW)
+    (tmp_path / "audit" / "signing.key").unlink()
+    points.new_key("a stranger's", "stranger", NOW + 1)
+    points.make(NOW + 2)
+    found = verify_path(tmp_path / "audit", [], [first.fingerprint]).findings
+    assert "another key" in found[0]
+    record = trail.entries()[-1] | {"old_signature": "AAAA"}
+    with pytest.raises(ValueError, match="has not signed"):
+        read_key_change(record)
+
+
+def test_a_power_cut_amid_a_new_key_is_finished_or_undone(tmp_path: Path) -> None:
+    """The key on the disk is always the one that the chain names last."""
+    points = Checkpoints(tmp_path, "A School")
+    folder, old = tmp_path / "audit", points.make(NOW).fingerprint
+    before = (folder / "signing.key").read_bytes()
+    _, new = points.new_key("the technician has left", "head", NOW + 1)
+    (folder / "signing.key").rename(folder / "signing.next")
+    (folder / "signing.key").write_bytes(before)
+    assert points.make(NOW + 2).fingerprint == new  # the record was written: it is finished
+    (folder / "signing.next").write_bytes(before)
+    assert points.make(NOW + 3).fingerprint == new  # it was not: the other key is forgotten
+    assert not (folder / "signing.next").exists()
+    assert old != new

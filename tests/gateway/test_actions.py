@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from mitmproxy import http
@@ -9,6 +10,7 @@ from mitmproxy.test import tflow
 from appliance.gateway import actions
 from appliance.gateway.actions import Carried
 from appliance.gateway.pages import Answer
+from appliance.inspection.search import MAX_READ
 from appliance.model.decision import Reason
 from appliance.model.request import Request
 from appliance.model.url import parse_url
@@ -109,6 +111,20 @@ def test_bodies_are_counted_and_not_kept() -> None:
     assert flow.response.stream(b"12345") == b"12345"
     assert (passing.sent, passing.received) == (3, 5)
     assert "alt-svc" not in flow.response.headers
+
+
+def test_search_words_in_a_form_are_read_as_it_passes() -> None:
+    """Nothing waits for the words, and no more than a form's beginning is kept (H8, S-40)."""
+    flow, passing = (
+        h1_flow(content_type="application/x-www-form-urlencoded"),
+        carried("https://duckduckgo.com/"),
+    )
+    passing = replace(passing, request=replace(passing.request, method="POST"))
+    actions.forward(flow, passing)
+    assert callable(flow.request.stream)
+    assert [flow.request.stream(each) for each in (b"q=ow", b"ls&pad=", b"x" * 9000, b"")][2] == b"x" * 9000
+    assert (passing.sent, len(passing.form or b"")) == (9011, MAX_READ)
+    assert actions.access_of(passing, 200).search_term == "owls"
 
 
 def test_no_answer_needs_no_passing() -> None:

@@ -44,7 +44,7 @@ async def test_an_allowed_request_goes_to_its_site_and_is_recorded_when_it_is_ov
     bench.addon.server_connect(towards)
     assert towards.server.error is None
     flow.response = http.Response.make(200, b"", {"alt-svc": "h3"})
-    bench.addon.responseheaders(flow)
+    await bench.addon.responseheaders(flow)
     assert callable(flow.response.stream)
     flow.response.stream(b"12345")
     await bench.addon.response(flow)
@@ -72,7 +72,7 @@ async def test_a_blocked_request_is_recorded_and_answered_and_never_connects(ben
     assert towards.server.error
     await bench.addon.response(flow)
     await bench.addon.error(flow)
-    bench.addon.responseheaders(flow)
+    await bench.addon.responseheaders(flow)
     assert len(bench.recorder.kept) == 1
 
 

@@ -82,7 +82,7 @@ async def test_an_answer_that_cannot_be_counted_is_ended(bench: Bench) -> None:
     flow.response = http.Response.make(200)
     flow.live = True
     flow.metadata[CARRIED] = "junk"
-    bench.addon.responseheaders(flow)
+    await bench.addon.responseheaders(flow)
     assert flow.error is not None
     assert flow.error.msg == mitmflow.Error.KILLED_MESSAGE
 

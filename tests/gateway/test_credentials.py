@@ -229,9 +229,8 @@ async def test_ten_thousand_tries_are_ten(tmp_path: Path) -> None:
 
     entry = made.sign_in()
     entry._passwords = Counting()  # type: ignore[assignment]  # counts, and does the same
-    who = Person("ks2", "network Room")
     credentials = Credentials(
-        lambda name, word, at: entry.shown(name, word, at, who, NOW).name,
+        lambda name, word, at: entry.shown(name, word, at, NOW).name,
         lambda _name: "hash",
         lambda _at: ProxySignIn.REQUIRED,
     )

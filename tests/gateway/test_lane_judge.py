@@ -173,6 +173,15 @@ async def test_a_closed_failure_is_on_record_once() -> None:
     assert failure.answer.status == 502
 
 
+def test_a_form_that_may_hold_search_words_is_the_full_lane_s() -> None:
+    """It is read as it passes there; a search in the address needs no such reading (S-40)."""
+    bench, lane = encrypted("duckduckgo.com")
+    form, address = head("duckduckgo.com"), head("duckduckgo.com", path="/?q=owls")
+    form.method = "POST"
+    assert lane.admit(bench.client, form) is None
+    assert lane.admit(bench.client, address) is not None
+
+
 def test_a_site_whose_pages_are_read_is_the_full_lane_s() -> None:
     """The lean lane looks at addresses; where a rule reads what pages say, it is not enough."""
     bench, lane = encrypted()
@@ -187,14 +196,20 @@ def test_a_site_whose_pages_are_read_is_the_full_lane_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("http2", "offers", "first"), [(True, b"h2", True), (True, b"http/1.1", False), (False, b"h2", False)]
+    ("http2", "offers", "first"),
+    [
+        (True, (b"h2", b"http/1.1"), True),
+        (True, (b"http/1.1",), False),
+        (False, (b"h2", b"http/1.1"), False),
+        (False, (b"h2",), True),
+    ],
 )
 def test_the_site_is_contacted_first_where_http2_may_come_of_it(
-    http2: bool, offers: bytes, first: bool
+    http2: bool, offers: tuple[bytes, ...], first: bool
 ) -> None:
     """Only there does it matter what the site speaks; the lean lane has connections of its own."""
     bench = Bench(lean=True, http2=http2, transparent=True)
-    hello = bench.hello("site.example", ("198.51.100.7", 443), offers)
+    hello = bench.hello("site.example", ("198.51.100.7", 443), *offers)
     bench.addon.tls_clienthello(hello)
     assert hello.establish_server_tls_first is first
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 from appliance.gateway import loop as module
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.reach import InternalAddressError, Reach
-from appliance.gateway.resolver import Resolver
+from appliance.gateway.resolver import Resolver, _Kept
 
 
 class Everywhere(Reach):
@@ -72,10 +73,10 @@ class Holes(GuardedLoop):
     """A network in which packets to IPv6 vanish."""
 
     @override
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+    async def reach(self, sock: socket.socket, address: tuple[str, int]) -> None:
         if sock.family == socket.AF_INET6:
             await asyncio.Event().wait()
-        await super().sock_connect(sock, address)
+        await super().reach(sock, address)
 
 
 def test_a_hole_in_ipv6_delays_by_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +104,77 @@ def test_a_site_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) 
             await asyncio.open_connection("site", 443)
 
     run(connect, Holes)
+
+
+def test_an_address_that_never_answers_costs_no_descriptor_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one address of a site is waited for in bounded time, without a race or a timer of its own."""
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.05)
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, GuardedLoop)
+        with socket.socket() as full, socket.socket() as one, socket.socket() as two:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for each in (one, two):  # whoever comes after these is not answered at all
+                each.setblocking(False)
+                each.connect_ex(full.getsockname())
+            with pytest.raises(OSError, match="did not answer in time"):
+                await loop._attempt(*full.getsockname())
+
+    run(connect)
+
+
+def test_who_refuses_later_is_told_as_refusing() -> None:
+    """The page says why there is no way to a site, also where its refusal took a moment."""
+
+    class Later(socket.socket):
+        def connect(self, address: Any) -> None:
+            with pytest.raises(ConnectionRefusedError):
+                super().connect(address)
+            raise BlockingIOError
+
+        def getsockopt(self, *_: Any) -> Any:
+            return errno.ECONNREFUSED
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, GuardedLoop)
+        with socket.socket() as gone:
+            gone.bind(("127.0.0.1", 0))
+            address = gone.getsockname()
+        with Later() as sock, pytest.raises(ConnectionRefusedError):
+            await loop.reach(sock, address)
+
+    run(connect)
+
+
+def test_only_a_site_of_one_known_address_is_begun_at_once() -> None:
+    """Whatever would have to be asked for, or raced, is left to the way that waits."""
+
+    async def connect() -> list[Any]:
+        use()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, GuardedLoop)
+        told: list[Any] = []
+        assert not loop.begin("site", 443, lambda sock, error: told.append((sock, error)))
+        async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            for addresses, number in ((("127.0.0.1",), port), (("127.0.0.1",), 1)):
+                keep(loop.resolver, "site", addresses)
+                assert loop.begin("site", number, lambda sock, error: told.append((sock, error)))
+                while len(told) < (1 if number == port else 2):  # noqa: ASYNC110 - it tells no event
+                    await asyncio.sleep(0.001)
+            keep(loop.resolver, "site", ("127.0.0.1", "127.0.0.2"))
+            assert not loop.begin("site", port, lambda sock, error: told.append((sock, error)))
+        for sock, _ in told:
+            sock.close()
+        return [type(error) for _, error in told]
+
+    assert run(connect) == [type(None), ConnectionRefusedError]
+
+
+def keep(resolver: Resolver, name: str, addresses: tuple[str, ...]) -> None:
+    far = time.monotonic() + 60
+    resolver._kept[name, "A"] = _Kept(addresses, far)
+    resolver._kept[name, "AAAA"] = _Kept((), far)

@@ -10,6 +10,7 @@ import pytest
 from appliance.filtering import Filtering
 from appliance.gateway import passage as module
 from appliance.gateway.hello import Hello
+from appliance.gateway.loop import Reached
 from appliance.gateway.passage import BECAUSE_ASKED, Passage, Verdict, What
 from appliance.gateway.translate import Tunnel, host_of
 from appliance.model.decision import Action, Reason
@@ -267,3 +268,77 @@ async def test_what_speaks_nothing_is_recorded(stand: Stand) -> None:
         (Reason.MALFORMED, "It speaks SSH.")
     ]
     assert stand.metrics.unfinished == 1
+
+
+class Known:
+    """A site whose address is known: what is begun waits until it is said what came of it."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand = stand
+        self.begun: list[Reached] = []
+        stand.passage.begin = self.begin
+
+    def begin(self, host: str, port: int, done: Reached) -> bool:
+        self.stand.asked.append((host, port))
+        self.begun.append(done)
+        return True
+
+    def answer(self, error: OSError | None = None) -> None:
+        self.begun.pop()(self.stand.theirs, error)
+
+
+async def test_where_the_address_is_known_it_passes_as_soon_as_the_site_answers(stand: Stand) -> None:
+    """The short way counts, records and ends a connection as the long one does."""
+    known = Known(stand)
+    assert stand.passage.splice_at_once(stand.ours, b"hello", stand.judge())
+    assert stand.asked == [(PUSH, 443)]
+    known.answer()
+    assert await asyncio.get_running_loop().sock_recv(stand.site, 10) == b"hello"
+    assert len(stand.passage) == 1
+    stand.passage.cut_all()
+    assert [(end, sent) for end, sent, _ in stand.metrics.unread] == [("cut", 5)]
+    assert [access.host for access in stand.recorder.kept] == [PUSH]
+
+
+async def test_what_is_watched_never_takes_the_short_way(stand: Stand) -> None:
+    """Nothing is begun towards the site before a flagged access is in the log (S-40)."""
+    known = Known(stand)
+    stand.lists.pinned["forum.example"] = "Its app pins."
+    assert not stand.passage.splice_at_once(stand.ours, b"hello", stand.judge("forum.example"))
+    assert known.begun == []
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("secret")])
+async def test_a_site_that_closes_meanwhile_gets_nothing(stand: Stand, fault: Exception | None) -> None:
+    """What was allowed before the site answered is judged again if anything has changed since."""
+    known = Known(stand)
+    assert stand.passage.splice_at_once(stand.ours, b"hello", stand.judge())
+    stand.lists.named[PUSH] = (Match("gambling-list", "8", PUSH, ("gambling",)),)
+    stand.lists.broken = fault
+    stand.filtering.changed()
+    known.answer()
+    loop = asyncio.get_running_loop()
+    assert await loop.sock_recv(stand.site, 10) == b""
+    assert await loop.sock_recv(stand.client, 10) == b""
+    assert len(stand.passage) == 0
+    assert bool(stand.metrics.faults) is bool(fault)
+    stand.lists.broken = None
+
+
+async def test_a_known_site_that_refuses_is_a_decision_as_well(stand: Stand) -> None:
+    """The short way says in the log why there was no way to a site."""
+    known = Known(stand)
+    assert stand.passage.splice_at_once(stand.ours, b"hello", stand.judge())
+    known.answer(OSError("refused"))
+    await stand.settle()
+    assert [access.decision.reason for access in stand.recorder.kept] == [Reason.UPSTREAM_UNREACHABLE]
+    assert stand.metrics.unread == [("failed", 0, 0)]
+    assert await asyncio.get_running_loop().sock_recv(stand.client, 1) == b""
+
+
+async def test_a_record_that_fails_at_the_end_is_counted(stand: Stand) -> None:
+    """What cannot be noted of a connection that is over is told as a fault, and stops nobody."""
+    await stand.passage.splice(stand.ours, b"hello", stand.judge())
+    stand.recorder.broken = RuntimeError("secret")
+    stand.passage.cut_all()
+    assert (Reason.FAULT, "record") in stand.metrics.faults

@@ -262,3 +262,29 @@ async def test_who_gives_up_takes_nobody_along() -> None:
     first.cancel()
     names.let_go.set()
     assert await second == (WEB,)
+
+
+async def test_what_is_known_needs_nobody_and_gives_way_to_what_was_given_since() -> None:
+    """A connection to a site that was asked for lately costs a look into memory, by the same answers."""
+    names, given = site(30), dict[str, tuple[str, ...]]()
+    resolver = Resolver(asking=names, local=lambda: given, clock=Clock())
+    assert resolver.known("site.example") == ()
+    found = await resolver.addresses("site.example")
+    assert resolver.known("Site.EXAMPLE.") == found == (WEB,)
+    given["site.example"] = ("192.0.2.9",)  # /etc/hosts was edited
+    assert resolver.known("site.example") == ()
+    given.clear()
+    resolver.clock.now += 31  # type: ignore[attr-defined]  # the test's clock
+    assert resolver.known("site.example") == ()
+
+
+async def test_what_leads_inwards_or_nowhere_is_never_known() -> None:
+    """The short way gives out nothing that the long one refuses (H27)."""
+    names = Names({("inward.example", "A"): Answer(("127.0.0.1",), 60)})
+    resolver = made(names)
+    with pytest.raises(InternalAddressError):
+        await resolver.addresses("inward.example")
+    with pytest.raises(UnknownNameError):
+        await resolver.addresses("nothing.example")
+    for name in ("inward.example", "nothing.example", "0x7f.1", "127.0.0.1"):
+        assert resolver.known(name) == ()

@@ -265,22 +265,34 @@ def test_a_connection_that_never_got_through_leaves_nothing_behind(tmp_path: Pat
         assert made._open == {}
 
 
+_BOTH = [b"h2", b"http/1.1"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("http2", "spoken"), [(True, b"h2"), (False, b"http/1.1")])
+@pytest.mark.parametrize(
+    ("http2", "offers", "spoken"),
+    [
+        (True, _BOTH, b"h2"),
+        (False, _BOTH, b"http/1.1"),
+        (False, [b"h2"], b"h2"),
+        (True, _BOTH[1:], b"http/1.1"),
+    ],
+)
 def test_a_client_is_shown_its_site_and_offered_what_the_school_chose(
-    tmp_path: Path, *, http2: bool, spoken: bytes
+    tmp_path: Path, *, http2: bool, offers: list[bytes], spoken: bytes
 ) -> None:
     """The handshake itself, from end to end: the one name, under the school's CA, and the protocol."""
     with sites(tmp_path) as (made, _, _roots):
         ctx.options.update(http2=http2)
         for name in ("one.example", "two.example", "one.example"):
             found = context(name)
+            found.client.alpn_offers = offers
             data = tls.TlsData(found.client, found)
             made.tls_start_client(data)
             asking = SSL.Context(SSL.TLS_CLIENT_METHOD)
             asking.load_verify_locations(str(tmp_path / "ca.pem"))
             asking.set_verify(SSL.VERIFY_PEER)
-            asking.set_alpn_protos([b"h2", b"http/1.1"])
+            asking.set_alpn_protos(offers)
             browser = SSL.Connection(asking)
             browser.set_connect_state()
             browser.set_tlsext_host_name(name.encode())

@@ -9,8 +9,9 @@ from appliance.identity.following import Follower
 from appliance.identity.leases import Lease
 from appliance.identity.networks import Networks
 from appliance.identity.resolver import Lost, Registered, Resolver
+from appliance.identity.uses import Uses
 from appliance.model.person import Confidence, Standing
-from tests.doubles.people import NOW, TABLET, School, school
+from tests.doubles.people import LAPTOP, NOW, TABLET, School, school
 
 
 class Following:
@@ -105,3 +106,43 @@ async def test_leases_that_cannot_be_read_keep_what_was_known_of_them(tmp_path: 
         assert found.resolve("10.30.0.1").device == "Printer"
     assert answers == []
     follower.close()
+
+
+@pytest.mark.slow
+async def test_what_is_used_is_noted_with_its_hardware(tmp_path: Path) -> None:
+    """S-11: of a session and of credentials alike, beside all requests."""
+    made = school(tmp_path)
+    made.add("bob")
+    at = Following(made, {TABLET.address: TABLET.mac, LAPTOP.address: LAPTOP.mac})
+    made.sessions.begin(made.add("amy"), TABLET, NOW, 2 * NOW)
+    await at.follower.look()
+    at.resolver.resolve(TABLET.address)
+    at.resolver.resolve(LAPTOP.address, "BOB")
+    at.resolver.resolve("192.0.2.1", "nobody")
+    at.follower._told = -1000.0
+    await at.follower.look()
+    noted = {(each.key, each.mac, each.way) for each in Uses(made.database).since(0)}
+    assert noted == {("amy", TABLET.mac, "portal"), ("bob", LAPTOP.mac, "proxy credentials")}
+    at.follower.close()
+
+
+@pytest.mark.slow
+async def test_a_device_used_a_moment_before_the_freeze_is_held(tmp_path: Path) -> None:
+    """S-60: whoever was frozen within the seconds before a use is written finds no way round either."""
+    made = school(tmp_path)
+    made.add("amy")
+    at = Following(made, {TABLET.address: TABLET.mac})
+    await at.follower.look()
+    assert at.resolver.resolve(TABLET.address, "amy").standing is Standing.OPEN
+    made.stops.freeze("amy", "x", by="head", now=time.time())
+    for _ in range(2):
+        await at.follower.look()
+    at.now = time.time()
+    assert at.resolver.resolve(TABLET.address).standing is Standing.FROZEN
+    assert at.cut[-1].nameless == {TABLET.address}
+    # Another device, at which the name is shown afterwards, is not closed for others.
+    at.resolver.resolve(LAPTOP.address, "amy")
+    at.follower._told = -1000.0
+    await at.follower.look()
+    assert [each.address for each in Uses(made.database).since(0)] == [TABLET.address]
+    at.follower.close()

@@ -13,11 +13,15 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from appliance.identity.accounts import Account
+from appliance.identity.database import Database
 from appliance.identity.oidc import Oidc
 from appliance.identity.oidc_link import Link
 from appliance.identity.options_oidc import OidcSettings
-from appliance.identity.outside import Found, NotAdmittedError, UnreachableError, Waiting
+from appliance.identity.outside import Found, NotAdmittedError, NotAskedError, UnreachableError, Waiting
+from appliance.identity.refreshing import Tokens
 from appliance.model.person import Kind
+from tests.doubles.people import school
 from tests.doubles.provider import CLIENT, Provider, provider
 
 pytestmark = pytest.mark.slow
@@ -36,17 +40,22 @@ def there(running: Provider) -> Provider:
     running.claims = {"preferred_username": "ms.jones@west.example", "groups": ["x", "staff-id"]}
     running.header, running.published, running.down = {}, [], False
     running.asked.clear()
+    running.refresh.clear()
+    running.scopes, running.refused = ("openid", "offline_access"), "invalid_grant"
+    running.rotates, running.silent = True, False
     return running
 
 
-def of(there: Provider, clock: Callable[[], float] = time.time, **changes: Any) -> Oidc:
+def of(
+    there: Provider, clock: Callable[[], float] = time.time, tokens: Tokens | None = None, **changes: Any
+) -> Oidc:
     values = {
         "name": "Microsoft", "issuer": there.issuer, "client_id": CLIENT, "ca_file": there.ca,
         "client_secret_file": there.secret_file,
         "groups": [{"value": "staff-id", "group": "staff", "kind": "staff"}],
     }  # fmt: skip
     chosen = OidcSettings.model_validate(values | changes)
-    return Oidc(chosen, BACK, ["west.example"], Link(there.ca), clock)
+    return Oidc(chosen, BACK, ["west.example"], Link(there.ca), tokens, clock)
 
 
 def signed_in(made: Oidc, there: Provider, waiting: Waiting | None = None) -> Found:
@@ -139,8 +148,8 @@ def test_a_signature_must_be_the_issuers(there: Provider) -> None:
     ]
     for token in forged:
         with pytest.raises(UnreachableError):
-            made._claims(token, sent)
-    assert made._claims(there.token(sent.nonce), sent)["sub"] == "1"
+            made._claims(token, sent.nonce)
+    assert made._claims(there.token(sent.nonce), sent.nonce)["sub"] == "1"
 
 
 def _with_public_key_as_secret(claims: dict[str, Any], public: bytes) -> str:
@@ -195,3 +204,74 @@ def test_a_provider_that_is_down_or_another_opens_nothing(there: Provider, tmp_p
         other.begin(Waiting())
     assert "CERTIFICATE_VERIFY_FAILED" in error.value.detail
     assert tmp_path.exists()
+
+
+def again(there: Provider, state: Path, **changes: Any) -> tuple[Oidc, Account]:
+    """Return a single sign-on at which somebody has signed in, and their account."""
+    made = of(there, tokens=Tokens(school(state).database, state), **changes)
+    found = signed_in(made, there)
+    return made, Account(found.name, found.kind, found.group, source="single sign-on")
+
+
+def test_who_is_still_there_is_asked_about_with_what_was_given(there: Provider, tmp_path: Path) -> None:
+    """S-05: again and again, whether the provider gives a new token each time or one for good."""
+    made, account = again(there, tmp_path)
+    for _ in range(3):
+        assert made.again(account) == Found("ms.jones", "staff", Kind.STAFF)
+    there.rotates = False
+    for _ in range(3):
+        assert made.again(account) is not None
+    there.claims["groups"] = ["y"]
+    with pytest.raises(NotAdmittedError):
+        made.again(account)  # in no group of ours any more
+    there.silent = True
+    assert made.again(account) == Found("ms.jones", "staff", Kind.STAFF)  # it says only that they may go on
+
+
+def test_who_was_disabled_there_may_not_go_on(there: Provider, tmp_path: Path) -> None:
+    """What was given counts no more: that is an answer, and not a provider that is down."""
+    made, account = again(there, tmp_path)
+    there.refresh.clear()
+    assert made.again(account) is None
+    with pytest.raises(NotAskedError):
+        made.again(account)  # and it is not asked for ever
+
+
+@pytest.mark.parametrize("refused", ["invalid_client", "temporarily_unavailable", ""])
+def test_a_fault_of_ours_or_of_the_provider_ends_nobodys_session(
+    there: Provider, tmp_path: Path, refused: str
+) -> None:
+    """A secret that ran out in the holidays must not look as if all the school had left."""
+    made, account = again(there, tmp_path)
+    there.refresh.clear()
+    there.refused = refused
+    with pytest.raises(UnreachableError):
+        made.again(account)
+    there.down = True
+    with pytest.raises(UnreachableError):
+        made.again(account)
+
+
+def test_without_a_token_nobody_is_asked_about(there: Provider, tmp_path: Path) -> None:
+    """A provider that gives none is not asked for one, and the rest is as it was."""
+    there.scopes = ()
+    made, account = again(there, tmp_path)
+    assert "offline" not in made.begin(Waiting())
+    for one in (made, of(there)):
+        with pytest.raises(NotAskedError):
+            one.again(account)
+
+
+def test_google_has_its_own_word_for_it(there: Provider) -> None:
+    """Google gives a token for `access_type=offline`, and knows no such scope."""
+    there.scopes = ()
+    made = of(there)
+    made.begin(Waiting())
+    made._settings = made._settings.model_copy(update={"issuer": "https://accounts.google.com"})
+    assert "access_type=offline" in made.begin(Waiting())
+
+
+def test_a_disk_that_is_full_keeps_nobody_out(there: Provider, tmp_path: Path) -> None:
+    """Who signed in is in, also where nothing can be kept to ask again with."""
+    made = of(there, tokens=Tokens(Database(tmp_path / "nowhere"), tmp_path))
+    assert signed_in(made, there).name == "ms.jones"

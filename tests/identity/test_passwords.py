@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import threading
+from typing import Literal
+
 import pytest
+from argon2 import PasswordHasher
 
 from appliance.identity import passwords
 from appliance.identity.names import IdentityError
-from appliance.identity.passwords import PICTURES, Passwords, Rules
+from appliance.identity.passwords import NICE, PICTURES, Passwords, Rules
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
 from tests.doubles.people import WORD, quick
@@ -62,3 +67,19 @@ def test_pictures_make_a_password_by_their_order() -> None:
     assert quick().fits(kept, passwords.of_pictures(chosen))
     assert not quick().fits(kept, passwords.of_pictures(chosen[::-1]))
     assert not quick().fits(kept, passwords.of_pictures(("?", *chosen[1:])))
+
+
+def test_a_hash_goes_behind_everybody_who_is_at_work() -> None:
+    """Lesson start: hundreds of hashes stand behind filtering, and the thread that asks does not."""
+    found = []
+
+    class Noting(PasswordHasher):
+        def verify(self, *pair: str | bytes) -> Literal[True]:
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().verify(*pair)
+
+    passwords = Passwords(Noting(time_cost=1, memory_cost=8, parallelism=1))
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert passwords.fits(passwords.make(Secret("Blue-kettle-42")), Secret("Blue-kettle-42"))
+    assert found == [min(19, before + NICE)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

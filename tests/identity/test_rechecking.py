@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import time
 from pathlib import Path
 
 import pytest
 
-from appliance.identity.outside import DIRECTORY, Found, admit
+from appliance.identity.accounts import Account
+from appliance.identity.outside import DIRECTORY, Found, NotAskedError, admit
 from appliance.identity.rechecking import Recheck
+from appliance.identity.uses import Used, Uses
 from appliance.model.person import Kind
 from tests.doubles.directory import InMemory
 from tests.doubles.people import LAPTOP, NOW, TABLET, School, school
@@ -17,7 +20,20 @@ def of(made: School, there: InMemory) -> Recheck:
     amy = admit(made.accounts, Found("amy", "ks2"), DIRECTORY, NOW, there.lasts)
     made.sessions.begin(amy, TABLET, NOW, NOW + 9_999)
     made.sessions.begin(made.add("bob"), LAPTOP, NOW, NOW + 9_999)
-    return Recheck(made.database, made.trail, there, every=900, day_ends=time(18))
+    return rechecking(made, lambda account: there.look_up(account.name))
+
+
+def rechecking(made: School, about: Callable[[Account], Found | None]) -> Recheck:
+    return Recheck(
+        made.database,
+        made.trail,
+        DIRECTORY,
+        about,
+        name="the school's directory",
+        lasts=3600.0,
+        every=900,
+        day_ends=time(18),
+    )
 
 
 @pytest.mark.slow
@@ -82,3 +98,34 @@ def test_a_round_that_fails_is_not_the_last(tmp_path: Path) -> None:
     made.database.path.unlink()
     with pytest.raises(KeyboardInterrupt):
         recheck.keep_asking(pause)
+
+
+@pytest.mark.slow
+def test_who_is_known_in_another_way_is_asked_about_as_well(tmp_path: Path) -> None:
+    """Proxy credentials and network log-ins have no session: what workers note of them counts."""
+    made = school(tmp_path)
+    admit(made.accounts, Found("amy", "ks2"), DIRECTORY, NOW, 3600)
+    Uses(made.database).note([Used("amy", "", "10.20.0.9", "proxy credentials", NOW + 850, NOW + 890)])
+    recheck = rechecking(made, lambda _account: None)
+    recheck.once(NOW + 900)
+    assert not made.accounts.get("amy").usable(NOW + 900)
+    recheck.once(NOW + 960)
+    assert [entry["what"] for entry in made.trail.entries()] == ["left"], "once, and not each minute"
+
+
+@pytest.mark.slow
+def test_whoever_cannot_be_asked_about_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """One person without a token does not end the round for the others."""
+    made = school(tmp_path)
+    asked = []
+    for name, where in (("amy", TABLET), ("bob", LAPTOP)):
+        account = admit(made.accounts, Found(name, "ks2"), DIRECTORY, NOW, 3600)
+        made.sessions.begin(account, where, NOW, NOW + 9_999)
+
+    def about(account: Account) -> Found | None:
+        asked.append(account.name)
+        raise NotAskedError("nothing to ask with")
+
+    rechecking(made, about).once(NOW + 900)
+    assert asked == ["amy", "bob"]
+    assert len(made.sessions.open(NOW + 900)) == 2

@@ -7,10 +7,12 @@ import pytest
 
 from appliance.identity.announced import AnnouncedStore, Report, Status
 from appliance.identity.leases import Lease
+from appliance.identity.names import key
 from appliance.identity.networks import ClientNetwork, Network, Networks
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Device
 from appliance.identity.snapshot import Snapshot, read
+from appliance.identity.uses import Use, Used, Uses
 from appliance.model.person import Confidence, Kind, Standing
 from tests.doubles.people import LAPTOP, NOW, TABLET, School, school
 
@@ -103,7 +105,8 @@ def test_a_session_ends_to_the_second(tmp_path: Path) -> None:
     found = resolver(made, clock)
     clock.now = NOW + 29.9
     assert found.resolve(TABLET.address).name == "visitor"
-    assert found.used() == {TABLET.address}
+    use_of = Use("visitor", "portal", TABLET.address, TABLET.mac)
+    assert found.used() == {(TABLET.address, use_of)}
     assert found.used() == set()
     assert found.expired() == Lost()
     clock.now = NOW + 30
@@ -277,3 +280,105 @@ def test_a_lease_is_the_weakest_way_to_know_a_device() -> None:
     assert "10.30.0.1" not in believe(Snapshot(), {"10.30.0.1": "02:00:00:00:00:01"}, LEASED, leases, NOW)
     seen = believe(Snapshot(), {"10.30.0.1": TABLET.mac}, LEASED, leases, NOW)["10.30.0.1"].person
     assert (seen.source, seen.confidence) == ("registered device", Confidence.LIKELY)
+
+
+def frozen_after(made: School, *rows: Used, at: float = NOW) -> Resolver:
+    """Return what a worker believes once amy, who used these devices, is frozen at a moment."""
+    Uses(made.database).note(rows)
+    made.stops.freeze("amy", "x", by="head", now=at)
+    return resolver(made, Clock())
+
+
+def on_tablet(last: float = NOW - 20) -> Used:
+    return Used("amy", TABLET.mac, TABLET.address, "proxy credentials", last - 600, last)
+
+
+@pytest.mark.slow
+def test_leaving_out_credentials_lifts_no_freeze(tmp_path: Path) -> None:
+    """S-60: the device that the frozen pupil used stays stopped for whoever says nothing, by its hardware."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.add("bob")
+    before = resolver(made, Clock())
+    assert before.resolve(TABLET.address).standing is not Standing.FROZEN
+    found = frozen_after(made, on_tablet())
+    for address in (TABLET.address, "fd00::14"):
+        person = found.resolve(address)
+        assert (person.standing, person.name, person.confidence) == (Standing.FROZEN, "", Confidence.GROUP)
+    assert use(made, before).nameless == {TABLET.address, "fd00::14"}  # what was open there is cut
+    # Whoever shows their own name on it is themselves; amy is stopped wherever she shows hers.
+    assert found.resolve(TABLET.address, "bob").name == "bob"
+    assert found.resolve(TABLET.address, "amy").standing is Standing.FROZEN
+    assert found.resolve(TABLET.address, "nobody").standing is Standing.FROZEN
+    assert found.resolve(LAPTOP.address).standing is Standing.OPEN
+
+
+@pytest.mark.slow
+def test_a_registered_device_is_held_as_well_and_a_session_there_is_its_own(tmp_path: Path) -> None:
+    """S-60: a class's tablet is no way out either; whoever signs in on it is somebody else."""
+    made = school(tmp_path)
+    made.add("amy")
+    row = Used("amy", LAPTOP.mac, LAPTOP.address, "portal", NOW - 60, NOW - 10)
+    found = frozen_after(made, row)
+    held = found.resolve(LAPTOP.address)
+    assert (held.standing, held.device) == (Standing.FROZEN, "Laptop 15, library")
+    assert found.look(LAPTOP.address) is not None
+    made.sessions.begin(made.add("bob"), LAPTOP, NOW, NOW + 99)
+    use(made, found)
+    assert found.resolve(LAPTOP.address).name == "bob"
+    made.sessions.end_on(LAPTOP)
+    use(made, found)
+    assert found.resolve(LAPTOP.address).standing is Standing.FROZEN, "a friend's sign-in lifts nothing"
+
+
+@pytest.mark.slow
+def test_a_device_without_hardware_is_held_by_its_address(tmp_path: Path) -> None:
+    """S-60: behind a router the address is all there is; a device that has it now by its hardware is free."""
+    made = school(tmp_path)
+    made.add("amy")
+    found = frozen_after(made, Used("amy", "", "10.20.9.9", "proxy credentials", NOW - 60, NOW - 10))
+    assert found.resolve("10.20.9.9").standing is Standing.FROZEN
+    use(made, found, {"10.20.9.9": LAPTOP.mac})
+    assert found.resolve("10.20.9.9").standing is not Standing.FROZEN
+
+
+@pytest.mark.slow
+def test_what_is_lifted_or_past_its_time_is_held_no_more(tmp_path: Path) -> None:
+    """S-60: the end of the stop, or of the stated time, gives the device back."""
+    made, clock = school(tmp_path), Clock()
+    made.add("amy")
+    found = frozen_after(made, on_tablet())
+    made.stops.lift("amy", Standing.FROZEN, by="head", now=NOW)
+    use(made, found)
+    assert found.resolve(TABLET.address).standing is not Standing.FROZEN
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    found = resolver(made, clock)
+    clock.now = NOW + 86_400
+    assert found.resolve(TABLET.address).standing is not Standing.FROZEN
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back_brings_nobody_back(tmp_path: Path) -> None:
+    """Clock skew: what was over stays over for the worker, whatever the clock says then."""
+    made, clock = school(tmp_path), Clock()
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 30)
+    found = resolver(made, clock)
+    clock.now = NOW + 30
+    found.expired()
+    clock.now = NOW - 3_600
+    assert found.resolve(TABLET.address).name == ""
+
+
+@pytest.mark.slow
+def test_two_people_behind_one_address_are_each_themselves(tmp_path: Path) -> None:
+    """NAT: credentials count for the request that shows them, and a freeze for the one who is frozen."""
+    made = school(tmp_path)
+    for name in ("amy", "Zoë Ñandú", "李小龍"):
+        made.add(name)
+    found = resolver(made, Clock())
+    seen = [found.resolve("10.20.9.9", name).name for name in ("amy", "ZOË ñandú", "李小龍", "")]
+    assert seen == ["amy", "Zoë Ñandú", "李小龍", ""]
+    assert {use.key for _, use in found.used()} == {key(each) for each in seen if each}
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    assert use(made, found).users == {"amy"}
+    assert found.resolve("10.20.9.9", "李小龍").standing is Standing.OPEN

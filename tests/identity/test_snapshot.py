@@ -81,3 +81,20 @@ def test_explain_knows_a_person_as_they_stand(tmp_path: Path) -> None:
     assert found is not None
     assert (found.group, found.standing) == ("ks2", Standing.FROZEN)
     assert known_person(made.database, made.trail, "bob", NOW) is None
+
+
+@pytest.mark.slow
+def test_accounts_are_read_again_only_when_one_has_changed(tmp_path: Path) -> None:
+    """Lesson start: a session that begins does not make each worker read a thousand accounts."""
+    made = school(tmp_path)
+    first = read(made.database, made.trail, NOW)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
+    second = read(made.database, made.trail, NOW, before=first)
+    assert set(second.accounts) == {"amy"}
+    made.sessions.end_on(TABLET)
+    made.stops.freeze("amy", "x", by="head", now=NOW)
+    third = read(made.database, made.trail, NOW, before=second)
+    assert third.accounts is second.accounts
+    assert (third.sessions, set(third.stops)) == ((), {"amy"})
+    made.accounts.change("amy", disabled=True)
+    assert read(made.database, made.trail, NOW, before=third).accounts["amy"].disabled

@@ -238,6 +238,7 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
             "extra_roots": str(origin.root_file),
         },
         "identity": {"networks": networks},
+        "overrides": {"typed_for_others": True},
         "metrics": {"listen": f"{GATEWAY}:{METRICS}"},
     }
 
@@ -278,6 +279,8 @@ def built(
             home.mkdir()
             machine = Gateway(network.gateway, home)
             wanted = settings(origin, set_id)
+            # Both lanes are travelled: where one signs in as shipped, else with HTTP/2 as well.
+            wanted["gateway"]["http2"] = identity is None
             if identity is not None:
                 networks = [
                     network | ((rule or {"sign_in": True}) if network["group"] != "guest" else {})

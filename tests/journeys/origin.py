@@ -45,7 +45,10 @@ GOOD = {
     "children.example": [ORIGIN],
     "news.example": [ORIGIN],
     "search.example": [ORIGIN],
+    "html.duckduckgo.example": [ORIGIN],
     "unlisted.example": [ORIGIN],
+    "parts.example": [ORIGIN],
+    "others.example": [ORIGIN],
     "opened-later.example": [ORIGIN],
     "closed-later.example": [ORIGIN],
     "www.bbc.co.uk": [ORIGIN],
@@ -89,6 +92,10 @@ _SERVER = """
     location = /page { default_type text/html; return 200 "<!doctype html><title>T</title><p>%(hello)s</p>"; }
     location = /junk { add_header Content-Encoding gzip; return 200 "no gzip, %(hello)s"; }
     location = /alt { add_header Alt-Svc 'h3=":443"'; default_type text/plain; return 200 "%(hello)s"; }
+    location /files/ {
+      alias %(folder)s/files/; add_header Access-Control-Allow-Origin "*"; gzip on; gzip_min_length 1;
+      types { text/html html; text/css css; image/png png; font/ttf ttf; video/webm webm; }
+    }
     location = /big { alias %(folder)s/big; }
     location = /slow { alias %(folder)s/slow; limit_rate 128k; }
     location = /up { client_max_body_size 0; client_body_in_file_only on; proxy_pass http://127.0.0.1:9000; }

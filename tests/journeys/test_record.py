@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.journeys.lab import SETS, Lab
+from tests.journeys.lab import SETS, Lab, Via
 from tests.journeys.running import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -83,8 +83,15 @@ def test_the_command_shows_what_was_flagged_and_nothing_else(day: Lab) -> None:
     assert "floor-test" not in shown.stdout
 
 
-def test_what_was_searched_for_is_on_record(lab: Lab) -> None:
-    """A search says more about a child in need than the site's address does (S-40)."""
-    lab.curl("https://search.example/search?q=how+to+hide+bruises")
-    row = lab.gateway.logged(lambda row: "bruises" in (row["url"] or ""), "the search")
-    assert row["search_term"] in ("how to hide bruises", "")
+@pytest.mark.parametrize("client", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("via", Via)
+def test_what_was_searched_for_is_on_record(lab: Lab, via: Via, client: str) -> None:
+    """A search says more about a child in need than the site's address does, also sent as a form (S-40)."""
+    site = "https://html.duckduckgo.example/html"
+    lab.curl(f"{site}?q=how+to+hide+bruises&n={via.name}{client}", client, via=via)
+    row = lab.gateway.logged(lambda row: f"{via.name}{client}" in (row["url"] or ""), "the search")
+    assert row["search_term"] == "how to hide bruises"
+    said = f"who can i tell {via.name} {client}"
+    lab.curl(site, client, "--data-urlencode", f"q={said}", "--data", "pad=" + "x" * 40_000, via=via)
+    row = lab.gateway.logged(lambda row: row["method"] == "POST" and row["search_term"] == said, "the form")
+    assert row["bytes_sent"] > 40_000

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.overrides.database import Database
+from appliance.overrides.database import _TABLES, Database
 from appliance.overrides.names import OverrideError
-from tests.overrides.making import make
+from appliance.overrides.store import Overrides
+from appliance.overrides.written import what_text, whom_text
+from tests.overrides.making import MemoryTrail, make, wish
 
 
 def test_it_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -78,3 +80,20 @@ def test_a_start_beside_somebody_who_holds_the_file_goes_on(tmp_path: Path) -> N
     with closing(sqlite3.connect(Database(tmp_path).path, isolation_level=None)) as tool:
         tool.execute("BEGIN EXCLUSIVE")
         Database(tmp_path).prepare()
+
+
+def test_what_an_older_release_granted_brings_nothing_along(tmp_path: Path) -> None:
+    """Whoever granted it was not told that its pages bring what they need; all else stays as it was."""
+    database = Database(tmp_path)
+    database.path.parent.mkdir()
+    what, whom = what_text(wish().what), whom_text(wish().whom)
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as db:
+        for statement in (*_TABLES.split(";\n"), "PRAGMA user_version = 1"):
+            db.execute(statement)
+        row = (1, "active", what, whom, "Because.", "Art", 0, 9e9, 1, "a", 0, "b", "teacher", None, "")
+        db.execute(f"INSERT INTO override VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - placeholders
+    database.prepare()
+    database.prepare()
+    (one,) = Overrides(database, MemoryTrail()).in_force()
+    assert one.wish.what.hosts == {"bets.example"}
+    assert not one.wish.learns

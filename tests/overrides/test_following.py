@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.model.grant import Grant, State
-from appliance.overrides.following import KEEP_SECONDS, PATIENCE, Clocks, Follower, Keeper, Watch, words
+from appliance.overrides.following import (
+    KEEP_SECONDS,
+    PATIENCE,
+    RETIRE_SECONDS,
+    Clocks,
+    Follower,
+    Keeper,
+    Watch,
+    words,
+)
+from appliance.overrides.times import moment
 from tests.overrides.making import HOUR, NOW, Made, make
 
 OPEN: list[Follower] = []
@@ -113,6 +123,46 @@ async def test_a_worker_that_was_down_begins_with_the_truth(tmp_path: Path) -> N
     assert await late.after(99) == [number]
     assert await late.after(2) == []
     assert KEEP_SECONDS <= 10
+
+
+async def test_a_worker_that_was_down_at_the_end_does_not_open_it_again(tmp_path: Path) -> None:
+    """What ended while nobody was there to write it down is over for whoever starts, by either clock."""
+    made = make(tmp_path)
+    made.granted(ends=NOW + 60)
+    made.store.keep_left({1: 5.0})
+    assert await Worker(made, wall=NOW + 60).after() == []
+    assert [step.state.value for step in made.store.steps(1)][-1] == "expired", "written down now"
+    other = make(tmp_path / "other")
+    number = other.granted(ends=NOW + 60)
+    other.store.keep_left({number: 0.0})
+    assert await Worker(other, wall=NOW - 3600).after() == []
+
+
+async def test_the_change_of_the_clocks_moves_no_end(tmp_path: Path) -> None:
+    """An hour that the clocks repeat or skip is neither given nor taken: moments have no summer time."""
+    made = make(tmp_path)
+    for day, hours in (("2026-10-25", 3.0), ("2027-03-28", 1.0)):
+        begin, end = moment(f"{day}T00:30", ZONE, NOW), moment(f"{day}T02:30", ZONE, NOW)
+        assert end - begin == hours * HOUR
+        worker, number = Worker(made, wall=begin), made.granted(starts=begin, ends=end, now=begin)
+        assert await worker.after() == [number]
+        assert await worker.after(end - begin - 1) == [number]
+        assert await worker.after(1) == []
+
+
+async def test_what_was_kept_for_long_enough_is_forgotten(tmp_path: Path) -> None:
+    """The keeper looks at its start and each hour, and a clock set back makes it forget nothing sooner."""
+    made = make(tmp_path)
+    worker, number = Worker(made), made.granted()
+    keeper = Keeper(made.store, worker.follower, worker.clocks, keep_days=30)
+    made.store.revoke(number, by="head", now=NOW, note="")
+    await keeper.look()
+    worker.wall += 31 * 24 * HOUR
+    await keeper.look()
+    assert made.store.get(number).number == number, "within the hour nobody looks"
+    worker.steady += RETIRE_SECONDS
+    await keeper.look()
+    assert made.store.all(over=True) == []
 
 
 async def test_a_database_that_cannot_be_read_soon_opens_nothing(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_flood_of_requests_is_stopped(tmp_path: Path) -> None:
     with made.database.writing() as db:
         made.store._add(db, wish(), "a", NOW)
         copy = "INSERT INTO override SELECT NULL, state, what, whom, reason, subject, starts, ends, left, "
-        copy += "asked_by, asked_at, granted_by, role, ended_at, review FROM override"
+        copy += "asked_by, asked_at, granted_by, role, ended_at, review, learns FROM override"
         for _ in range(9):
             db.execute(copy)
     assert len(made.store.all()) == 512 > MOST_WAITING
@@ -139,3 +139,36 @@ def test_a_damaged_row_opens_nothing_and_hides_nothing_else(tmp_path: Path) -> N
     assert [one.number for one in made.store.in_force()] == [second]
     assert [one.number for one in made.store.all()] == [second]
     assert made.store.advance(NOW + 2 * HOUR) == [second]
+
+
+def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(tmp_path: Path) -> None:
+    """DP-5: who opened what for whom is kept for its term; that it went is in the trail, once."""
+    made = make(tmp_path)
+    old, young, running = made.granted(), made.granted(), made.granted(ends=NOW + 1000 * HOUR)
+    with made.database.writing() as db:
+        db.execute("INSERT INTO need VALUES (?, 'a.example', 'b.example', 1, 0, '', 0)", (old,))
+    made.store.revoke(old, by="head", now=NOW + 1, note="")
+    made.store.revoke(young, by="head", now=NOW + 500 * HOUR, note="")
+    assert made.store.retire(NOW, now=NOW + 600 * HOUR) == 0
+    assert made.store.retire(NOW + 2, now=NOW + 600 * HOUR) == 1
+    assert made.store.retire(NOW + 2, now=NOW + 600 * HOUR) == 0
+    assert [one.number for one in made.store.all(over=True)] == [young, running]
+    assert made.store.steps(old) == []
+    assert made.store.needs(old) == []
+    assert [entry["of_overrides"] for entry in made.trail.kept if entry["what"] == "retention"] == [1.0]
+    assert made.granted() > running, "a number is never used again: the log names it"
+    made.trail.broken = OSError(errno.ENOSPC, "no space")
+    with pytest.raises(OSError, match="no space"):
+        made.store.retire(NOW + 501 * HOUR, now=NOW + 600 * HOUR)
+    assert made.store.get(young).number == young
+
+
+def test_two_grants_that_overlap_end_each_by_itself(tmp_path: Path) -> None:
+    """Two teachers open one site: whoever takes theirs back leaves the other's as it is."""
+    made = make(tmp_path)
+    one, other = made.granted(ends=NOW + HOUR), made.granted(ends=NOW + 2 * HOUR)
+    made.store.revoke(other, by="a", now=NOW + 1, note="")
+    assert [each.number for each in made.store.in_force()] == [one]
+    again = made.granted(ends=NOW + 3 * HOUR)
+    assert made.store.advance(NOW + HOUR) == [one]
+    assert [each.number for each in made.store.in_force()] == [again]

@@ -13,7 +13,7 @@ WHOM = Whom(
 )
 ROW = (
     *(4, "active", what_text(WHAT), whom_text(WHOM), "Because we must.", "Art", 1.0, 2.0, 1.0, "a", 0.5),
-    *("b", "teacher", None, "7KQ4-M2XD"),
+    *("b", "teacher", None, "7KQ4-M2XD", 1),
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from random import Random
@@ -192,6 +193,12 @@ def test_of_several_the_one_that_lasts_longest_is_named() -> None:
     """Connections are cut when what they live by ends, so they live by what ends last."""
     one = Grants([grant(1, minutes=10), grant(2, minutes=30), grant(3, minutes=20)])
     assert ask(one).override == 2
+
+
+def test_a_page_brings_what_it_needs_whoever_else_has_opened_it() -> None:
+    """A colleague who opened the same site by name alone, and for longer, takes nothing from the lesson."""
+    both = Grants([grant(1, minutes=60), replace(grant(2, minutes=20), learns=True)])
+    assert ask(both).override == 2
 
 
 def test_a_number_has_no_names_below_it() -> None:

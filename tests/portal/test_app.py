@@ -7,9 +7,13 @@ import httpx
 import pytest
 
 from appliance.gateway.pages import TEMPLATES
+from appliance.identity.announced import AnnouncedStore, Report, Status
+from appliance.identity.networks import Networks
 from appliance.identity.outside import Found, NotAdmittedError, Single, UnreachableError, Waiting
 from appliance.identity.passwords import of_pictures
+from appliance.identity.resolver import Resolver, believe
 from appliance.identity.signing_in import SignInRules
+from appliance.identity.snapshot import read
 from appliance.identity.tries import Limits
 from appliance.identity.wire import ADDRESS, SCHEME
 from appliance.model.person import Kind, Person, Standing
@@ -35,6 +39,7 @@ class Visitor:
         single: Single | None = None,
     ) -> None:
         self.made = made
+        self.who = Resolver(Networks([], "ks1"), "ks1", lambda: self.now)
         self.now = NOW
         self.portal = Portal(
             made.sign_in(rules or SignInRules(limits=Limits(tries=3))),
@@ -44,6 +49,7 @@ class Visitor:
             macs=lambda: {TABLET.address: TABLET.mac, LAPTOP.address: LAPTOP.mac},
             agreements={"ks2": ("Be kind.",)},
             own_name="filter.internal",
+            known=self.who.look,
             single=single,
             clock=lambda: self.now,
         )
@@ -66,6 +72,11 @@ class Visitor:
         """Send the form of a page as a browser would, and return what comes."""
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
         return (await self.browser.post(path, data=hidden | fields)).text
+
+    def look(self) -> None:
+        """Let the sign-in know what the database says, as it does several times a second."""
+        known = read(self.made.database, self.made.trail, self.now)
+        self.who.use(known, believe(known, {TABLET.address: TABLET.mac}, {}, now=self.now))
 
     def signed_in(self) -> list[str]:
         return [each.key for each in self.made.sessions.open(self.now)]
@@ -220,6 +231,45 @@ async def test_the_captive_portal_api_tells_the_device_how_it_stands(visitor: Vi
     await visitor.send(await visitor.get(), name="amy.smith", password=WORD.reveal())
     after = (await visitor.browser.get("/captive-portal/api")).json()
     assert (after["captive"], after["seconds-remaining"]) == (False, 8 * 3600)
+
+
+async def test_whoever_logged_in_to_the_network_is_not_asked_to_sign_in(visitor: Visitor) -> None:
+    """RFC 8908: a laptop known by RADIUS is not captive; its browser is told who it is, and no more."""
+    store = AnnouncedStore(visitor.made.database, 600)
+    report = Report(Status.START, "sw", "ap", "s", NOW, "amy.smith", TABLET.mac, (TABLET.address,))
+    store.take(report, NOW, NOW + 1500)
+    visitor.look()
+    assert (await visitor.browser.get("/captive-portal/api")).json()["captive"] is True, (
+        "it is not settled yet"
+    )
+    store.settle("amy.smith", counts=True)
+    visitor.look()
+    told = (await visitor.browser.get("/captive-portal/api")).json()
+    assert (told["captive"], told["seconds-remaining"]) == (False, 1500)
+    page = await visitor.get()
+    assert "amy.smith" in page
+    assert "<form" not in page, "nothing here ends a network log-in"
+    assert 'name="password"' in await visitor.get("/sign-in?way=name")
+    visitor.now = NOW + 1500
+    assert (await visitor.browser.get("/captive-portal/api")).json()["captive"] is True
+    assert 'name="password"' in await visitor.get()
+
+
+async def test_a_frozen_pupil_gets_out_of_it_by_no_page(visitor: Visitor) -> None:
+    """S-60: signing out, another browser and cleared cookies leave the device as it is."""
+    await visitor.send(await visitor.get(), name="amy.smith", password=WORD.reveal())
+    visitor.made.stops.freeze("amy.smith", "x", by="head", now=NOW)
+    await visitor.send(await visitor.get(), "/sign-out")
+    assert visitor.signed_in() == ["amy.smith"]
+    cleared = Visitor(visitor.made)
+    assert "amy.smith" in await cleared.get(), "it is the device's, and no cookie's"
+    page = await cleared.get("/sign-in?way=name")
+    await cleared.send(page, name="amy.smith", password=WORD.reveal())
+    await cleared.send(page, "/sign-out")
+    assert cleared.signed_in() == ["amy.smith"]
+    known = read(visitor.made.database, visitor.made.trail, NOW)
+    cleared.who.use(known, believe(known, {TABLET.address: TABLET.mac}, {}, now=NOW))
+    assert cleared.who.resolve(TABLET.address).standing is Standing.FROZEN
 
 
 async def test_a_flood_of_sign_ins_is_told_to_wait(visitor: Visitor) -> None:

@@ -1,0 +1,102 @@
+"""What the process of the pages of cases runs, from start to end; `welcoming` is the sign-in's.
+
+What lives only here: which real things those pages work with.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from appliance import alerting, assembly, sources
+from appliance.alerts import recipients
+from appliance.alerts.options import CasePages as PagesSettings
+from appliance.config.problems import InWordsError
+from appliance.events.audit import Trail
+from appliance.gateway.ca import Authority, AuthorityError
+from appliance.gateway.certified import Certified
+from appliance.gateway.listen import addresses, listening
+from appliance.gateway.pages import TEMPLATES
+from appliance.handling import Handling
+from appliance.identity.database import Database
+from appliance.identity.neighbours import neighbours
+from appliance.identity.passwords import Passwords
+from appliance.identity.signing_in import SignIn
+from appliance.model.profile import Policy
+from appliance.portal.case_app import CasePages
+from appliance.portal.case_desk import Desk, Entry
+from appliance.portal.case_serve import serve_encrypted
+from appliance.portal.pages import Pages
+from appliance.settings import Settings
+
+
+class NoPagesError(InWordsError):
+    """The pages of cases cannot be served; the text says what to do."""
+
+
+def serve_cases(settings: Settings) -> None:
+    """Serve the pages of cases until told to end; NoPagesError where that cannot be."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    if settings.alerts.pages is None:
+        raise NoPagesError("alerts.pages is null: give it an address to listen on")
+    given = settings.alerts.pages
+    host, port = given.listen
+    try:
+        context = Certified(Authority(settings.state / "ca"), given.host).context()
+        sockets = [listening(address, port) for address in addresses(host)]
+    except AuthorityError as error:
+        raise NoPagesError(str(error)) from error
+    except OSError as error:
+        text = "end what listens there, or choose another address in alerts.pages.listen"
+        raise NoPagesError(f"cannot listen on {host} port {port} ({error.strerror}); {text}") from error
+    serve_encrypted(pages(settings, given).app(), sockets, context)
+
+
+def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None = None) -> CasePages:
+    """Return the pages of a school; `passwords` are at the recommended cost unless given."""
+    database, trail = Database(settings.state), Trail(settings.state)
+    database.prepare()
+    policy = _policy(settings)
+    directory = alerting.directory(settings)
+    handling = Handling(
+        settings.state,
+        lambda: policy().sets[settings.school.set],
+        directory if settings.alerts.deliver else None,
+    )
+    handling.book.prepare()
+
+    def category(name: str) -> str:
+        known = policy().categories.get(name)
+        return known.title if known is not None else name or "not in any category"
+
+    def confirm(secret: str) -> None:
+        now = time.time()
+        with handling.book.writing() as db:
+            address = recipients.confirm(db, directory.addresses, secret, now)
+            trail.add("alert-confirm", address, by=address, at=now, by_way="the link in the mail")
+
+    entry = Entry(
+        sign_in=SignIn(
+            database, trail, settings.identity.rules, passwords or Passwords(), sources.directory(settings)
+        ),
+        roles_of=given.roles_of,
+        macs=neighbours,
+        idle=given.idle_minutes * 60,
+    )
+    return CasePages(Desk(entry, Pages(TEMPLATES, settings.school.name), handling), category, confirm)
+
+
+def _policy(settings: Settings) -> Callable[[], Policy]:
+    store = assembly.snapshots(settings)
+    kept: dict[str, Policy] = {}
+
+    def in_force() -> Policy:
+        # As the keeper has it; read anew when it has changed, and that is seldom.
+        version = store.current()
+        if version not in kept:
+            kept.clear()
+            kept[version] = store.open(version)
+        return kept[version]
+
+    return in_force

@@ -1,0 +1,94 @@
+"""Who types, proved: one way for every verb in which it counts who somebody is.
+
+What lives only here: that a name is believed with its own password alone, and what the audit says where a
+technician types for somebody else.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from appliance.cli.setup import Setup
+from appliance.config.problems import InWordsError
+from appliance.events.audit import Trail
+from appliance.identity.database import Database
+from appliance.identity.passwords import Passwords
+from appliance.identity.signing_in import SignIn
+from appliance.model.person import Kind
+from appliance.model.secret import Secret
+from appliance.settings import Settings
+
+who = click.option(
+    "--as", "name", default="", metavar="NAME", help="Your staff account (with changes.approval: two)."
+)
+typed = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
+
+
+typed_word = click.option("--stdin", "from_pipe", is_flag=True, help="Read the password from standard input.")
+
+
+class Asked(Protocol):
+    """What is needed of the settings to ask for somebody's password."""
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that is written."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+
+class NotStaffError(InWordsError):
+    """The account is none of staff."""
+
+
+def with_who(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options by which somebody says who they are."""
+    return who(typed(command))
+
+
+def person(setup: Setup, name: str, *, typed: bool) -> str:
+    """Return who acts: with two people each shows their own password; else whoever calls the command."""
+    if not setup.approval_of_two:
+        return name or setup.by
+    if not name:
+        raise click.UsageError("two people make a change: say who you are, --as NAME, and give your password")
+    return proved(setup, name, typed=typed)
+
+
+def decides(setup: Setup, name: str, *, typed: bool) -> str:
+    """Return who decides about an override: whoever is named shows their password.
+
+    Where the settings say that a technician types for others, the name is believed as it was typed, and the
+    audit says who typed. A usage error where nobody is named.
+    """
+    if setup.settings.overrides.typed_for_others:
+        return name or setup.by
+    if not name:
+        raise click.UsageError("say who decides: --by NAME, a staff account, and give its password")
+    return proved(setup, name, typed=typed)
+
+
+def proved(setup: Asked, name: str, *, typed: bool) -> str:
+    """Return the name of a staff account whose password was given; asks for it, or reads it from a pipe.
+
+    An error in words where it does not fit, the account is disabled, frozen or locked, or none of staff.
+    """
+    text = (
+        sys.stdin.readline().rstrip("\n")
+        if typed
+        else click.prompt(f"Password of {name}", hide_input=True, err=True)
+    )
+    database, trail = Database(setup.state), Trail(setup.state)
+    sign_in = SignIn(database, trail, setup.settings.identity.rules, Passwords())
+    account = sign_in.known(name, Secret(text), "command line", time.time())
+    if account.kind is not Kind.STAFF:
+        raise NotStaffError(f"{account.name} is no account of staff: this is done by staff")
+    return account.name

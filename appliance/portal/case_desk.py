@@ -1,0 +1,185 @@
+"""Somebody at the pages of cases: who they are, what they may, and how they are shown a page.
+
+What lives only here: the way in. Whoever is not signed in is shown the sign-in, whatever they ask for, and
+it tells nothing: not whether there is such a case, nor whose name may come in. An account that is not named
+in the settings meets the same words as a wrong password, and the attempt is in the audit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from appliance.handling import Handling, Staff
+from appliance.identity.accounts import Account
+from appliance.identity.sessions import SCHOOL_ZONE, Device
+from appliance.identity.signing_in import RefusedError, SignIn
+from appliance.model.person import Kind
+from appliance.model.profile import Audience
+from appliance.model.secret import Secret
+from appliance.portal.guard import FORM_COOKIE, Guard, fields_of
+from appliance.portal.pages import Pages
+from appliance.portal.sittings import Sitting, Sittings
+
+CASES_COOKIE = "__Host-cases"
+LONGEST_FORM = 65_536
+AT_ONCE, WAITING = 2, 50
+"""Passwords compared at once (each takes 64 MB for a moment), and how many may wait."""
+
+NOT_THEM = "The name and the password do not fit. Try again."
+"""The words of `SignIn` for a wrong password, which whoever may not come in hears as well."""
+
+_HOUR = 3_600.0
+_INSIDE = re.compile(r"/cases(?:/A-[0-9]{5,12})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the way in works with. `roles_of` gives the roles of an account by name, none for most."""
+
+    sign_in: SignIn
+    roles_of: Callable[[str], frozenset[str]]
+    macs: Callable[[], dict[str, str]]
+    idle: float
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One request: from which device, when, and who is signed in there, if anybody."""
+
+    device: Device
+    now: float
+    cookie: str
+    sitting: Sitting | None
+    staff: Staff | None
+
+
+class Desk:
+    """Lets people in, or not, and shows them pages."""
+
+    def __init__(self, entry: Entry, pages: Pages, handling: Handling) -> None:
+        self.handling = handling
+        self.sign_in = entry.sign_in
+        self._entry = entry
+        self._pages = pages
+        self._guard = Guard()
+        self._sittings = Sittings(entry.idle)
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._refused: dict[str, float] = {}
+
+    async def visitor(self, request: Request) -> Visitor:
+        """Return who asks; nobody who was disabled, stopped or taken out of the settings meanwhile."""
+        now, address = self._entry.clock(), request.client.host if request.client else ""
+        try:
+            mac = self._entry.macs().get(address, "")
+        except OSError:
+            mac = ""
+        device = Device(address, mac)
+        sitting = self._sittings.find(request.cookies.get(CASES_COOKIE, ""), device, now)
+        account = await asyncio.to_thread(self._account, sitting.name, now) if sitting else None
+        staff = Staff(account.name, self._entry.roles_of(account.name)) if account else None
+        cookie = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(24)
+        return Visitor(device, now, cookie, sitting if staff else None, staff)
+
+    async def form(self, request: Request, visitor: Visitor) -> dict[str, str] | None:
+        """Return the fields of a form of a page of ours; None for what is too long, or from elsewhere."""
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LONGEST_FORM:
+                return None
+        fields = fields_of(bytes(body))
+        site = request.headers.get("sec-fetch-site", "")
+        fits = self._guard.accepts(fields, visitor.cookie, visitor.device.address, site)
+        return fields if fits else None
+
+    def show(self, visitor: Visitor, template: str, *, status: int = 200, **values: object) -> Response:
+        """Return a page for this device, with the cookie that its forms need."""
+        html = self._pages.draw(
+            template,
+            Audience.ADULT,
+            token=self._guard.token(visitor.cookie, visitor.device.address),
+            me=visitor.staff.name if visitor.staff else "",
+            zone=SCHOOL_ZONE,
+            **values,
+        )
+        answer = Response(html, status, media_type="text/html", headers=self._pages.headers)
+        answer.set_cookie(
+            FORM_COOKIE, visitor.cookie, path="/", secure=True, httponly=True, samesite="strict"
+        )
+        return answer
+
+    def ask(self, visitor: Visitor, wanted: str, problem: str = "", *, status: int = 200) -> Response:
+        """Return the sign-in; `wanted` is where it leads, if that is a page of ours."""
+        there = wanted if _INSIDE.fullmatch(wanted) else "/cases"
+        return self.show(visitor, "case_sign_in.html", status=status, wanted=there, problem=problem)
+
+    async def enter(self, visitor: Visitor, fields: dict[str, str]) -> Response:
+        """Take a name and a password."""
+        wanted, name = fields.get("wanted", ""), fields.get("name", "")[:200]
+        try:
+            account = await self._known(name, Secret(fields.get("password", "")), visitor)
+        except RefusedError as error:
+            return self.ask(visitor, wanted, str(error), status=403)
+        if await asyncio.to_thread(self._account, account.name, visitor.now) is None:
+            await asyncio.to_thread(self._refuse, account, visitor)
+            return self.ask(visitor, wanted, NOT_THEM, status=403)
+        if self.sign_in.must_change(account, visitor.now):
+            words = "Choose a new password at the school's sign-in page first, then come back."
+            return self.ask(visitor, wanted, words, status=403)
+        await asyncio.to_thread(self._trail, account.name, "case-sign-in", visitor)
+        token = self._sittings.begin(account.name, visitor.device, visitor.now)
+        answer = go(wanted if _INSIDE.fullmatch(wanted) else "/cases")
+        # Lax, and not strict: a link in a mail that is read in the browser leads from another site to here.
+        answer.set_cookie(CASES_COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
+        return answer
+
+    def leave(self, request: Request) -> Response:
+        """Sign out."""
+        self._sittings.end(request.cookies.get(CASES_COOKIE, ""))
+        answer = go("/cases")
+        answer.delete_cookie(CASES_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        return answer
+
+    async def _known(self, name: str, password: Secret, visitor: Visitor) -> Account:
+        if self._waiting >= WAITING:
+            raise RefusedError("Too many people are signing in just now. Wait a moment, then try again.")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                known = self.sign_in.known
+                return await asyncio.to_thread(known, name, password, visitor.device.address, visitor.now)
+        finally:
+            self._waiting -= 1
+
+    def _account(self, name: str, now: float) -> Account | None:
+        # Asked for each request: who is taken off the list, disabled or frozen is out at once.
+        account = self.sign_in.accounts.find(name)
+        if account is None or account.kind is not Kind.STAFF or not account.usable(now):
+            return None
+        stopped = any(stop.key == account.key for stop in self.sign_in.stops.in_force(now))
+        return account if self._entry.roles_of(account.name) and not stopped else None
+
+    def _refuse(self, account: Account, visitor: Visitor) -> None:
+        # Once an hour for each account: whoever tries on and on must not fill the audit.
+        if visitor.now - self._refused.get(account.key, 0.0) < _HOUR:
+            return
+        self._refused[account.key] = visitor.now
+        self._trail(account.name, "case-sign-in-refused", visitor)
+
+    def _trail(self, name: str, what: str, visitor: Visitor) -> None:
+        self.handling.trail.add(what, name, by=name, at=visitor.now, address=visitor.device.address)
+
+
+def go(there: str) -> Response:
+    """Return the way to another page of ours, kept nowhere."""
+    return RedirectResponse(there, 303, headers={"cache-control": "no-store"})

@@ -1,0 +1,64 @@
+"""The way in to the pages of cases; what the pages do with it is in test_case_app.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.model.person import Kind
+from tests.doubles.casework import ROLES, Browser, office
+from tests.doubles.people import NOW
+
+
+async def test_an_attempt_is_in_the_audit_once_an_hour(tmp_path: Path) -> None:
+    """A pupil who tries for a whole lesson leaves a trace, and fills no disk."""
+    there = office(tmp_path)
+    browser = Browser(there.pages())
+    for _ in range(4):
+        await browser.enter("amy.smith")
+    there.now += 3_601
+    await browser.enter("amy.smith")
+    tried = [e for e in there.made.trail.entries() if e["what"] == "case-sign-in-refused"]
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"disabled": True}, "not in use"),
+        ({"must_change": True}, "new password"),
+        ({"kind": Kind.GUEST}, "do not fit"),
+    ],
+)
+async def test_an_account_that_is_not_whole_does_not_come_in(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    """A first password that is on a slip of paper, or an account that ended, opens no child's case."""
+    there = office(tmp_path)
+    there.made.accounts.change("m.lead", **change)
+    browser = Browser(there.pages())
+    assert said in await browser.enter()
+    assert "A-00001" not in await browser.get("/cases")
+
+
+async def test_a_frozen_member_of_staff_is_out_at_once(tmp_path: Path) -> None:
+    """Who is frozen while they read is out with the next click."""
+    there = office(tmp_path)
+    browser = Browser(there.pages())
+    await browser.enter()
+    there.made.stops.freeze("m.lead", "a reason", by="head", now=NOW)
+    assert "Password" in await browser.get("/cases")
+    assert "stopped" in await browser.enter()
+
+
+async def test_who_is_taken_out_of_the_settings_is_out_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deputy who leaves the school reads nothing more."""
+    there = office(tmp_path)
+    browser = Browser(there.pages())
+    await browser.enter("d.deputy")
+    assert "A-00001" in await browser.get("/cases")
+    monkeypatch.setitem(ROLES, "deputy", ())
+    assert "Password" in await browser.get("/cases")

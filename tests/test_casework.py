@@ -1,0 +1,73 @@
+"""The pages of cases from the settings of a school."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from appliance import assembly, casework
+from appliance.alerts import recipients
+from appliance.casework import NoPagesError
+from appliance.gateway.ca import ensure_authority
+from appliance.settings import Settings, load_settings
+from tests.doubles.alerts import DSL
+from tests.doubles.people import quick
+from tests.doubles.school import configuration
+
+
+def settings(folder: Path) -> Settings:
+    path = configuration(folder)
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    pages = {"listen": "127.0.0.1:8443", "people": {"dsl": ["M.Lead"]}}
+    values["alerts"] = {"pages": pages, "roles": {"dsl": [DSL]}}
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return load_settings(path).settings
+
+
+def test_without_an_address_there_are_no_pages(tmp_path: Path) -> None:
+    """Whoever starts them by hand learns which key is missing."""
+    with pytest.raises(NoPagesError, match=r"alerts\.pages is null"):
+        casework.serve_cases(load_settings(configuration(tmp_path)).settings)
+
+
+def test_what_keeps_the_pages_from_being_served_is_told_in_words(tmp_path: Path) -> None:
+    """A port that is taken, or a CA that is not there yet, is no traceback."""
+    made = settings(tmp_path)
+    with pytest.raises(NoPagesError, match=r"ca\.pem"):
+        casework.serve_cases(made)
+    ensure_authority(made.state / "ca", "Hill")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert made.alerts.pages is not None
+        pages = made.alerts.pages.model_copy(update={"listen": taken.getsockname()[:2]})
+        alerts = made.alerts.model_copy(update={"pages": pages})
+        with pytest.raises(NoPagesError, match=r"cannot listen on 127\.0\.0\.1 port \d+ \(Address already"):
+            casework.serve_cases(made.model_copy(update={"alerts": alerts}))
+
+
+@pytest.mark.slow
+async def test_the_pages_work_with_the_real_things(tmp_path: Path) -> None:
+    """A confirmation by its link, with the real book, policy and audit of a school."""
+    made = settings(tmp_path)
+    made.state.mkdir()
+    assembly.snapshots(made).publish()
+    assert made.alerts.pages is not None
+    pages = casework.pages(made, made.alerts.pages, quick())
+    book = pages._handling.book
+    with book.writing() as db:
+        recipients.ask(db, [DSL], "", time.time(), lambda: "q" * 26)
+    pages._confirm("q" * 26)
+    assert pages._category("self_harm").startswith("Self-harm")
+    assert (pages._category("nothing"), pages._category("")) == ("nothing", "not in any category")
+    entry = pages._handling.trail.entries()[-1]
+    assert (entry["what"], entry["whom"]) == ("alert-confirm", DSL)
+    assert "Refer to the Headteacher" in str(pages._handling._chosen().incidents.rows["pupil_illegal"])
+    transport = httpx.ASGITransport(pages.app(), client=("10.21.0.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="https://127.0.0.1:8443") as browser:
+        assert "Password" in (await browser.get("/cases")).text

@@ -1,0 +1,97 @@
+"""What is done with a case and its record in the audit are one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from appliance.alerts.book import AlertsError
+from appliance.alerts.cases import NoCaseError
+from appliance.handling import Staff
+from tests.doubles.alerts import sighting
+from tests.doubles.casework import LEAD, Office, office
+
+ROOT_USER = Staff("root")
+ONLINE = Staff("o.online", frozenset({"online_safety"}))
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Office:
+    return office(tmp_path)
+
+
+def test_what_cannot_be_in_the_audit_is_not_done(there: Office) -> None:
+    """An audit on a full disk, or damaged: the case stays as it was, and nothing personal is returned."""
+    handling, path = there.handling, there.handling.trail.path
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir()
+    for act in (
+        lambda: handling.look(LEAD, "1", "why"),
+        lambda: handling.acknowledge(LEAD, "1"),
+        lambda: handling.close(LEAD, "1", "x"),
+        lambda: handling.take(LEAD, "1", "harm"),
+        lambda: handling.note(LEAD, "1", "x"),
+    ):
+        with pytest.raises(OSError, match="directory"):
+            act()
+    path.rmdir()
+    look = handling.look(LEAD, "1", "why")
+    assert (look.case.state, look.tasks, look.notes) == ("open", [], [])
+
+
+def test_a_case_that_is_not_for_them_is_no_case_whatever_they_do(there: Office) -> None:
+    """Every way to a case asks the same question first."""
+    handling = there.handling
+    for act in (
+        lambda: handling.find(ONLINE, "1"),
+        lambda: handling.look(ONLINE, "1", "x"),
+        lambda: handling.again(ONLINE, "1"),
+        lambda: handling.acknowledge(ONLINE, "1"),
+        lambda: handling.take(ONLINE, "1"),
+        lambda: handling.note(ONLINE, "1", "x"),
+        lambda: handling.judge(ONLINE, "1", useful=True),
+        lambda: handling.hand_over(ONLINE, "1", "dsl"),
+        lambda: handling.done(ONLINE, "1", 1),
+        lambda: handling.not_needed(ONLINE, "1", 1, "x"),
+        lambda: handling.close(ONLINE, "1", "x"),
+    ):
+        with pytest.raises(NoCaseError):
+            act()
+    assert handling.all(ONLINE) == []
+    assert [case.number for case in handling.all(ROOT_USER)] == [1]
+
+
+def test_what_is_not_in_the_table_or_no_role_is_told_with_what_there_is(there: Office) -> None:
+    """A slip of the finger is no traceback."""
+    with pytest.raises(AlertsError, match="did you mean 'harm'"):
+        there.handling.take(LEAD, "1", "hram")
+    with pytest.raises(AlertsError, match="unknown role"):
+        there.handling.hand_over(LEAD, "1", "cook")
+
+
+def test_nobody_is_proposed_anything_for_telling_us(there: Office) -> None:
+    """S-67: whoever says that something upset them is heard, and no row about pupils stands in their case."""
+    there.see(sighting(5, who="x", subject="report REF-9", report=True))
+    look = there.handling.look(LEAD, "2", "to help")
+    assert (look.who.split(":")[0], look.proposed, look.others, look.named) == ("nobody", (), [], "")
+
+
+async def test_a_persons_log_needs_a_purpose_and_a_name(there: Office) -> None:
+    """S-52: no look without a reason, and none at a device as if it were a child."""
+    with pytest.raises(AlertsError, match="say why"):
+        await there.handling.log_of(LEAD, "1", " ")
+    there.see(sighting(6, who="x", subject="address 10.2.0.7"))
+    with pytest.raises(AlertsError, match="names nobody"):
+        await there.handling.log_of(LEAD, "2", "why")
+
+
+def test_a_case_is_quiet_for_a_while_after_it_is_closed(there: Office) -> None:
+    """The command's --quiet works by the same step as the page."""
+    there.handling.close(LEAD, "1", "x", quiet=timedelta(days=1))
+    with there.handling.book.reading() as db:
+        assert db.execute("SELECT count(*) FROM mute").fetchone() == (1,)
+    assert there.handling.clears(LEAD)
+    assert not there.handling.clears(ONLINE)
+    assert "dsl" in there.handling.role_titles()
