@@ -15,6 +15,7 @@ from typing import Any
 
 from appliance.alerts import cases
 from appliance.alerts.book import Book
+from appliance.alerts.incidents import tasks
 from appliance.events.queries import LIMIT
 from appliance.events.record import Record
 from appliance.events.store import DATABASE as LOG
@@ -44,11 +45,15 @@ def case(settings: Settings, reference: str, now: datetime) -> CaseFiles:
         found = cases.find(db, reference)
         seen, rules = cases.hits(db, found.number), cases.rules(db, found.number)
         notes, sent = cases.notes(db, found.number), cases.sent(db, found.number)
+        steps = tasks(db, found.number)
     log = _log(settings.state, [each for _, each, _ in seen])
     rows = [_row(at, each, category, log.get(each)) for at, each, category in seen]
     done = [(_moment(at), "note", by, text) for at, by, text in notes]
     done += [
         (_moment(at), f"told: {what}", to, f"{state} {error}".strip()) for at, what, to, state, error in sent
+    ]
+    done += [
+        (_moment(one.at), f"task: {one.title}", one.by, f"{one.state} {one.reason}".strip()) for one in steps
     ]
     done.sort()
     facts = _facts(found, rules)

@@ -188,6 +188,7 @@ def _case(one: in_alerts.Kept) -> dict[str, Any]:
         "state": case.state,
         "outcome": case.outcome,
         "notes": one.notes,
+        "tasks": one.tasks,
     }
 
 

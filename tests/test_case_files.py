@@ -76,6 +76,19 @@ def test_what_the_log_no_longer_has_is_said(settings: Settings) -> None:
     assert seen(case_files.case(settings, "A-00001", NOW).files)[3]["address"] == "(no longer in the log)"
 
 
+def test_the_schools_own_steps_are_in_it(settings: Settings) -> None:
+    """S-59: what people had to do, and whether they did, stands in the case's file."""
+    with Book(settings.state).writing() as db:
+        values = (1, "x", "x", "Tell the class teacher", "", "W:502", "done", "mrs.head", 0.0, "")
+        db.execute(
+            """INSERT INTO task (episode, incident, step, title, help, source, state, by, at, reason)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            values,
+        )
+    rows = seen(case_files.case(settings, "A-00001", NOW).files, "done.csv")
+    assert ("task: Tell the class teacher", "done") in {(row["what"], row["text"]) for row in rows}
+
+
 def test_notes_are_text_to_a_spreadsheet(settings: Settings) -> None:
     """What staff or pupils wrote runs nowhere."""
     assert seen(case_files.case(settings, "A-00001", NOW).files, "done.csv")[0]["text"].startswith("'=")

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from appliance.alerts import cases
 from appliance.alerts.cases import Case
+from appliance.alerts.incidents import tasks
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One case with the references of what was seen and the texts of its notes; nobody else's name."""
+    """One case: the references of what was seen, the texts of its notes, its tasks; nobody else's name."""
 
     case: Case
     references: tuple[str, ...]
     notes: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
 
 
 def _subject(name: str) -> str:
@@ -33,6 +35,7 @@ def kept(db: sqlite3.Connection, name: str) -> list[Kept]:
             case,
             tuple(reference for _, reference, _ in cases.hits(db, case.number)),
             tuple(text for _, _, text in cases.notes(db, case.number)),
+            tuple(f"{one.title}: {one.state} {one.reason}".strip() for one in tasks(db, case.number)),
         )
         for case in cases.of_subject(db, _subject(name))
     ]

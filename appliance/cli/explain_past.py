@@ -104,8 +104,9 @@ def _is(made: Decision, name: str) -> str | int:
 
 
 def _show(record: Record, words: str, differs: dict[str, tuple[str | int, str | int]]) -> None:
+    gone = "(not kept: statutory list)" if record.floor else "(the address is past its days)"
     lines = [
-        f"{record.action.upper()}  {record.url or record.host or '(not kept: statutory list)'}",
+        f"{record.action.upper()}  {record.url or record.host or gone}",
         f"  when      {record.at.astimezone():%Y-%m-%d %H:%M:%S}, reference {record.reference}",
         f"  as        {record.profile} ({record.source})",
         f"  reason    {record.reason} {record.category}".rstrip(),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance import assembly
+from appliance.cli.explain_past import _show
 from appliance.cli.main import run_cli
 from appliance.cli.setup import Setup
 from appliance.events.record import from_access
@@ -89,3 +90,14 @@ def test_a_record_that_was_changed_comes_out_differently(compiled: Setup, capsys
     assert [*json.loads(capsys.readouterr().out)["differs"]] == ["because"]
     assert run(compiled, "REF1") == 1
     assert "cannot be made again" in capsys.readouterr().out
+
+
+def test_an_address_past_its_days_is_not_taken_for_a_statutory_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After 90 days a technician reads that the address has gone, and does not suspect the worst."""
+    record = from_access(access())._replace(host="", url=None)
+    _show(record, "made again", {})
+    assert "(the address is past its days)" in capsys.readouterr().out
+    _show(record._replace(floor=1), "made again", {})
+    assert "(not kept: statutory list)" in capsys.readouterr().out
