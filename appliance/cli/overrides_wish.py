@@ -148,11 +148,14 @@ def _persons(names: Iterable[str], accounts: Collection[Account]) -> list[str]:
 
 
 def _networks(texts: Iterable[str], loaded: Loaded) -> list[Network]:
-    named = {network.name: network.network for network in loaded.settings.client_networks}
+    # A room has one network of each version of IP, under one name: all of them are meant.
+    named: dict[str, list[Network]] = {}
+    for network in loaded.settings.client_networks:
+        named.setdefault(network.name, []).append(network.network)
     found: list[Network] = []
     for text in texts:
         try:
-            found.append(named[text] if text in named else ip_network(text))
+            found += named.get(text) or [ip_network(text)]
         except ValueError:
             raise OverrideError(unknown("network", text, named) + "; or such as 10.20.12.0/24") from None
     return found

@@ -58,6 +58,18 @@ def test_people_and_places_are_kept_under_their_own_names(config: Path) -> None:
     assert wish(config, "a.example", devices=("::ffff:10.20.0.9",)).whom.devices == {"10.20.0.9"}
 
 
+def test_a_room_is_all_its_networks(tmp_path: Path) -> None:
+    """A lesson is opened for tablets that speak IPv6 as for those that do not."""
+    config = configuration(tmp_path)
+    text = config.read_text(encoding="utf-8")
+    more = "    - {network: fd20::/64, group: ks2, name: Classrooms}\n"
+    head, found, tail = text.partition("  networks:\n")
+    assert found
+    config.write_text(head + found + more + tail, encoding="utf-8")
+    whom = wish(config, "a.example", networks=("Classrooms",)).whom
+    assert set(whom.networks) == {ip_network("10.20.0.0/16"), ip_network("fd20::/64")}
+
+
 def test_how_long_is_said_in_one_way(config: Path) -> None:
     """Two ends that contradict each other are none."""
     assert wish(config, "a.example").ends == NOW + 1800
