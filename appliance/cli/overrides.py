@@ -147,14 +147,15 @@ def revoke(setup: Setup, *, number: int, reason: str, by: str, from_pipe: bool) 
 @overrides.command("only-named")
 @click.argument("number", type=int)
 @click.argument("hosts", nargs=-1, metavar="[HOST]...")
-@_by
+@_decides
+@typed_word
 @click.pass_obj
-def only_named(setup: Setup, *, number: int, hosts: tuple[str, ...], by: str) -> None:
+def only_named(setup: Setup, *, number: int, hosts: tuple[str, ...], by: str, from_pipe: bool) -> None:
     """Close HOSTs that come with the pages of NUMBER; without any, all of them, and nothing more comes.
 
     Anybody who may use this command may do so, for it only ever closes.
     """
-    at = _At(setup, by)
+    at = _At(setup, decides(setup, by, typed=from_pipe))
     names = [name.strip().lower() for name in hosts]
     closed = at.store.only_named(number, names, by=at.by, now=at.now)
     what = ", ".join(closed) or "nothing came with its pages"
