@@ -164,7 +164,6 @@ async def _supervise(
         lambda: _take_reviews(settings),
         *_besides(settings, running),
         lambda: _update_lists(settings, running),
-        *([lambda: _demo(settings)] if settings.demo else []),
         prepare=prepare,
     )
 
@@ -249,7 +248,7 @@ def _besides(settings: Settings, running: Path) -> list[Callable[[], Awaitable[N
     wanted = [("portal", asks), ("radius", settings.identity.radius is not None)]
     wanted.append(("cases", settings.alerts.pages is not None))
     chosen = [partial(_beside, running, what) for what, needed in wanted if needed]
-    return [*chosen, lambda: _keeper(running)]
+    return [*chosen, lambda: _keeper(running), *([lambda: _demo(settings)] if settings.demo else [])]
 
 
 async def _keeper(config: Path) -> None:

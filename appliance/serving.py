@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -120,8 +121,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     lists = assembly.open_lists(settings)
     events = await EventStore.open(settings.state, metrics)
     who = assembly.resolver(settings, policy)
-    learnt = granting.learnt(settings.state)
-    told = assembly.told(settings)
+    learnt, told = granting.learnt(settings.state), assembly.told(settings)
     journey = assembly.filtering(settings, policy, lists, told=told, identity=who, learnt=learnt)
     # Whom a new policy counts for, it counts for from the first request on.
     assembly.stage(snapshots, journey)
@@ -129,8 +129,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
     passage = _passage(settings, journey, recorder, metrics)
     passage.credentials = _credentials(settings, policy, who)
     doors = Doors()  # type: ignore[no-untyped-call] # mitmproxy's constructor has no types
-    doors.passage = passage
-    doors.given = under.sockets if under is not None else ()
+    doors.passage, doors.given = passage, under.sockets if under is not None else ()
 
     def cut(lost: Lost) -> None:
         doors.cut(lost.addresses, lost.users, lost.nameless)
@@ -156,25 +155,30 @@ async def _work(settings: Settings, under: Under | None) -> None:
         journey.use(new)
         know(metrics, new, lists)
 
-    tasks = [
-        loop.create_task(go_on(lambda: watching.watch_lists(lists, journey.changed))),
-        loop.create_task(go_on(lambda: watching.watch_policy(snapshots, journey.policy.version, use))),
-        loop.create_task(go_on(lambda: watching.watch_stage(snapshots, journey.stage))),
-        loop.create_task(go_on(people.follow)),
-        loop.create_task(go_on(overrides.follow)),
-        loop.create_task(go_on(lambda: watch_lag(metrics.loop_lag))),
-        loop.create_task(go_on(passage.watch)),
-    ]
+    for_ever = (
+        lambda: watching.watch_lists(lists, journey.changed),
+        lambda: watching.watch_policy(snapshots, journey.policy.version, use),
+        lambda: watching.watch_stage(snapshots, journey.stage),
+        people.follow,
+        overrides.follow,
+        lambda: watch_lag(metrics.loop_lag),
+        passage.watch,
+    )
+    tasks = [loop.create_task(go_on(each)) for each in for_ever]
     _end_on_signals(worker, under.alive.fileno() if under is not None else None, settings.gateway.recycle)
     try:
         await worker.run(lambda: _say_ready(under.said) if under is not None else None)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
         passage.credentials.close()
         learnt.close()
         await events.close()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _collect_seldom() -> None:

@@ -80,7 +80,7 @@ async def test_what_fits_there_counts_for_a_stated_time(there: Directory) -> Non
 
 
 async def test_while_it_is_down_who_fitted_goes_on_until_the_account_is_over(there: Directory) -> None:
-    """Cached for the stated time, then strict; whoever never fitted is nobody. Never open."""
+    """Cached for the stated time, then strict; whoever never fitted is nobody and opens nothing."""
     assert (await there.shown()).user == "ms.jones"
     there.down = True
     for moment in (400.0, 40_000.0):
