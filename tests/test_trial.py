@@ -45,7 +45,7 @@ def test_what_is_tried_changes_nothing(settings: Settings) -> None:
     assert {path: path.read_bytes() for path in before} == before
     assert not list((settings.state / "changes").glob(".trial-*"))
     with (
-        pytest.raises(UpdateError, match="nothing"),
+        pytest.raises(UpdateError, match="unknown list"),
         trial.tried(settings, settings.blocklists, (Entry(trial.DROP, "x"),)),
     ):
         pass
