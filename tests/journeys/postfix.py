@@ -5,6 +5,7 @@ What lives only here: how it is set up and started. It needs root, as the other 
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import signal
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -96,15 +97,23 @@ def running(ca: trustme.CA) -> Iterator[Postfix]:
     (folder / "conf" / "master.cf").write_text(_MASTER.format(address=f"127.0.0.1:{port}"), encoding="ascii")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["postfix", "-c", str(folder / "conf"), "start-fg"], stdout=log, stderr=log
+            ["postfix", "-c", str(folder / "conf"), "start-fg"],
+            stdout=log,
+            stderr=log,
         )
     try:
         until(lambda: _answers(port) or process.poll() is not None, "postfix answers")
         assert process.poll() is None, (folder / "log").read_text(encoding="utf-8", errors="replace")
         yield Postfix(port, folder)
     finally:
-        process.send_signal(signal.SIGTERM)
+        # What was started is a script: the server that it began outlives it, unless it is told as well.
+        pid = folder / "queue" / "pid" / "master.pid"
+        master = int(pid.read_text(encoding="ascii")) if pid.exists() else None
+        for each in filter(None, (process.pid, master)):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGTERM)
         process.wait(timeout=30)
+        until(lambda: master is None or not Path(f"/proc/{master}").exists(), "postfix ends")
         shutil.rmtree(folder, ignore_errors=True)
 
 
