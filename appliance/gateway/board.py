@@ -76,8 +76,7 @@ class Board:
                 ready(events)
             except Exception as error:  # noqa: BLE001 - the others get their turn, and this one is not asked again
                 self.left(file, ready)
-                loop = asyncio.get_running_loop()
-                loop.call_exception_handler({"message": "a bare socket failed", "exception": error})
+                _tell("a bare socket failed", error)
 
 
 def board() -> Board:
@@ -129,5 +128,13 @@ class Patience:
                 break
             late.append((whose, over))
         for whose, over in late:
-            if self._waits.pop(whose, None) is not None:
+            if self._waits.pop(whose, None) is None:
+                continue
+            try:
                 over()
+            except Exception as error:  # noqa: BLE001 - the others are due as well, and no timer would call them again
+                _tell("the end of a wait failed", error)
+
+
+def _tell(message: str, error: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

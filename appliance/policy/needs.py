@@ -11,18 +11,18 @@ no more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.model.category import Category, Severity
-from appliance.model.decision import Action, Decision, Reason
+from appliance.model.decision import Decision
 from appliance.model.grant import Grant
 from appliance.model.known import Match
 from appliance.model.need import Need
 from appliance.model.profile import Profile
 from appliance.model.request import Load
 from appliance.model.role import Role
-from appliance.policy.overrides import OVERRIDABLE, Asked, Needs, covers, needed, permits
+from appliance.policy.overrides import OVERRIDABLE, Asked, Needs, covers, needed, opened_by, permits
 from appliance.policy.profile import listed, severity
 
 NEVER = frozenset(
@@ -132,7 +132,7 @@ def carried(
             continue
         needs = needs or needed(decision, matches, asked.person, now, profile, categories)
         if closed_because(needs, matches, profile, role, need.limit, categories) == "":
-            return _opened(decision, grant, need)
+            return opened_by(decision, grant, need.page)
     return decision
 
 
@@ -180,18 +180,3 @@ def _is_page(host: str, grant: Grant, named: Named) -> bool:
 def _came(host: str, named: Named) -> bool:
     need = named.hosts.get(host)
     return need is not None and need.open
-
-
-def _opened(decision: Decision, grant: Grant, need: Need) -> Decision:
-    otherwise = f" Otherwise: {decision.because}" + (f" ({decision.rule})" if decision.rule else "")
-    return replace(
-        decision,
-        action=Action.ALLOW,
-        reason=Reason.OVERRIDE,
-        because=f"A part of a page of {need.page}. {grant.words}{otherwise}",
-        rule=f"override {grant.number}",
-        override=grant.number,
-        severity=Severity.INFO,
-        flagged=False,
-        page=need.page,
-    )

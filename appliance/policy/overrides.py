@@ -144,7 +144,7 @@ def opened(
             and permits(role, needs, profile.id)
             and covers(grant.whom, asked)
         ):
-            return _opened(decision, grant)
+            return opened_by(decision, grant)
     return decision
 
 
@@ -217,15 +217,18 @@ def _below(path: str, entry: str) -> bool:
     return path == entry or path.startswith((f"{stem}/", f"{stem}?"))
 
 
-def _opened(decision: Decision, grant: Grant) -> Decision:
+def opened_by(decision: Decision, grant: Grant, page: str = "") -> Decision:
+    """Return what a block becomes under an override; `page` is the one that this is a part of, if any."""
+    words = f"A part of a page of {page}. {grant.words}" if page else grant.words
     otherwise = f" Otherwise: {decision.because}" + (f" ({decision.rule})" if decision.rule else "")
     return replace(
         decision,
         action=Action.ALLOW,
         reason=Reason.OVERRIDE,
-        because=f"{grant.words}{otherwise}",
+        because=f"{words}{otherwise}",
         rule=f"override {grant.number}",
         override=grant.number,
         severity=Severity.INFO,
         flagged=False,
+        page=page,
     )

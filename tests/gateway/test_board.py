@@ -129,6 +129,23 @@ async def test_who_waits_too_long_is_told_and_who_ended_is_not() -> None:
     patience.close()
 
 
+async def test_a_wait_whose_end_fails_costs_the_others_nothing() -> None:
+    """A fault at one connection's end lets nobody else wait for ever."""
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: faults.append(told["exception"]))
+    clock, patience = Clock(), Patience()
+
+    def fails() -> None:
+        raise RuntimeError("x")
+
+    patience.wait("fails", 0.001, fails)
+    patience.wait("second", 0.001, clock.of("second"))
+    await asyncio.sleep(0.02)
+    assert [str(each) for each in faults] == ["x"]
+    assert clock.late == ["second"]
+    patience.close()
+
+
 async def test_a_wait_that_is_ended_by_another_is_not_told() -> None:
     """Whoever is sent away because of somebody else is not sent away twice."""
     clock, patience = Clock(), Patience()

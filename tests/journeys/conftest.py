@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.doubles.slapd import Slapd, prepared
 from tests.journeys.lab import Lab, built
 
 
@@ -37,3 +38,13 @@ def brief_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def trust_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A school of the trust, with its key stages up to the sixth form."""
     yield from _school(tmp_path_factory, "west")
+
+
+@pytest.fixture(scope="module")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
+    """A real directory with the doubles' people, which each module starts and stops as it needs."""
+    made = prepared(tmp_path_factory.mktemp("slapd"))
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.slapd import GATEWAY, PEOPLE, PUPILS, STAFF, WORD, Slapd, prepared
+from tests.doubles.slapd import GATEWAY, PEOPLE, PUPILS, STAFF, WORD, Slapd
 from tests.journeys.lab import Lab, Via, built
 from tests.journeys.running import until
 
@@ -15,15 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SIGN_IN = "https://filter.internal/sign-in"
 OPEN, CLOSED = "https://education.example/", "https://gambling.example/"
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
-    made = prepared(tmp_path_factory.mktemp("slapd"))
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="module")

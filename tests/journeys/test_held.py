@@ -12,7 +12,7 @@ from appliance.identity.uses import Uses
 from tests.doubles.people import WORD
 from tests.doubles.slapd import GATEWAY as BINDS
 from tests.doubles.slapd import PEOPLE as OU
-from tests.doubles.slapd import PUPILS, Slapd, prepared
+from tests.doubles.slapd import PUPILS, Slapd
 from tests.doubles.slapd import WORD as THERE
 from tests.journeys.lab import ENCRYPTED, Got, Lab, address, built
 from tests.journeys.network import GATEWAY
@@ -25,15 +25,6 @@ PEOPLE = "people:\n" + "".join(
     for name in ("bob", "cat")
 )
 OPEN, HELP = "https://education.example/", "https://www.childline.org.uk/"
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
-    made = prepared(tmp_path_factory.mktemp("slapd"))
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="module")
