@@ -173,6 +173,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
         passage.credentials.close()
         learnt.close()
         await events.close()
+        metrics.flush()
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
