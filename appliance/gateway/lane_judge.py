@@ -191,9 +191,7 @@ class Lane:
         if site is None or not self._knows(tunnel, head):
             return None
         url = at(site.url, head.path)
-        request = Request(
-            url, site.names, head.method, tunnel.client, tunnel.destination, user=tunnel.user
-        )
+        request = Request(url, site.names, head.method, tunnel.client, tunnel.destination, user=tunnel.user)
         if self._site.serves(request) or may_hold_term(url, head.method):
             return None
         judgement = self._decide(request)
@@ -273,4 +271,3 @@ def _names(tunnel: Tunnel, url: Url) -> tuple[Url, ...]:
     # As in `translate.py`: the other names, as addresses of the same kind as the request's own.
     others = [name for name in (tunnel.sni, tunnel.connect) if name and name.host != url.host]
     return tuple([replace(name, scheme=url.scheme, port=url.port) for name in others])
-

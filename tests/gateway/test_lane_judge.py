@@ -16,7 +16,7 @@ from appliance.identity.networks import ProxySignIn
 from appliance.model.decision import Reason
 from appliance.model.inspect import Inspect, SiteRule, Sites
 from appliance.model.known import Known
-from appliance.model.url import Url, parse_url
+from appliance.model.url import Url
 from tests.doubles.addon import Bench, NoPages
 from tests.doubles.gateway import MemoryLists
 
