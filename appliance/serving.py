@@ -170,10 +170,9 @@ async def _work(settings: Settings, under: Under | None) -> None:
         await worker.run(lambda: _say_ready(under.said) if under is not None else None)
     finally:
         await _cancelled(tasks)
-        passage.credentials.close()
-        learnt.close()
         await events.close()
-        metrics.flush()
+        for close in (passage.credentials.close, learnt.close, metrics.flush):
+            close()
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

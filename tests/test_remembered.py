@@ -12,6 +12,7 @@ from appliance.filtering import Filtering, Judgement
 from appliance.model.decision import Action
 from appliance.model.known import Floor, FloorState, Known
 from appliance.model.person import Person
+from appliance.model.profile import Policy
 from appliance.model.request import Request
 from appliance.model.url import Url, parse_host, parse_url
 from appliance.remembered import Remembered
@@ -73,11 +74,11 @@ def test_whatever_differs_is_judged_anew(what: str) -> None:
     ],
 )
 def test_another_person_policy_or_minute_is_judged_anew(
-    person: Person, in_force: object, seconds: int
+    person: Person, in_force: Policy, seconds: int
 ) -> None:
     """A sign-in, a new policy and the bell count from the next request on, and a clock set back as well."""
     at = NOON + timedelta(seconds=seconds)
-    assert kept(SteadyLists()).again(REQUEST, person, in_force, at) is None  # type: ignore[arg-type]
+    assert kept(SteadyLists()).again(REQUEST, person, in_force, at) is None
 
 
 def test_what_the_lists_say_now_counts() -> None:

@@ -46,7 +46,7 @@ def test_an_allowed_request_is_carried() -> None:
     assert set(bench.lists.asked) == {"site.example"}
     bench.lists.asked.clear()
     assert lane.admit(bench.client, head(path="/c")) is not None
-    assert bench.lists.asked == ["site.example"]  # how far it is looked into was asked before
+    assert set(bench.lists.asked) == {"site.example"}
     assert len(bench.metrics.decisions) == len(bench.metrics.latencies) == 2
     lane.finished(carried, 200)
     lane.finished(carried, 200)
