@@ -8,7 +8,7 @@ whose connection fails, when that is known. Never both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -130,6 +130,13 @@ class Attempts:
         except Exception:
             carried.recorded = False
             raise
+
+    def keep(self, carried: Carried, status: int) -> Awaitable[None] | None:
+        """Keep one access: at once, or where it is flagged, by what is returned."""
+        if carried.judgement.decision.flagged:
+            return self.record(carried, status)
+        self.note(carried, status)
+        return None
 
     def soon(self, stage: str, carried: Carried, status: int = 0) -> asyncio.Task[None]:
         """Keep one access without waiting, in the task returned; needs an event loop that runs.

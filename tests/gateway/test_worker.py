@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hpack.hpack
 import pytest
 import trustme
 
@@ -385,5 +386,7 @@ def test_libraries_that_print_what_passes_are_silenced() -> None:
     before = {name: logging.getLogger(name).level for name in names}
     quiet_libraries()
     assert not any(logging.getLogger(name).isEnabledFor(logging.ERROR) for name in names)
+    hpack.hpack.log.debug("what a pupil sent")
+    assert not hpack.hpack.log.isEnabledFor(logging.ERROR)
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)
