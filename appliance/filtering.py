@@ -125,17 +125,17 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
-        self._looked.clear()
-        self.epoch += 1
+        self.changed()
 
     def stage(self, staged: tuple[Stage, Policy] | None) -> None:
         """Let another policy count for some people instead of the one in force; None for nobody."""
         self._staged = staged
-        self.epoch += 1
+        self.changed()
 
     def changed(self) -> None:
         """Note that the lists have changed, so that what was allowed before is judged again."""
         self._looked.clear()
+        self._remembered.forget()
         self.epoch += 1
 
     def grant(self, grants: Grants) -> None:

@@ -98,6 +98,10 @@ class Remembered[J]:
         kept = _Kept(judgement, person, policy, names, destination, url.port, known, since, since + _MINUTE)
         self._kept[url.host, id(person)] = kept
 
+    def forget(self) -> None:
+        """Let go of everything: of a policy that is no longer in force, nothing would fit any more."""
+        self._kept.clear()
+
     def _alike(self, request: Request, known: tuple[Known, ...]) -> bool:
         others = zip(_others(request), known[1:], strict=True)
         return all(self._lists.lookup(each) is old for each, old in others)

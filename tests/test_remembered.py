@@ -111,6 +111,8 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         request = replace(REQUEST, url=parse_url(f"https://site-{number}.example/"))
         memory.keep("passed", request, CHILD, POLICY, NOON, memory.look(request))
     assert len(memory._kept) <= 3
+    memory.forget()
+    assert not memory._kept
 
 
 HOSTS = (
