@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
-from appliance import assembly, releasing, summing, watching
+from appliance import afterwards, assembly, releasing, summing, watching
 from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -42,7 +42,7 @@ LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
 
 _SEND_SECONDS, _COUNT_SECONDS, _ASK_SECONDS, _TIDY_SECONDS = 0.25, 5.0, 10.0, 3_600.0
-_REPORT_SECONDS = 300.0
+_REPORT_SECONDS, _ENDED_SECONDS = 300.0, 2.0
 _PAUSE_SECONDS = 1.0
 _LEAST_KEPT_DAYS = 30
 
@@ -138,6 +138,8 @@ class Keeper:
             _again("the state of alerts", self._count, _COUNT_SECONDS),
             _again("old cases", self._tidy, _TIDY_SECONDS),
             _again("reports", self._report, 0.0),
+            _again("reports of overrides", self._report_overrides, _ENDED_SECONDS),
+            _again("old reports of overrides", self._forget_overrides, _TIDY_SECONDS),
             watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
@@ -225,6 +227,14 @@ class Keeper:
         await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
         now = datetime.fromtimestamp(self._clock(), UTC)
         await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
+
+    async def _report_overrides(self) -> None:
+        await asyncio.to_thread(afterwards.make_due, self._settings.state, self._clock())
+        if await asyncio.to_thread(afterwards.tell, self._settings, self._book, self._clock()):
+            self._wake.set()
+
+    async def _forget_overrides(self) -> None:
+        await asyncio.to_thread(afterwards.forget, self._settings, self._clock())
 
 
 def announce_changes(settings: Settings, book: Book, now: float) -> int:

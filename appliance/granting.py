@@ -16,6 +16,7 @@ from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database
 from appliance.overrides.following import Follower, Keeper, Watch, words
 from appliance.overrides.needs import Learnt
+from appliance.overrides.reports import Reports
 from appliance.overrides.reviews import Asked, Intake
 from appliance.overrides.store import Overrides
 from appliance.policy.overrides import OVERRIDABLE
@@ -50,6 +51,12 @@ def store(state: Path, *, asks: bool = False, typist: str = "") -> Overrides:
     """
     trail = Trail(state)
     return Overrides(Database(state, asks=asks), _Typed(trail, typist) if typist else trail)
+
+
+def reports(state: Path, *, typist: str = "") -> Reports:
+    """Return the reports of overrides that have ended; `typist` is whoever types for the one who looks."""
+    trail = Trail(state)
+    return Reports(Database(state), _Typed(trail, typist) if typist else trail)
 
 
 def learnt(state: Path) -> Learnt:

@@ -118,6 +118,16 @@ def ready(db: Connection, directory: Directory, roles: Iterable[str], report: st
     )
 
 
+def reported(db: Connection, address: str, number: int, now: float) -> bool:
+    """Tell whoever granted override `number` that its report is there, once; return whether that is new.
+
+    Nothing in it is about a person, so that the address need not be confirmed before.
+    """
+    body: dict[str, str | int] = {"report": f"override-{number}"}
+    to = (outbox.MAIL, address)
+    return outbox.add(db, f"ready|override-{number}", What.READY, to, now, body=body)
+
+
 def trouble(db: Connection, directory: Directory, channel: str, now: float) -> None:
     """Tell of what cannot be delivered on `channel`, by every other way, at most once an hour."""
     row = db.execute(

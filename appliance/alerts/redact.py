@@ -17,7 +17,7 @@ from appliance.model.category import Severity
 CASE = re.compile(r"A-[0-9]{5,12}")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
 _TOKEN = re.compile(r"[a-z2-7]{26}")
-_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}|override-[0-9]{1,9}")
 _LONGEST = 60
 
 
@@ -137,7 +137,7 @@ class Ready:
 
     def __post_init__(self) -> None:
         if not _REPORT.fullmatch(self.report):
-            raise ValueError("a report is weekly or termly, and a day")
+            raise ValueError("a report is weekly or termly and a day, or override and a number")
 
 
 type Message = Notice | Pulse | Confirmation | Trouble | Alarm | Ready

@@ -134,7 +134,9 @@ def _alarm(alarm: Alarm) -> Text:
 
 
 def _ready(ready: Ready) -> Text:
-    kind = ready.report.partition("-")[0]
+    kind, _, which = ready.report.partition("-")
+    if kind == "override":
+        return _visited(which)
     lines = [
         f"The {kind} report is there: {ready.report}",
         "",
@@ -145,6 +147,19 @@ def _ready(ready: Ready) -> Text:
         "",
     ]
     return Text(f"The {kind} report is ready", "\n".join(lines))
+
+
+def _visited(number: str) -> Text:
+    lines = [
+        f"Override {number}, which you have granted, has ended. The report of what was visited under it, and",
+        "by whom, is there: please read it. It stays on the gateway, and is in no mail.",
+        "",
+        "On the gateway, with the password of your account (or let your technician type it with you):",
+        "",
+        f"    appliance overrides show {number} --report --by YOUR-NAME --purpose 'to see how it was used'",
+        "",
+    ]
+    return Text(f"The report of override {number} is ready", "\n".join([*lines, _FOOT, ""]))
 
 
 def _trouble(trouble: Trouble) -> Text:

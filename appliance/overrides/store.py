@@ -162,7 +162,7 @@ class Overrides:
             db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
             numbers = [number for (number,) in db.execute(old, (before,))]
             for number in numbers:
-                for table in ("need", "step", "override"):
+                for table in ("need", "step", "visit", "report", "override"):
                     db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608 - our own names
             self._trail.add(
                 "retention", "overrides", by=THE_GATEWAY, at=now, of_overrides=float(len(numbers))

@@ -75,10 +75,15 @@ def test_a_title_is_one_short_printable_line(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["weekly-2026-11-20 Ada", "daily-2026-11-20", "weekly", "weekly-2026-11-20\nBcc: x", ""]
+    "text",
+    [
+        *("weekly-2026-11-20 Ada", "daily-2026-11-20", "weekly", "weekly-2026-11-20\nBcc: x", ""),
+        *("override-", "override-1a", "override-mrs.jones", "override-1\n", "override-12-2026-11-20"),
+    ],
 )
 def test_word_of_a_report_holds_its_kind_and_day_alone(text: str) -> None:
     """S-68: the mail that a report is there has no room for what stands in it."""
     assert Ready(MONDAY, "termly-2026-12-18").report == "termly-2026-12-18"
+    assert Ready(MONDAY, "override-12").report == "override-12"
     with pytest.raises(ValueError, match="weekly or termly"):
         Ready(MONDAY, text)
