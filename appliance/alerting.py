@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
-from appliance import afterwards, assembly, releasing, summing, watching
+from appliance import afterwards, assembly, auditing, releasing, summing, watching
 from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -144,6 +144,7 @@ class Keeper:
         ]
         if self._settings.alerts.deliver:
             work.append(_again("changes that somebody else is to look at", self._announce, _SEND_SECONDS * 4))
+            work.append(_again("checkpoints for governors", self._mail_checkpoints, _SEND_SECONDS * 8))
             work.append(_again("alerts that wait", self._send, 0.0))
             work.append(_again("confirmations and the sign of life", self._ask, _ASK_SECONDS))
         return work
@@ -231,6 +232,10 @@ class Keeper:
     async def _report_overrides(self) -> None:
         await asyncio.to_thread(afterwards.make_due, self._settings.state, self._clock())
         if await asyncio.to_thread(afterwards.tell, self._settings, self._book, self._clock()):
+            self._wake.set()
+
+    async def _mail_checkpoints(self) -> None:
+        if await asyncio.to_thread(auditing.mail_checkpoints, self._settings, self._book, self._clock()):
             self._wake.set()
 
     async def _forget_overrides(self) -> None:
