@@ -5,7 +5,7 @@ What lives only here: that joining, for workers, the supervisor and the commands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database
 from appliance.overrides.following import Follower, Keeper, Watch, words
-from appliance.overrides.needs import Learnt
+from appliance.overrides.needs import Learnt, Seen
 from appliance.overrides.reports import Reports
 from appliance.overrides.reviews import Asked, Intake
 from appliance.overrides.store import Overrides
@@ -70,6 +70,12 @@ def in_force(state: Path, school: ProfileSet) -> list[Grant]:
     if not database.path.exists():
         return []
     return [one.grant(words(one, school.zone)) for one in store(state, asks=True).in_force()]
+
+
+def seen(state: Path, grants: Iterable[Grant]) -> Seen:
+    """Return what the pages of these overrides have named, for a verb that only asks."""
+    reading = store(state, asks=True)
+    return Seen({grant.number: reading.needs(grant.number) for grant in grants})
 
 
 def follower(

@@ -99,6 +99,24 @@ class Learnt:
             self._known = {}  # closed, until it can be read again
 
 
+class Seen:
+    """What pages have named, for a verb that only asks: as it stood when it was read."""
+
+    def __init__(self, needs: Mapping[int, Iterable[Need]]) -> None:
+        self._known = {number: {need.host: need for need in each} for number, each in needs.items()}
+
+    def of(self, number: int) -> Mapping[str, Need]:
+        """Return what pages of one override have named, by host."""
+        return self._known.get(number, {})
+
+    def naming(self, host: str) -> list[int]:
+        """Return the overrides with which a host may come."""
+        return [number for number, needs in self._known.items() if host in needs and needs[host].open]
+
+    def learn(self, number: int, needs: Iterable[Need]) -> None:
+        """Learn nothing: whoever only asks changes nothing."""
+
+
 def needs_of(database: Database, number: int) -> list[Need]:
     """Return all that the pages of one override have named, the first first; OverrideError."""
     query = f"SELECT {_COLUMNS} FROM need WHERE number = ? ORDER BY at, host"  # noqa: S608 - our own names

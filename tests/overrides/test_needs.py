@@ -12,7 +12,7 @@ from appliance.model.grant import State
 from appliance.model.need import Need
 from appliance.overrides.database import Database
 from appliance.overrides.names import OverrideError
-from appliance.overrides.needs import MOST, Learnt
+from appliance.overrides.needs import MOST, Learnt, Seen
 from tests.overrides.making import NOW, Made, make
 
 
@@ -138,3 +138,15 @@ def test_a_page_does_not_wait_for_whoever_holds_the_database(tmp_path: Path) -> 
     learnt.learn(number, [need()])
     assert learnt.naming("parts.example") == [number]
     learnt.close()
+
+
+def test_a_verb_that_asks_sees_the_same_and_changes_nothing() -> None:
+    """`explain` answers as a worker would, from what stands in the database."""
+    open_one = Need("cdn.example", "bets.example", Severity.LOW)
+    closed = Need("worse.example", "bets.example", Severity.LOW, refused="it is more severe")
+    seen = Seen({7: [open_one, closed]})
+    assert seen.of(7) == {"cdn.example": open_one, "worse.example": closed}
+    assert seen.of(8) == {}
+    assert (seen.naming("cdn.example"), seen.naming("worse.example")) == ([7], [])
+    seen.learn(7, [Need("new.example", "bets.example", Severity.LOW)])
+    assert seen.naming("new.example") == []
