@@ -24,7 +24,7 @@ from appliance.alerts.episodes import Means
 from appliance.alerts.ladder import Directory
 from appliance.alerts.status import Standing, standing
 from appliance.alerts.ways import Way
-from appliance.changes.notices import EMERGENCY
+from appliance.changes.notices import EMERGENCY, PASSWORD
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.following import Following
@@ -254,7 +254,7 @@ def announce_changes(settings: Settings, book: Book, now: float) -> int:
     with book.writing() as db:
         for notice in found:
             to = [mail for name, mail in addresses.items() if name.casefold() != notice.by.casefold()]
-            what = "closed" if notice.kind == EMERGENCY else "returned"
+            what = {EMERGENCY: "closed", PASSWORD: "password"}.get(notice.kind, "returned")
             people = to if addresses else settings.alerts.technicians
             ladder.announce(db, directory(settings), people, what, notice.number, waiting, now)
     notices.told([notice.number for notice in found])

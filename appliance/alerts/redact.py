@@ -112,8 +112,8 @@ class Trouble:
     waiting: int
 
     def __post_init__(self) -> None:
-        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned"):
-            raise ValueError("a channel is mail, webhook, syslog or nobody; a change is closed or returned")
+        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned", "password"):
+            raise ValueError("a channel is mail, webhook, syslog or nobody, or one word for a change")
         if type(self.waiting) is not int:
             raise ValueError("waiting is a number")
 

@@ -30,6 +30,7 @@ _TROUBLE = {
 _CHANGES = {
     "closed": "One person has closed a site for the whole school",
     "returned": "A change of the policy was taken back without a person",
+    "password": "Somebody has set the password of a person who decides about the policy",
 }
 
 

@@ -122,7 +122,7 @@ def explain(
 
         return explain_past(setup, decision, as_json=as_json)
     if bool(urls) == bool(category) or (page and category):
-        raise click.UsageError("give URLs (or - for standard input), or --category ID alone, and not both")
+        raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.counting
     profiles = _profiles(loaded.policy, set_id or loaded.settings.school.set)
     who = _who(setup, group, person, profiles)
