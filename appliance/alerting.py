@@ -230,9 +230,10 @@ class Keeper:
         await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
 
     async def _report_overrides(self) -> None:
-        await asyncio.to_thread(afterwards.make_due, self._settings.state, self._clock())
+        # First what was made before: a log that cannot be read now keeps nobody else's report back.
         if await asyncio.to_thread(afterwards.tell, self._settings, self._book, self._clock()):
             self._wake.set()
+        await asyncio.to_thread(afterwards.make_due, self._settings.state, self._clock())
 
     async def _mail_checkpoints(self) -> None:
         if await asyncio.to_thread(auditing.mail_checkpoints, self._settings, self._book, self._clock()):
