@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
-from appliance import assembly, releasing, summing, watching
+from appliance import afterwards, assembly, auditing, releasing, summing, watching
 from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -24,7 +24,7 @@ from appliance.alerts.episodes import Means
 from appliance.alerts.ladder import Directory
 from appliance.alerts.status import Standing, standing
 from appliance.alerts.ways import Way
-from appliance.changes.notices import EMERGENCY
+from appliance.changes.notices import EMERGENCY, PASSWORD
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.following import Following
@@ -42,7 +42,7 @@ LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
 
 _SEND_SECONDS, _COUNT_SECONDS, _ASK_SECONDS, _TIDY_SECONDS = 0.25, 5.0, 10.0, 3_600.0
-_REPORT_SECONDS = 300.0
+_REPORT_SECONDS, _ENDED_SECONDS = 300.0, 2.0
 _PAUSE_SECONDS = 1.0
 _LEAST_KEPT_DAYS = 30
 
@@ -138,10 +138,13 @@ class Keeper:
             _again("the state of alerts", self._count, _COUNT_SECONDS),
             _again("old cases", self._tidy, _TIDY_SECONDS),
             _again("reports", self._report, 0.0),
+            _again("reports of overrides", self._report_overrides, _ENDED_SECONDS),
+            _again("old reports of overrides", self._forget_overrides, _TIDY_SECONDS),
             watching.watch_policy(self._store, self._policy.version, self._use),
         ]
         if self._settings.alerts.deliver:
             work.append(_again("changes that somebody else is to look at", self._announce, _SEND_SECONDS * 4))
+            work.append(_again("checkpoints for governors", self._mail_checkpoints, _SEND_SECONDS * 8))
             work.append(_again("alerts that wait", self._send, 0.0))
             work.append(_again("confirmations and the sign of life", self._ask, _ASK_SECONDS))
         return work
@@ -226,6 +229,19 @@ class Keeper:
         now = datetime.fromtimestamp(self._clock(), UTC)
         await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
 
+    async def _report_overrides(self) -> None:
+        # First what was made before: a log that cannot be read now keeps nobody else's report back.
+        if await asyncio.to_thread(afterwards.tell, self._settings, self._book, self._clock()):
+            self._wake.set()
+        await asyncio.to_thread(afterwards.make_due, self._settings.state, self._clock())
+
+    async def _mail_checkpoints(self) -> None:
+        if await asyncio.to_thread(auditing.mail_checkpoints, self._settings, self._book, self._clock()):
+            self._wake.set()
+
+    async def _forget_overrides(self) -> None:
+        await asyncio.to_thread(afterwards.forget, self._settings, self._clock())
+
 
 def announce_changes(settings: Settings, book: Book, now: float) -> int:
     """Give what one person or the gateway did alone to what sends it; return how many.
@@ -239,7 +255,7 @@ def announce_changes(settings: Settings, book: Book, now: float) -> int:
     with book.writing() as db:
         for notice in found:
             to = [mail for name, mail in addresses.items() if name.casefold() != notice.by.casefold()]
-            what = "closed" if notice.kind == EMERGENCY else "returned"
+            what = {EMERGENCY: "closed", PASSWORD: "password"}.get(notice.kind, "returned")
             people = to if addresses else settings.alerts.technicians
             ladder.announce(db, directory(settings), people, what, notice.number, waiting, now)
     notices.told([notice.number for notice in found])

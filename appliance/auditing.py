@@ -1,15 +1,21 @@
-"""What the supervisor keeps up in the audit: seals, checkpoints, what was forgotten, who changes what.
+"""What is kept up in the audit: seals, checkpoints, what was forgotten, who changes what.
 
-What lives only here: when that is done. A failure costs one round, never the filter.
+What lives only here: when that is done. A failure costs one round, never the filter. All of it is the
+supervisor's, but for the mails to governors: the keeper has what sends them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Connection
 
+from appliance.alerts import ladder
+from appliance.alerts.book import Book, get, put
 from appliance.events.audit import Trail
 from appliance.events.checkpoints import GATEWAY, Checkpoints, send
 from appliance.events.errors import EventsError
@@ -20,6 +26,9 @@ from appliance.settings import Settings
 
 _SEAL_SECONDS = 60.0
 _RETIRE_SECONDS = 3600.0
+_MAILED = "checkpoints given to the mail"
+_MOST_MAILS = 31
+"""Checkpoints mailed at once: of more than so many the newest are enough, for each covers all before."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +85,35 @@ async def keep_terms(settings: Settings) -> None:
         except (OSError, EventsError) as error:
             logger.warning("old records could not be removed this time: %s", error)
         await asyncio.sleep(_RETIRE_SECONDS)
+
+
+def mail_checkpoints(settings: Settings, book: Book, now: float) -> int:
+    """Give what sends mails each checkpoint that is new, for every governor; return how many mails.
+
+    The first time that is the newest alone. Which ones were given is noted with them, so that whatever dies
+    in between loses none and repeats none. AlertsError, OSError.
+    """
+    if not settings.audit.mail_to:
+        return 0
+    paths = Checkpoints(settings.state, settings.school.name).paths()
+    with book.reading() as db:
+        given = get(db, _MAILED)
+    known = json.loads(given) if given else [path.name for path in paths[:-1]]
+    new = [path for path in paths if path.name not in set(known)][-_MOST_MAILS:]
+    if not new:
+        return 0
+    with book.writing() as db:
+        mails = sum(_mail(db, settings.audit.mail_to, path, now) for path in new)
+        put(db, _MAILED, json.dumps([path.name for path in paths]))
+    return mails
+
+
+def _mail(db: Connection, to: tuple[str, ...], path: Path, now: float) -> int:
+    try:
+        return ladder.checkpoint(db, to, path.name, path.read_text("utf-8"), now)
+    except ValueError as error:
+        logger.error("%s is not mailed to governors: %s", path, error)  # noqa: TRY400 - it says all
+        return 0
 
 
 def _checkpoint(points: Checkpoints, settings: Settings) -> None:

@@ -343,8 +343,10 @@ class Filtering:
     ) -> Decision:
         # Only what the request itself asks for can be a part of a page, never another of its names.
         learnt, load = self.learnt, request.load if url is request.url else None
+        if load is not None and not needs.fetches(request.method, load):
+            load = None
         named = grants.touch(decision, url)
-        if not named and load is None:
+        if not named and (learnt is None or load is None or not learnt.naming(url.host)):
             return decision
         profile, asked = self.profile_of(person, policy), Asked(url, person, request.client)
         roles = policy.sets[self._rules.set_id].roles

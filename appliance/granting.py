@@ -5,7 +5,7 @@ What lives only here: that joining, for workers, the supervisor and the commands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
 from appliance.overrides.database import Database
 from appliance.overrides.following import Follower, Keeper, Watch, words
-from appliance.overrides.needs import Learnt
+from appliance.overrides.needs import Learnt, Seen
+from appliance.overrides.reports import Reports
 from appliance.overrides.reviews import Asked, Intake
 from appliance.overrides.store import Overrides
 from appliance.policy.overrides import OVERRIDABLE
@@ -52,6 +53,12 @@ def store(state: Path, *, asks: bool = False, typist: str = "") -> Overrides:
     return Overrides(Database(state, asks=asks), _Typed(trail, typist) if typist else trail)
 
 
+def reports(state: Path, *, typist: str = "") -> Reports:
+    """Return the reports of overrides that have ended; `typist` is whoever types for the one who looks."""
+    trail = Trail(state)
+    return Reports(Database(state), _Typed(trail, typist) if typist else trail)
+
+
 def learnt(state: Path) -> Learnt:
     """Return what a worker knows, and learns, of what the pages of overrides need."""
     return Learnt(Database(state, patience=_PATIENCE))
@@ -63,6 +70,12 @@ def in_force(state: Path, school: ProfileSet) -> list[Grant]:
     if not database.path.exists():
         return []
     return [one.grant(words(one, school.zone)) for one in store(state, asks=True).in_force()]
+
+
+def seen(state: Path, grants: Iterable[Grant]) -> Seen:
+    """Return what the pages of these overrides have named, for a verb that only asks."""
+    reading = store(state, asks=True)
+    return Seen({grant.number: reading.needs(grant.number) for grant in grants})
 
 
 def follower(

@@ -6,7 +6,7 @@ asked and told; whether a request may pass is judged with that request, by `filt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Learnt(Protocol):
     def of(self, number: int) -> Mapping[str, Need]:
         """Return what pages of one override have named, by host."""
 
-    def naming(self, host: str) -> Iterable[int]:
+    def naming(self, host: str) -> Collection[int]:
         """Return the overrides with which a host may come."""
 
     def learn(self, number: int, needs: Iterable[Need]) -> None:

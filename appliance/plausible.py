@@ -41,7 +41,7 @@ def implausible(settings: Settings, document: Document) -> list[Problem]:
     """Return everything in the settings that cannot be meant."""
     checks = (
         *(_names, _folders, _ports, _reachable, _own_name, _static_hosts, _demo, _state, _retention),
-        *(_proxy_sign_in, _devices, _people),
+        *(_proxy_sign_in, _devices, _people, _governors),
     )
     return [document.problem(place, message) for check in checks for place, message in check(settings)]
 
@@ -173,6 +173,13 @@ def _whose(state: Path) -> str:
 def _retention(settings: Settings) -> Iterator[Need]:
     for key, message in contradictions(kept(settings.events.retention_days)):
         yield ("events", "retention_days", key), message
+
+
+def _governors(settings: Settings) -> Iterator[Need]:
+    alerts = settings.alerts
+    if settings.audit.mail_to and (alerts.mail is None or not alerts.deliver):
+        message = "nothing would be mailed: give alerts.mail the mail server, and set alerts.deliver to true"
+        yield ("audit", "mail_to"), message
 
 
 def _people(settings: Settings) -> Iterator[Need]:

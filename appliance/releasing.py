@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance import assembly, holding, trial
+from appliance.changes.doubts import Doubts
 from appliance.changes.held_files import BLOCKLISTS, HeldFiles
 from appliance.changes.notices import Notices
 from appliance.changes.store import Approval, ChangeError, Changes, Entry, Proposal, State
@@ -37,6 +38,11 @@ def changes(settings: Settings) -> Changes:
 def notices(settings: Settings) -> Notices:
     """Return what somebody else is to look at."""
     return Notices(settings.state, Trail(settings.state), _approval(settings), key)
+
+
+def doubts(settings: Settings) -> Doubts:
+    """Return the accounts that do not count, for somebody else has set their password."""
+    return Doubts(settings.state, Trail(settings.state), _approval(settings), key)
 
 
 def _approval(settings: Settings) -> Approval:

@@ -79,6 +79,7 @@ def access(settings: Settings, name: str, now: datetime) -> dict[str, bytes]:
     found["cases"] = [_case(each) for each in _cases(state, name)]
     overrides = Overrides(state)
     found["overrides"] = in_overrides.kept(overrides, name) if overrides.path.exists() else []
+    found["visits_under_overrides"] = in_overrides.visited(overrides, name) if overrides.path.exists() else []
     found["audit"] = list(_noted(state, name))
     found["sealed_copies"] = [folder.name for folder in _sealed(state, name)]
     table = csv_text(_COLUMNS, map(_cells, rows))
@@ -164,6 +165,7 @@ def _erase_rest(state: Path, name: str, done: Erasure) -> None:
     if overrides.path.exists():
         changed, still = in_overrides.erase(overrides, name)
         done.gone["overrides, the name in them"] = changed
+        done.gone["visits in reports of overrides"] = in_overrides.erase_visits(overrides, name)
         done.stays += [f"override {number}: it is still open; revoke it first" for number in still]
 
 

@@ -147,6 +147,14 @@ def test_what_one_person_closed_is_told_to_the_others(tmp_path: Path) -> None:
     )
     assert "bad.example" not in told.body
     assert "appliance changes list" in told.body
+    # An approver whose password somebody else has set hears of it as well.
+    releasing.doubts(settings).begin(["head"], by="Tech", proved=True, at=4.0)
+    assert alerting.announce_changes(settings, book, 5.0) == 1
+    with book.reading() as db:
+        letter = outbox.due(db, 5.0, "")[-1]
+    told = words(letter.message)
+    assert (letter.address, "head" in told.body) == ("head@school.example", False)
+    assert told.subject == "Somebody has set the password of a person who decides about the policy"
 
 
 @pytest.mark.slow

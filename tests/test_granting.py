@@ -66,3 +66,16 @@ async def test_what_is_asked_on_block_pages_comes_with_its_block(tmp_path: Path)
     (asked,) = await granting.asked_on_pages(tmp_path, START.timestamp() - 1)
     assert (asked.host, asked.reason) == (block.host, "unacceptable")
     assert granting.intake(tmp_path, ()).take([asked], NOW) == [1]
+
+
+def test_who_looks_at_a_report_for_somebody_else_is_named_beside_them(tmp_path: Path) -> None:
+    """A look-up of what people visited is one record, with its purpose and whoever typed."""
+    granting.prepare(tmp_path)
+    granting.reports(tmp_path, typist="root").look(3, by="mrs.jones", purpose="to see", now=NOW)
+    (entry,) = Trail(tmp_path).entries()
+    assert (entry["what"], entry["by"], entry["typed_by"], entry["purpose"]) == (
+        "override-report",
+        "mrs.jones",
+        "root",
+        "to see",
+    )

@@ -37,7 +37,7 @@ class MemoryLearnt:
     def of(self, number: int) -> Mapping[str, Need]:
         return self.kept.get(number, {})
 
-    def naming(self, host: str) -> Iterable[int]:
+    def naming(self, host: str) -> list[int]:
         return [number for number, needs in self.kept.items() if host in needs and needs[host].open]
 
     def learn(self, number: int, needs: Iterable[Need]) -> None:

@@ -184,3 +184,15 @@ def test_a_device_is_known_in_one_way_that_there_is(tmp_path: Path) -> None:
     edit(path, "file: leases.csv", "file: /var/lib/kea/kea-leases4.csv")
     assert found(path) == []
     assert "any device can give itself" in identity_notes(load_settings(path).settings)[0]
+
+
+def test_governors_are_mailed_only_where_mail_goes_out(tmp_path: Path) -> None:
+    """A school that names governors and no mail server must hear of it before the year is over."""
+    path = configuration(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}audit: {{mail_to: [governor@trust.example]}}\n", encoding="utf-8")
+    (one,) = found(path)
+    assert "nothing would be mailed: give alerts.mail the mail server" in one
+    mail = "{server: smtp.school.example, sender: gateway@school.example}"
+    path.write_text(f"{path.read_text()}alerts: {{deliver: true, mail: {mail}}}\n", encoding="utf-8")
+    assert found(path) == []

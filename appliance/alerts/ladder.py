@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from sqlite3 import Connection
 
 from appliance.alerts import outbox
 from appliance.alerts.book import get, put
 from appliance.alerts.recipients import confirmed
-from appliance.alerts.redact import What
+from appliance.alerts.redact import Checkpoint, What
 
 WITHOUT_ANYBODY = 30.0
 """Seconds until a duty is looked at again for which there is nobody yet."""
@@ -115,6 +116,28 @@ def ready(db: Connection, directory: Directory, roles: Iterable[str], report: st
         outbox.add(db, f"ready|{report}", What.READY, (outbox.MAIL, address), now, body=body)
         for address in people
         if address in known
+    )
+
+
+def reported(db: Connection, address: str, number: int, now: float) -> bool:
+    """Tell whoever granted override `number` that its report is there, once; return whether that is new.
+
+    Nothing in it is about a person, so that the address need not be confirmed before.
+    """
+    body: dict[str, str | int] = {"report": f"override-{number}"}
+    to = (outbox.MAIL, address)
+    return outbox.add(db, f"ready|override-{number}", What.READY, to, now, body=body)
+
+
+def checkpoint(db: Connection, to: Iterable[str], name: str, text: str, now: float) -> int:
+    """Put a checkpoint of the audit in for governors, once; return how many mails there are more.
+
+    `name` tells it from every other. ValueError for a text that is none. Nothing in it is about a person.
+    """
+    body: dict[str, str | int] = {"text": Checkpoint(datetime.fromtimestamp(now, UTC), text).text}
+    return sum(
+        outbox.add(db, f"checkpoint|{name}", What.CHECKPOINT, (outbox.MAIL, address), now, body=body)
+        for address in to
     )
 
 

@@ -15,7 +15,7 @@ import aiosmtplib
 
 from appliance.alerts.options import MailSettings
 from appliance.alerts.outbox import Letter
-from appliance.alerts.redact import What
+from appliance.alerts.redact import Checkpoint, What
 from appliance.alerts.ways import RefusedError, WayError, read_secret
 from appliance.alerts.wording import words
 
@@ -33,6 +33,16 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     if letter.what in (What.ALERT, What.ESCALATED, What.HANDED):
         mail["X-Priority"] = "1"
     mail.set_content(text.body)
+    if isinstance(letter.message, Checkpoint):
+        # As bytes, which arrive as they are: a line end that changed on the way would be no fault of anybody.
+        point = letter.message
+        mail.add_attachment(
+            point.text.encode(),
+            maintype="text",
+            subtype="plain",
+            params={"charset": "utf-8"},
+            filename=f"checkpoint-{point.records:09}.txt",
+        )
     return mail
 
 

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What, plain
+from appliance.alerts.redact import (
+    Alarm,
+    Checkpoint,
+    Confirmation,
+    Message,
+    Notice,
+    Pulse,
+    Ready,
+    Trouble,
+    What,
+    plain,
+)
 from appliance.model.category import Severity
 
 MAIL, SYSLOG, WEBHOOK = "mail", "syslog", "webhook"
@@ -151,6 +162,8 @@ def _letter(row: tuple[Any, ...], base: str) -> Letter:
         message = Trouble(moment, values["channel"], values["waiting"])
     elif kind is What.ALARM:
         message = Alarm(moment, values["kind"], values["count"], bool(values["over"]))
+    elif kind is What.CHECKPOINT:
+        message = Checkpoint(moment, values["text"])
     elif kind is What.READY:
         message = Ready(moment, values["report"])
     else:

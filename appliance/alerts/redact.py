@@ -17,7 +17,12 @@ from appliance.model.category import Severity
 CASE = re.compile(r"A-[0-9]{5,12}")
 _LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
 _TOKEN = re.compile(r"[a-z2-7]{26}")
-_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}|override-[0-9]{1,9}")
+_CHECKPOINT = re.compile(
+    r"School gateway: audit checkpoint, version 1\nschool: [^\n]{0,1000}\n"
+    r"records: (?P<records>[0-9]{1,15})\nhead: [0-9a-f]{64}\nmade: [0-9T:.+-]{19,40}\n"
+    r"key: [A-Za-z0-9+/]{43}=\nsignature: [A-Za-z0-9+/]{86}==\n"
+)
 _LONGEST = 60
 
 
@@ -32,6 +37,7 @@ class What(StrEnum):
     CONFIRM = "confirm"
     READY = "ready"  # a report was made
     TROUBLE = "trouble"  # alerts could not be delivered to somebody
+    CHECKPOINT = "checkpoint"  # how far the audit goes, signed, for governors
     ALARM = "alarm"  # the gate closed because the filter could not answer, or opened again
 
 
@@ -106,8 +112,8 @@ class Trouble:
     waiting: int
 
     def __post_init__(self) -> None:
-        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned"):
-            raise ValueError("a channel is mail, webhook, syslog or nobody; a change is closed or returned")
+        if self.channel not in ("mail", "webhook", "syslog", "nobody", "closed", "returned", "password"):
+            raise ValueError("a channel is mail, webhook, syslog or nobody, or one word for a change")
         if type(self.waiting) is not int:
             raise ValueError("waiting is a number")
 
@@ -137,7 +143,25 @@ class Ready:
 
     def __post_init__(self) -> None:
         if not _REPORT.fullmatch(self.report):
-            raise ValueError("a report is weekly or termly, and a day")
+            raise ValueError("a report is weekly or termly and a day, or override and a number")
 
 
-type Message = Notice | Pulse | Confirmation | Trouble | Alarm | Ready
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far the audit goes, signed, as governors keep it: numbers, hashes and the school's own name."""
+
+    at: datetime
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _CHECKPOINT.fullmatch(self.text):
+            raise ValueError("a checkpoint is a checkpoint of the audit, and nothing else")
+
+    @property
+    def records(self) -> int:
+        """How many records it covers."""
+        found = _CHECKPOINT.fullmatch(self.text)
+        return int(found["records"]) if found else 0
+
+
+type Message = Notice | Pulse | Confirmation | Trouble | Alarm | Ready | Checkpoint

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.alerts.redact import Alarm, Confirmation, Message, Notice, Pulse, Ready, Trouble, What
+from appliance.alerts.redact import (
+    Alarm,
+    Checkpoint,
+    Confirmation,
+    Message,
+    Notice,
+    Pulse,
+    Ready,
+    Trouble,
+    What,
+)
 
 _FOOT = "This message holds no personal details on purpose; they stay on the gateway."
 _BEGINS = {What.ESCALATED: "Not acknowledged yet", What.HANDED: "Handed over to you"}
@@ -20,6 +30,7 @@ _TROUBLE = {
 _CHANGES = {
     "closed": "One person has closed a site for the whole school",
     "returned": "A change of the policy was taken back without a person",
+    "password": "Somebody has set the password of a person who decides about the policy",
 }
 
 
@@ -52,6 +63,8 @@ def words(message: Message) -> Text:
         return _alarm(message)
     if isinstance(message, Ready):
         return _ready(message)
+    if isinstance(message, Checkpoint):
+        return _checkpoint(message)
     return _notice(message)
 
 
@@ -134,7 +147,9 @@ def _alarm(alarm: Alarm) -> Text:
 
 
 def _ready(ready: Ready) -> Text:
-    kind = ready.report.partition("-")[0]
+    kind, _, which = ready.report.partition("-")
+    if kind == "override":
+        return _visited(which)
     lines = [
         f"The {kind} report is there: {ready.report}",
         "",
@@ -145,6 +160,38 @@ def _ready(ready: Ready) -> Text:
         "",
     ]
     return Text(f"The {kind} report is ready", "\n".join(lines))
+
+
+def _visited(number: str) -> Text:
+    lines = [
+        f"Override {number}, which you have granted, has ended. The report of what was visited under it, and",
+        "by whom, is there: please read it. It stays on the gateway, and is in no mail.",
+        "",
+        "On the gateway, with the password of your account (or let your technician type it with you):",
+        "",
+        f"    appliance overrides show {number} --report --by YOUR-NAME --purpose 'to see how it was used'",
+        "",
+    ]
+    return Text(f"The report of override {number} is ready", "\n".join([*lines, _FOOT, ""]))
+
+
+def _checkpoint(point: Checkpoint) -> Text:
+    lines = [
+        f"This says, signed, that the audit of the school gateway has {point.records} records, and how",
+        "the last one is hashed. Please keep this mail, or the file in it, where nobody at the school can",
+        "change it.",
+        "",
+        "With it you can show later that nothing from before it was changed, left out or cut off: ask for an",
+        "export of the audit (appliance audit export), and run the program that you got when you began",
+        "(appliance audit verifier) on a computer of your own. The file in this mail will do, or the whole",
+        "mail as your program saves it:",
+        "",
+        "    python verify_audit.py EXPORT.zip --checkpoint THIS-FILE",
+        "",
+        "It names nobody, and says nothing of what was done.",
+        "",
+    ]
+    return Text(f"Audit of the school gateway: {point.records} records", "\n".join(lines))
 
 
 def _trouble(trouble: Trouble) -> Text:

@@ -33,6 +33,9 @@ _TABLES = (
     seen_at REAL, told INTEGER NOT NULL DEFAULT 0) STRICT""",
     "CREATE INDEX IF NOT EXISTS notice_open ON notice (seen_by, number)",
     "CREATE INDEX IF NOT EXISTS notice_told ON notice (told) WHERE told = 0",
+    # Accounts whose password somebody else has set, and who that was.
+    """CREATE TABLE IF NOT EXISTS doubt (key TEXT PRIMARY KEY, name TEXT NOT NULL, by TEXT NOT NULL,
+    proved INTEGER NOT NULL, at REAL NOT NULL) STRICT""",
 )
 _ADDED = ("parts", "stage")
 """Columns of `proposal` that an older release did not have; each holds JSON."""
@@ -89,8 +92,8 @@ class ChangesDatabase:
 
 def _is_new(db: sqlite3.Connection) -> bool:
     names = {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_info('proposal')")}
-    notices = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'notice'").fetchone()
-    return notices is not None and names.issuperset(_ADDED)
+    last = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'doubt'").fetchone()
+    return last is not None and names.issuperset(_ADDED)
 
 
 def _prepare(db: sqlite3.Connection) -> None:

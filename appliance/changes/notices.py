@@ -14,8 +14,9 @@ from pathlib import Path
 from appliance.changes.database import ChangeError, ChangesDatabase
 from appliance.changes.store import Approval, Trail
 
-EMERGENCY, RETURNED = "emergency-block", "returned"
-"""Kinds: a site that one person closed; a change that was taken back by the gateway, or by its time."""
+EMERGENCY, RETURNED, PASSWORD = "emergency-block", "returned", "password-set"
+"""Kinds: a site that one person closed; a change that was taken back by the gateway, or by its time; the
+password of an approver that somebody else has set."""
 
 _COLUMNS = "number, at, kind, words, by, seen_by, seen_at"
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from appliance.config.addresses import MailText
 from appliance.config.typed import Section
-
-MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
-"""What a mail address looks like."""
 
 
 class ReturnSettings(Section):
@@ -33,7 +31,7 @@ class ChangeSettings(Section):
         "single", description="two: what is changed counts once a second person has released it."
     )
     approvers: tuple[str, ...] = Field((), description="Staff accounts that may release changes.")
-    addresses: dict[str, Annotated[str, Field(pattern=MAIL)]] = Field(
+    addresses: dict[str, MailText] = Field(
         {}, description="Staff account: mail address that is told what one person closed, or what returned."
     )
     replay_days: int = Field(

@@ -1,4 +1,4 @@
-"""`appliance changes release | widen | return | refuse | seen`: what is decided about a change."""
+"""`appliance changes release | widen | return | refuse | seen | confirm`: what is decided about a change."""
 
 from __future__ import annotations
 
@@ -113,7 +113,22 @@ def seen(setup: Setup, *, number: int, name: str, typed: bool) -> None:
     click.echo(f"notice {number}: looked at by {by}", err=True)
 
 
-VERBS = (release, widen, return_, refuse, seen)
+@click.command()
+@click.argument("account")
+@with_who
+@click.pass_obj
+def confirm(setup: Setup, *, account: str, name: str, typed: bool) -> None:
+    """Say that ACCOUNT, whose password somebody else has set, is its owner's again: ask them yourself first.
+
+    Until then, or for seven days, it neither proposes nor decides. Another approver says so than whoever has
+    set the password.
+    """
+    by = person(setup, name, typed=typed)
+    releasing.doubts(setup.settings).confirm(account, by=by, at=time.time())
+    click.echo(f"{account}: counts for changes again, says {by}", err=True)
+
+
+VERBS = (release, widen, return_, refuse, seen, confirm)
 
 
 def _until(text: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -11,6 +12,7 @@ import click
 
 from appliance import assembly, holding, releasing
 from appliance.changes.difference import difference
+from appliance.changes.doubts import Doubt
 from appliance.changes.impact import in_words
 from appliance.changes.store import Proposal, State
 from appliance.cli.lists_show import grid, plain
@@ -81,7 +83,20 @@ def moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at, SCHOOL_ZONE):%Y-%m-%d %H:%M}"
 
 
+def _doubts(setup: Setup) -> None:
+    found = releasing.doubts(setup.settings).all(time.time()) if setup.approval_of_two else []
+    if found:
+        click.echo("\ndo not count for changes, for somebody else set their password:")
+        rows = ((one.name, one.by, moment(one.at), moment(one.until), _how(one)) for one in found)
+        grid(("account", "set by", "when", "until", ""), (tuple(map(plain, row)) for row in rows))
+
+
+def _how(doubt: Doubt) -> str:
+    return f"or `appliance changes confirm {doubt.name}`" if doubt.proved else ""
+
+
 def _notices(setup: Setup) -> None:
+    _doubts(setup)
     notices = releasing.notices(setup.settings)
     if not (found := notices.open()):
         return

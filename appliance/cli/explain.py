@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,14 @@ from zoneinfo import ZoneInfo
 import click
 
 from appliance import asking, assembly, granting
+from appliance.cli.explain_part import Part, part_notes, part_of, with_part
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.events.audit import Trail
 from appliance.filtering import Filtering, Judgement
 from appliance.identity.database import Database
 from appliance.identity.snapshot import known_person
+from appliance.lists.lists import Lists
 from appliance.model.decision import Decision, Reason
 from appliance.model.inspect import Inspect, Inspection
 from appliance.model.person import Confidence, Person
@@ -47,15 +49,17 @@ class Answer:
     text: str
     judgement: Judgement
     looked: Inspection | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """Who asks, when (None: now), and from which network address."""
+    """Who asks, when (None: now), from which network address, and for a part of which page, if of any."""
 
     who: Person
     when: datetime | None
     client: str
+    part: Part | None = None
 
 
 @click.command()
@@ -78,6 +82,7 @@ class _Asker:
 )
 @click.option("--decision", default="", metavar="ID", help="A past decision, by its reference, made again.")
 @click.option("--client", default="", metavar="ADDRESS", help="On a device with this network address.")
+@with_part
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def explain(
@@ -91,17 +96,20 @@ def explain(
     category: str,
     decision: str,
     client: str,
+    page: str,
+    kind: str | None,
     as_json: bool,
 ) -> int:
     r"""Say what would be decided for each URL, by which rule and list, and why.
 
-    The profiles are read from their files, as they would be in force now (with changes.approval: two, as they
-    were released, for some people first or for all); the lists are those that are compiled. Nothing is
-    changed, and no site is asked. For example:
+    The profiles are read from their files, as they would be in force now (with changes.approval: two, as
+    they were released); the lists are those that are compiled. Nothing is changed, no site is asked. Such as:
 
     \b
         appliance explain --as ks2 https://www.bbc.co.uk/ gambling.example
         appliance explain --as ks2 --at 2026-11-23T12:30 --category games_educational
+
+    With --page, each URL is a part of that page, of that --kind: what an override for it brings along.
 
     With `-` in place of URLs, reads one URL a line from standard input and answers one JSON object a line,
     in order. Exit status 0 whatever the decision; 2 if a name, a time or a file is wrong.
@@ -113,7 +121,7 @@ def explain(
         from appliance.cli.explain_past import explain_past  # noqa: PLC0415 - needs the log, and no other answer does
 
         return explain_past(setup, decision, as_json=as_json)
-    if bool(urls) == bool(category):
+    if bool(urls) == bool(category) or (page and category):
         raise click.UsageError("give URLs (or - for standard input), or --category ID, and not both")
     loaded = setup.counting
     profiles = _profiles(loaded.policy, set_id or loaded.settings.school.set)
@@ -121,25 +129,31 @@ def explain(
     when = _moment(at)
     if category and category not in loaded.policy.categories:
         raise click.UsageError(unknown("category", category, loaded.policy.categories))
+    asker = _Asker(who, when, client, part_of(page, kind))
     with asking.lists_to_ask(loaded.settings) as (lists, notes):
-        journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id)
-        if setup.approval_of_two:
-            assembly.stage(assembly.snapshots(loaded.settings), journey)
-        journey.grant(Grants(granting.in_force(setup.state, profiles)))
+        journey = _journey(setup, lists, profiles)
         if urls == ("-",):
             _tell(notes)
-            _stream(journey, _Asker(who, when, client), profiles.id)
+            _stream(journey, asker, profiles.id)
             return 0
         if category:
             answers = [Answer("", journey.judge_category(category, who, when))]
         else:
-            addresses = [_read(os.fsencode(url)) for url in urls]
-            asker = _Asker(who, when, client)
-            answers = [_answer(journey, text, address, asker) for text, address in addresses]
+            answers = [_answer(journey, *_read(os.fsencode(url)), asker) for url in urls]
     _show(answers, profiles.id, as_json=as_json)
-    named = _name_notes(answers, sign_in=loaded.settings.identity.learns_names)
+    named = _notes(answers, sign_in=loaded.settings.identity.learns_names)
     _tell([*(() if category else notes), *named])  # the policy alone asks no list
     return 0
+
+
+def _journey(setup: Setup, lists: Lists, profiles: ProfileSet) -> Filtering:
+    loaded, grants = setup.counting, granting.in_force(setup.state, profiles)
+    learnt = granting.seen(setup.state, grants)
+    journey = assembly.filtering(loaded.settings, loaded.policy, lists, profiles.id, learnt=learnt)
+    if setup.approval_of_two:
+        assembly.stage(assembly.snapshots(loaded.settings), journey)
+    journey.grant(Grants(grants))
+    return journey
 
 
 def _who(setup: Setup, group: str, name: str, profiles: ProfileSet) -> Person:
@@ -161,7 +175,11 @@ def _tell(notes: Iterable[str]) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _name_notes(answers: Iterable[Answer], *, sign_in: bool) -> list[str]:
+def _notes(answers: Sequence[Answer], *, sign_in: bool) -> list[str]:
+    return [*_about_names(answers, sign_in=sign_in), *(note for answer in answers for note in answer.notes)]
+
+
+def _about_names(answers: Iterable[Answer], *, sign_in: bool) -> list[str]:
     reasons = {answer.judgement.decision.reason for answer in answers}
     if not reasons & {Reason.NOMINATED, Reason.NOT_NOMINATED}:
         return []
@@ -193,14 +211,17 @@ def _moment(text: str) -> datetime | None:
 def _answer(journey: Filtering, text: str, address: str, asker: _Asker) -> Answer:
     who = asker.who
     try:
-        request = Request(parse_typed(address), client=asker.client)
+        load = asker.part.load if asker.part else None
+        request = Request(parse_typed(address), client=asker.client, load=load)
         if journey.is_own(request.url):
             return Answer(text, journey.own_page(who))  # where the gateway does not judge, but answers
     except UrlRefusedError as error:
         request = Request(_NOWHERE, refused=f"This is {error}.")
     encrypted = request.url.scheme in ("https", "wss") and not request.refused
     looked = journey.inspection(request, who, named=request.url.ip is None) if encrypted else None
-    return Answer(text, journey.judge(request, who, asker.when), looked)
+    judgement = journey.judge(request, who, asker.when)
+    said = part_notes(journey, asker.part, request, who, asker.when, judgement.decision)
+    return Answer(text, judgement, looked, tuple(said))
 
 
 def _read(raw: bytes) -> tuple[str, str]:
@@ -242,6 +263,8 @@ def _as_dict(answer: Answer, set_id: str) -> dict[str, Any]:
         "because": decision.because,
         "policy_version": decision.policy_version,
         "override": decision.override or None,
+        # The page as a part of which alone it is open.
+        "page": decision.page or None,
         # How far an encrypted connection to the site would be looked into; null where it is not encrypted.
         "inspect": looked.level.value if looked else None,
         "inspect_because": looked.because if looked else None,
@@ -274,6 +297,7 @@ def _in_words(answer: Answer, set_id: str) -> str:
 def _details(decision: Decision) -> list[tuple[str, str]]:
     version = f" (version {decision.list_version})" if decision.list_version else ""
     return [
+        ("part of", f"a page of {decision.page}, and as nothing else" if decision.page else ""),
         ("category", decision.category),
         ("rule", decision.rule),
         ("list", f"{decision.list}{version}" if decision.list else ""),

@@ -1,7 +1,8 @@
 """`appliance explain --decision ID`: a past decision, made again by the policy of that day.
 
 What lives only here: what a record says the lists knew. The policy is the one that was in force, by its hash,
-with the list and its version that the record names; so nothing that was changed since counts.
+with the list and its version that the record names; so nothing that was changed since counts. What staff
+had opened is judged by the override as it was granted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 
 from appliance import assembly
+from appliance.cli.explain_override import made_again
 from appliance.cli.log import escape
 from appliance.cli.setup import Setup
 from appliance.config.problems import ProblemsError
@@ -21,6 +23,7 @@ from appliance.events.record import Record
 from appliance.model.decision import Decision, Reason
 from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.person import Confidence, Person
+from appliance.overrides.names import OverrideError
 from appliance.policy.decide import decide
 
 FOUND = 1
@@ -52,8 +55,8 @@ async def _find(state: Path, reference: str) -> list[Record]:
 
 
 def _again(setup: Setup, record: Record, *, as_json: bool) -> bool:
-    known = _known(record)
-    if known is None:
+    known, by_staff = _known(record), record.reason == Reason.OVERRIDE
+    if known is None and not by_staff:
         words, differs = "no profile decided this: it was closed or opened before any was asked", {}
     else:
         try:
@@ -61,7 +64,7 @@ def _again(setup: Setup, record: Record, *, as_json: bool) -> bool:
             differs = {name: (_was(record, name), _is(made, name)) for name in _COMPARED}
             differs = {name: pair for name, pair in differs.items() if pair[0] != pair[1]}
             words = "made again, it comes out differently" if differs else "made again, it comes out the same"
-        except ProblemsError as error:
+        except (ProblemsError, OverrideError) as error:
             words, differs = f"it cannot be made again: {error}", {"policy_version": ("", "")}
     if as_json:
         shown = {name: getattr(record, name) for name in (*_COMPARED, "reference", "host", "policy_version")}
@@ -85,9 +88,11 @@ def _known(record: Record) -> Known | None:
     return None
 
 
-def _decided(setup: Setup, record: Record, known: Known) -> Decision:
+def _decided(setup: Setup, record: Record, known: Known | None) -> Decision:
     policy = assembly.snapshots(setup.settings).open(record.policy_version)
     school = policy.sets[setup.settings.school.set]
+    if known is None:
+        return made_again(setup.state, record, policy, school)
     profile = school.profiles.get(record.profile) or school.profiles[school.strictest]
     person = Person(record.group, record.source, Confidence(record.confidence), record.name)
     return decide(known, person, record.at, profile, policy.categories, policy.version)

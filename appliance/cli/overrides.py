@@ -9,24 +9,20 @@ import asyncio
 import getpass
 import os
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from appliance import granting
+from appliance import afterwards, granting
 from appliance.cli import overrides_show as show
 from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_grant
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
 from appliance.cli.who import decides, typed_word
-from appliance.events.audit import Trail
-from appliance.events.queries import LIMIT, open_reader
-from appliance.events.record import Record
+from appliance.events.queries import open_reader
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
 from appliance.overrides.names import OverrideError, sentence
-from appliance.overrides.report import visits
 from appliance.overrides.times import at_school, moment
 from appliance.overrides.written import Override, Wish
 
@@ -48,7 +44,9 @@ class _At:
         people = Database(setup.state, asks=True)
         self.accounts: list[Account] = Accounts(people).all() if people.path.exists() else []
         granting.prepare(setup.state)
-        self.store = granting.store(setup.state, typist=self.typist if self.by != self.typist else "")
+        typist = self.typist if self.by != self.typist else ""
+        self.store = granting.store(setup.state, typist=typist)
+        self.reports = granting.reports(setup.state, typist=typist)
         self.now = time.time()
         self.store.advance(self.now)
 
@@ -167,37 +165,64 @@ def only_named(setup: Setup, *, number: int, hosts: tuple[str, ...], by: str, fr
 @_json
 @click.pass_obj
 def list_(setup: Setup, *, over: bool, as_json: bool) -> None:
-    """Show what is open by an override, with the minutes left, and what waits to be decided."""
+    """Show what is open by an override, with the minutes left, and what waits to be decided.
+
+    Says as well which reports of overrides that have ended were not read yet by whoever granted them.
+    """
     at = _At(setup)
-    show.table(at.store.all(over=over), at.now, at.school.zone, as_json=as_json)
+    found, unread = at.store.all(over=over), at.reports.unread()
+    show.table(found, at.now, at.school.zone, as_json=as_json, unread=unread)
 
 
 @overrides.command("show")
 @click.argument("number", type=int)
-@click.option("--report", is_flag=True, help="Also what was visited under it, and by whom.")
+@click.option("--report", is_flag=True, help="Also what was visited under it, and by whom; needs --purpose.")
+@click.option(
+    "--purpose", default="", metavar="TEXT", help="Why people's visits are looked at, for the audit."
+)
+@click.option(
+    "--by",
+    default="",
+    metavar="NAME",
+    help="Who reads the report: a staff account, whose password is asked for.",
+)
+@typed_word
 @_json
 @click.pass_obj
-def show_(setup: Setup, *, number: int, report: bool, as_json: bool) -> None:
+def show_(
+    setup: Setup, *, number: int, report: bool, purpose: str, by: str, from_pipe: bool, as_json: bool
+) -> None:
     """Show everything about NUMBER: what, for whom, why, each step, and what its pages need of other sites.
 
-    With --report also what was visited under it, and by whom, for as long as the log keeps that; the look is
-    in the audit trail.
+    With --report also what was visited under it, and by whom; the look is in the audit trail with its
+    purpose. Until it has ended that comes from the log; then a report is made once, and kept. Names and sites
+    stay in it for as long as the log keeps them (or overrides.report_days), after that what each group did,
+    as numbers. It counts as read when whoever granted it shows it with --by.
     """
-    at = _At(setup)
+    if report != bool(purpose.strip()) or (by and not report):
+        raise click.UsageError(
+            "what people visited is shown for a purpose: give --report and --purpose together"
+        )
+    at = _At(setup, decides(setup, by, typed=from_pipe) if by else "")
     override, steps = at.store.get(number), at.store.steps(number)
     found = None
     if report:
-        Trail(setup.state).add("override-report", f"override {number}", by=at.by, at=at.now)
-        found = visits(asyncio.run(_visited(setup, override)))
+        at.reports.look(number, by=at.by, purpose=purpose.strip(), now=at.now)
+        made = at.reports.of(number) is not None
+        found = at.reports.visits(number) if made else afterwards.visited(setup.state, override)
     said = asyncio.run(_said(setup, override)) if override.wish.review else []
-    needs = at.store.needs(number)
-    show.one(override, steps, at.now, at.school.zone, as_json=as_json, report=found, said=said, needs=needs)
-
-
-async def _visited(setup: Setup, override: Override) -> list[Record]:
-    since = datetime.fromtimestamp(override.wish.starts, UTC)
-    async with open_reader(setup.state) as reader:
-        return await reader.accesses(since=since, rule=f"override {override.number}", limit=LIMIT)
+    needs, kept = at.store.needs(number), at.reports.of(number)
+    show.one(
+        override,
+        steps,
+        at.now,
+        at.school.zone,
+        as_json=as_json,
+        report=found,
+        said=said,
+        needs=needs,
+        kept=kept,
+    )
 
 
 async def _said(setup: Setup, override: Override) -> list[str]:

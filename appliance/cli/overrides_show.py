@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,9 +14,14 @@ from appliance.cli.people_show import grid, plain
 from appliance.model.grant import State, What, Whom
 from appliance.model.need import Need
 from appliance.overrides.report import Visit
+from appliance.overrides.reports import MAIL, Kept, Unread
 from appliance.overrides.times import at_school
 from appliance.overrides.written import Override, Step
 
+PAST = "(past its days)"
+"""Stands in a report for sites that may not be kept any more."""
+
+_NAMED = 10
 _HEADS = ("number", "state", "left", "opens", "for", "until", "by", "subject")
 
 
@@ -26,8 +31,12 @@ def notes(texts: Iterable[str]) -> None:
         click.echo(plain(f"note: {text}"), err=True)
 
 
-def table(found: list[Override], now: float, zone: ZoneInfo, *, as_json: bool) -> None:
-    """Print overrides, one a row."""
+def table(
+    found: list[Override], now: float, zone: ZoneInfo, *, as_json: bool, unread: Collection[Unread] = ()
+) -> None:
+    """Print overrides, one a row, and whose reports wait to be read by whoever granted them."""
+    if unread:
+        notes([waiting(unread)])
     rows = [facts(one, now, zone) for one in found]
     if as_json:
         print_json(rows)
@@ -36,6 +45,28 @@ def table(found: list[Override], now: float, zone: ZoneInfo, *, as_json: bool) -
         click.echo("nothing is open by an override, and nothing waits", err=True)
         return
     grid(_HEADS, [[row[head] for head in _HEADS] for row in rows])
+
+
+def waiting(unread: Collection[Unread]) -> str:
+    """Return which reports wait for whom, in one sentence."""
+    first = ", ".join(f"{one.number} (for {one.granted_by})" for one in list(unread)[:_NAMED])
+    more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+    return (
+        f"the report of override {first}{more} is ready, and was not read yet by whoever granted it: "
+        "`appliance overrides show NUMBER --report --by NAME --purpose TEXT`"
+    )
+
+
+def report_line(kept: Kept | None, zone: ZoneInfo, granter: str) -> str:
+    """Return how the report of an override stands; an empty text where there is none."""
+    if kept is None:
+        return ""
+    sums = f"{kept.accesses} accesses, {kept.people} people or devices, {kept.sites} sites"
+    mailed = ", a mail said so" if kept.told == MAIL else ""
+    read = f"read by {granter}" if kept.read_at else f"not read by {granter} yet"
+    return (
+        f"made {at_school(kept.made, zone)}{mailed}: {sums}; {read} {at_school(kept.read_at, zone)}".rstrip()
+    )
 
 
 def one(
@@ -48,14 +79,18 @@ def one(
     report: list[Visit] | None = None,
     said: Iterable[str] = (),
     needs: Iterable[Need] = (),
+    kept: Kept | None = None,
 ) -> None:
     """Print one override with its steps; with `report` what was visited under it.
 
-    `said` is what was written on the block page, `needs` what its pages have named of other sites.
+    `said` is what was written on the block page, `needs` what its pages have named of other sites, `kept`
+    how the report that was made after its end stands.
     """
     parts = [need_facts(need) for need in needs]
     pages = {part["site"]: part["for"] for part in parts}
     found = facts(override, now, zone) | ({"said": " / ".join(said)} if said else {})
+    if line := report_line(kept, zone, override.granted_by):
+        found["report"] = line
     done = [
         {"at": at_school(step.at, zone), "state": step.state.value, "by": step.by, "note": step.note}
         for step in steps
@@ -63,7 +98,7 @@ def one(
     visited = [
         {
             "who": visit.who,
-            "site": visit.host,
+            "site": visit.host or PAST,
             "as": f"part of {pages[visit.host]}" if visit.host in pages else "",
             "times": visit.times,
             "first": at_school(visit.first, zone),

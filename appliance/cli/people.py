@@ -17,6 +17,7 @@ from appliance.cli.people_guests import voucher
 from appliance.cli.people_show import People
 from appliance.cli.people_stops import STOPPING
 from appliance.cli.setup import Setup
+from appliance.cli.who import who_sets
 from appliance.identity import importing, passwords
 from appliance.identity.accounts import Account
 from appliance.identity.importing import Reading, day_end
@@ -28,6 +29,9 @@ from appliance.model.secret import Secret
 from appliance.portal.cards import sheet, write_sheet
 
 _KINDS = click.Choice([kind.value for kind in Kind])
+_as = click.option(
+    "--as", "who", default="", metavar="NAME", help="Your own account (where two people change the policy)."
+)
 _stdin = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
 _with_pictures = click.option("--pictures", is_flag=True, help="A picture password, for a class card.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -92,12 +96,16 @@ def show_(setup: Setup, *, name: str, as_json: bool) -> None:
 @click.option("--kind", type=_KINDS, default=Kind.INDIVIDUAL.value, show_default=True)
 @click.option("--expires", default="", metavar="DAY", help="The last day: 2026-12-18.")
 @_with_pictures
+@_as
 @_stdin
 @click.pass_obj
-def add(setup: Setup, *, name: str, group: str, kind: str, expires: str, pictures: bool, typed: bool) -> None:
+def add(
+    setup: Setup, *, name: str, group: str, kind: str, expires: str, pictures: bool, who: str, typed: bool
+) -> None:
     """Add one account, and print its first password, which must be changed at the first sign-in.
 
-    With --stdin the password is read instead; a class or generic login keeps it as it is.
+    With --stdin the password is read instead (with --as yours before it); a class or generic login keeps it
+    as it is.
     """
     at = People(setup)
     at.check_group(group)
@@ -106,7 +114,10 @@ def add(setup: Setup, *, name: str, group: str, kind: str, expires: str, picture
         neat(name), sort, group, changed=at.now, created=at.now, must_change=not sort.shared and not pictures
     )
     account = replace(account, expires=day_end(expires) if expires else None)
+    note = who_sets(setup, who, [account], typed=typed)
     made, told = _new_password(at, account, typed=typed, pictures=pictures)
+    if at.accounts.find(account.name) is None:
+        note()
     at.accounts.add(replace(account, password=made, pictures=pictures))
     at.note("add", account.name, group=group, kind=kind)
     _tell(account.name, told)
@@ -117,9 +128,10 @@ def add(setup: Setup, *, name: str, group: str, kind: str, expires: str, picture
 @click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help="name='Pupil name', ...")
 @click.option("--map", "groups", multiple=True, metavar="THEIRS=GROUP", help="What the file calls a group.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@_as
 @click.pass_obj
 def import_(
-    setup: Setup, *, file: Path, columns: tuple[str, ...], groups: tuple[str, ...], dry_run: bool
+    setup: Setup, *, file: Path, columns: tuple[str, ...], groups: tuple[str, ...], dry_run: bool, who: str
 ) -> None:
     """Add or change accounts from a YAML or CSV file; prints the first password of each new one.
 
@@ -131,6 +143,9 @@ def import_(
     found = importing.read_people(file, reading, at.groups())
     plan = importing.plan(found, at.accounts.all(), at.now)
     if not dry_run:
+        kinds = {account.key: account.kind for account in at.accounts.all()}
+        became = [one for one in plan.changed if kinds.get(one.key) is not Kind.STAFF]
+        who_sets(setup, who, [*plan.new, *became], typed=False)()
         _carry_out(at, plan)
         at.note("import", file.name, new=str(len(plan.new)), changed=str(len(plan.changed)))
     done = "would be " if dry_run else ""
@@ -142,13 +157,20 @@ def import_(
 @people.command()
 @click.argument("name")
 @_with_pictures
+@_as
 @_stdin
 @click.pass_obj
-def passwd(setup: Setup, *, name: str, pictures: bool, typed: bool) -> None:
-    """Give an account a new password, print it, and end its sessions; it must be changed at the sign-in."""
+def passwd(setup: Setup, *, name: str, pictures: bool, who: str, typed: bool) -> None:
+    """Give an account a new password, print it, and end its sessions; it must be changed at the sign-in.
+
+    Where two people change the policy, staff whose password somebody else has set do not count for that
+    until another approver has confirmed it (`appliance changes confirm NAME`), or for seven days.
+    """
     at = People(setup)
     account = _kept_here(at, name)
+    note = who_sets(setup, who, [account], typed=typed)
     made, told = _new_password(at, account, typed=typed, pictures=pictures)
+    note()
     must = not account.kind.shared and not pictures
     at.accounts.change(name, password=made, pictures=pictures, must_change=must, changed=at.now)
     Tries(at.database, at.settings.identity.rules.limits).forget(f"account:{account.key}")

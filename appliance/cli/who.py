@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
 
+from appliance.changes.doubts import Doubts
+from appliance.changes.store import Approval
 from appliance.cli.setup import Setup
 from appliance.config.problems import InWordsError
 from appliance.events.audit import Trail
+from appliance.identity.accounts import Account
 from appliance.identity.database import Database
+from appliance.identity.names import key
 from appliance.identity.passwords import Passwords
+from appliance.identity.sessions import SCHOOL_ZONE
 from appliance.identity.signing_in import SignIn
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
@@ -29,6 +35,8 @@ who = click.option(
 )
 typed = click.option("--stdin", "typed", is_flag=True, help="Read the password from standard input.")
 
+
+_NAMED = 5
 
 typed_word = click.option("--stdin", "from_pipe", is_flag=True, help="Read the password from standard input.")
 
@@ -43,6 +51,10 @@ class Asked(Protocol):
     @property
     def settings(self) -> Settings:
         """The settings."""
+
+    @property
+    def by(self) -> str:
+        """Who calls the command."""
 
 
 class NotStaffError(InWordsError):
@@ -60,7 +72,51 @@ def person(setup: Setup, name: str, *, typed: bool) -> str:
         return name or setup.by
     if not name:
         raise click.UsageError("two people make a change: say who you are, --as NAME, and give your password")
-    return proved(setup, name, typed=typed)
+    return counted(setup, proved(setup, name, typed=typed))
+
+
+def counted(setup: Asked, name: str) -> str:
+    """Return the name of an account that counts for changes; an error in words where it does not (yet)."""
+    doubt = _doubts(setup).of(name, time.time())
+    if doubt is not None:
+        until = f"{datetime.fromtimestamp(doubt.until, SCHOOL_ZONE):%Y-%m-%d %H:%M}"
+        raise NotStaffError(
+            f"{doubt.by} has set the password of {doubt.name}, who does not count for changes until {until}, "
+            f"or until another approver says `appliance changes confirm {doubt.name}`"
+        )
+    return name
+
+
+def who_sets(setup: Asked, name: str, accounts: Iterable[Account], *, typed: bool) -> Callable[[], None]:
+    """Ask who sets the passwords of these accounts; return what notes it, to be called before they are set.
+
+    It matters where two people make changes: staff whose password somebody else has set do not count for that
+    for a while. `name` is what was given with --as, empty for nothing; errors in words.
+    """
+    staff = [account.name for account in accounts if account.kind is Kind.STAFF]
+    if setup.settings.changes.approval != "two" or not staff:
+        return lambda: None
+    by = counted(setup, proved(setup, name, typed=typed)) if name else setup.by
+    others = [each for each in staff if not name or key(each) != key(by)]
+
+    def note() -> None:
+        _doubts(setup).begin(others, by=by, proved=bool(name), at=time.time())
+        if others:
+            named = ", ".join(others[:_NAMED]) + (
+                f" and {len(others) - _NAMED} more" if others[_NAMED:] else ""
+            )
+            can = (
+                f"when another approver than {by} says `appliance changes confirm NAME`, or " if name else ""
+            )
+            click.echo(f"note: for changes of the policy {named} will count {can}after seven days", err=True)
+
+    return note
+
+
+def _doubts(setup: Asked) -> Doubts:
+    chosen = setup.settings.changes
+    approval = Approval(chosen.approval == "two", chosen.approvers)
+    return Doubts(setup.state, Trail(setup.state), approval, key)
 
 
 def decides(setup: Setup, name: str, *, typed: bool) -> str:

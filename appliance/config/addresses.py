@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from appliance.model.url import UrlRefusedError, parse_host
 
@@ -17,6 +17,7 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_PORT = 65_535
 _DIGITS = re.compile(r"[0-9]{1,5}")
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 
 
 def _address(text: object) -> tuple[str, int]:
@@ -57,6 +58,12 @@ def _ip(text: object) -> str:
         raise ValueError(f"'{text}' is not an IP address; write one such as 10.0.5.20") from None
 
 
+def _mail(text: str) -> str:
+    if not _MAIL.fullmatch(text) or ".." in text:
+        raise ValueError(f"{text!r} is no mail address; write one such as dsl@school.example, without a name")
+    return text
+
+
 def _written(address: tuple[str, int]) -> str:
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -71,5 +78,6 @@ type ListenAddress = Annotated[
 ]
 type HostName = Annotated[str, BeforeValidator(_host)]
 type IpText = Annotated[str, BeforeValidator(_ip)]
+type MailText = Annotated[str, AfterValidator(_mail)]
 type NetworkText = Annotated[Network, BeforeValidator(_network)]
 type Port = Annotated[int, Field(strict=True, ge=1, le=MAX_PORT)]

@@ -27,6 +27,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from pathlib import Path
 from typing import IO, Any
 
@@ -322,6 +323,13 @@ def _numbers(first: int, last: int) -> str:
 # --- an export ---
 
 
+def kept_text(data: bytes) -> str:
+    """Return the text of a checkpoint as somebody kept it: alone, or in a mail as a program saves it."""
+    parts = [part.get_payload(decode=True) for part in message_from_bytes(data).walk()]
+    texts = [part.decode("utf-8", "replace") for part in (*reversed(parts), data) if isinstance(part, bytes)]
+    return next((text[text.find(TITLE) :] for text in texts if TITLE in text), texts[-1])
+
+
 def read_lines(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the lines of a trail, ends included. Only LF ends a line, as in the gateway's own file."""
     yield from file  # a half line at the end, which a power cut leaves, has no end and is told
@@ -351,7 +359,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], dict[str, str]]]:
 def verify_path(path: Path, extra: Iterable[Path] = (), trusted: Sequence[str] = ()) -> Report:
     """Check what lies at `path`, against its own checkpoints and `extra` ones; OSError, KeyError."""
     with opened(path) as (file, texts):
-        texts |= {str(name): name.read_text("utf-8", "replace") for name in extra}
+        texts |= {str(name): kept_text(name.read_bytes()) for name in extra}
         points, bad = [], []
         for name, text in texts.items():
             try:

@@ -20,7 +20,7 @@ from appliance.transactions import transaction, version_of
 
 FOLDER = "overrides"
 DATABASE = "overrides.db"
-VERSION = 2
+VERSION = 3
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -43,6 +43,16 @@ _LATER = {
 ALTER TABLE override ADD COLUMN learns INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE need (number INTEGER NOT NULL, host TEXT NOT NULL, page TEXT NOT NULL, severity INTEGER NOT NULL,
     at REAL NOT NULL, refused TEXT NOT NULL, dropped INTEGER NOT NULL, PRIMARY KEY (number, host)) STRICT;
+""",
+    # What was visited under it, made once after its end. What ended before has none.
+    3: """
+CREATE TABLE report (number INTEGER PRIMARY KEY, made REAL NOT NULL, accesses INTEGER NOT NULL,
+    people INTEGER NOT NULL, sites INTEGER NOT NULL, told TEXT NOT NULL, read_at REAL) STRICT;
+CREATE TABLE visit (number INTEGER NOT NULL, name TEXT NOT NULL, "group" TEXT NOT NULL, device TEXT NOT NULL,
+    host TEXT NOT NULL, times INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (number, name, "group", device, host)) STRICT, WITHOUT ROWID;
+CREATE INDEX visit_name ON visit (name);
+INSERT INTO report SELECT number, 0, 0, 0, 0, 'none', 0 FROM override WHERE state IN ('expired', 'revoked');
 """,
 }
 """What each form of the tables adds to the one before."""

@@ -1,7 +1,7 @@
 """What was visited under an override, and by whom: the report for whoever granted it.
 
-What lives only here: how rows of the log become that report. It is made from the log whenever somebody asks,
-and so shows nothing for longer than the log may keep it.
+What lives only here: how what the log has counted becomes that report. A child whom the log does not know
+stays unknown: there a group and a device are named.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Row(Protocol):
-    """What the report reads of one access in the log."""
+    """What the report reads of the log: how often one person or device was at one site."""
 
     @property
     def name(self) -> str:
@@ -35,33 +35,65 @@ class Row(Protocol):
         """The site."""
 
     @property
-    def time(self) -> int:
+    def times(self) -> int:
+        """How often."""
+
+    @property
+    def first(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def last(self) -> int:
         """Milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What one person or device did at one site; moments in seconds since 1970."""
+    """What one person or device did at one site; moments in seconds since 1970.
 
-    who: str
+    Of what is past its days `name`, `device` and `host` are empty: then it is all that a group did.
+    """
+
+    name: str
+    group: str
+    device: str
     host: str
     times: int
     first: float
     last: float
 
+    @property
+    def who(self) -> str:
+        """The person with their group; where the log knew none, the group and the device."""
+        if self.name:
+            return f"{self.name} ({self.group})"
+        return f"{self.group} at {self.device}" if self.device else self.group
+
 
 def visits(rows: Iterable[Row]) -> list[Visit]:
     """Return who visited which site how often, by person and then by site; an unknown child stays unknown."""
-    found: dict[tuple[str, str], Visit] = {}
-    for row in rows:
-        key = (_who(row), row.host)
-        at = row.time / 1000
-        before = found.get(key) or Visit(*key, 0, at, at)
-        found[key] = Visit(*key, before.times + 1, min(before.first, at), max(before.last, at))
-    return [found[key] for key in sorted(found)]
+    return merged(
+        Visit(
+            row.name,
+            row.group,
+            "" if row.name else row.device or row.client,
+            row.host,
+            row.times,
+            row.first / 1000,
+            row.last / 1000,
+        )
+        for row in rows
+    )
 
 
-def _who(row: Row) -> str:
-    if row.name:
-        return f"{row.name} ({row.group})"
-    return f"{row.group} at {row.device or row.client}".strip()
+def merged(found: Iterable[Visit]) -> list[Visit]:
+    """Return visits with those of one person at one site as one, in the order of names."""
+    known: dict[tuple[str, str, str, str], Visit] = {}
+    for one in found:
+        key = (one.name, one.group, one.device, one.host)
+        if (before := known.get(key)) is None:
+            known[key] = one
+        else:
+            times, first = before.times + one.times, min(before.first, one.first)
+            known[key] = Visit(*key, times, first, max(before.last, one.last))
+    return [known[key] for key in sorted(known)]

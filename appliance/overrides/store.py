@@ -24,6 +24,9 @@ THE_GATEWAY = "the gateway"
 THE_BLOCK_PAGE = "the block page"
 """Who asks where a reader of a block page did: no name, for a group's request names nobody."""
 
+ONLY_NAMED, ALL_CLOSED = "only what is named: ", "nothing more comes with its pages"
+"""What a step says that has taken hosts out of what comes with the pages, or all of them."""
+
 _IN_FORCE = f"SELECT {COLUMNS} FROM override WHERE state IN ('granted', 'active')"  # noqa: S608 - our own names
 
 MOST_WAITING = 500
@@ -113,7 +116,7 @@ class Overrides:
                 )
             if not hosts:
                 db.execute("UPDATE override SET learns = 0 WHERE number = ?", (number,))
-            note = ", ".join(found) if hosts else "nothing more comes with its pages"
+            note = ", ".join(found) if hosts else ALL_CLOSED
             self._note(db, override, by, now, note)
         return found
 
@@ -162,7 +165,7 @@ class Overrides:
             db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
             numbers = [number for (number,) in db.execute(old, (before,))]
             for number in numbers:
-                for table in ("need", "step", "override"):
+                for table in ("need", "step", "visit", "report", "override"):
                     db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608 - our own names
             self._trail.add(
                 "retention", "overrides", by=THE_GATEWAY, at=now, of_overrides=float(len(numbers))
@@ -278,7 +281,7 @@ class Overrides:
 
     def _note(self, db: sqlite3.Connection, override: Override, by: str, now: float, note: str) -> None:
         # A step that leaves it in the state in which it is.
-        step = (override.number, now, override.state.value, by, f"only what is named: {note}")
+        step = (override.number, now, override.state.value, by, f"{ONLY_NAMED}{note}")
         db.execute("INSERT INTO step VALUES (?, ?, ?, ?, ?)", step)
         self._trail.add("override-only-named", f"override {override.number}", by=by, at=now, hosts=note)
 

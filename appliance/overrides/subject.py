@@ -14,6 +14,7 @@ from typing import Any
 
 from appliance.model.grant import State
 from appliance.overrides.database import Database
+from appliance.overrides.reports import take_out, visits_of
 from appliance.overrides.written import COLUMNS, Override, override_of, whom_text
 
 ERASED = "(erased)"
@@ -42,6 +43,30 @@ def kept(database: Database, name: str) -> list[dict[str, Any]]:
     return found
 
 
+def visited(database: Database, name: str) -> list[dict[str, Any]]:
+    """Return what reports of overrides say of `name`."""
+    with database.reading() as db:
+        return [
+            {
+                "override": number,
+                "site": one.host,
+                "times": one.times,
+                "first": one.first,
+                "last": one.last,
+            }
+            for number in _reported(db, name)
+            for one in visits_of(db, number)
+            if _same(one.name, name)
+        ]
+
+
+def erase_visits(database: Database, name: str) -> int:
+    """Leave of what reports say of `name` no more than what their group did; return how many visits."""
+    with database.writing() as db:
+        db.execute("PRAGMA secure_delete = ON")
+        return sum(take_out(db, number, lambda one: _same(one.name, name)) for number in _reported(db, name))
+
+
 def erase(database: Database, name: str) -> tuple[int, list[int]]:
     """Take `name` out of overrides that have ended; return how many, and the numbers of those still open."""
     changed, still_open = 0, []
@@ -60,6 +85,11 @@ def erase(database: Database, name: str) -> tuple[int, list[int]]:
             db.execute("UPDATE override SET whom = ? WHERE number = ?", (json.dumps(written), one.number))
             changed += 1
     return changed, still_open
+
+
+def _reported(db: sqlite3.Connection, name: str) -> list[int]:
+    found = db.execute("SELECT DISTINCT number, name FROM visit WHERE name != '' ORDER BY number").fetchall()
+    return list(dict.fromkeys(number for number, who in found if _same(who, name)))
 
 
 def _readable(db: sqlite3.Connection) -> Iterator[Override]:

@@ -136,13 +136,18 @@ def carried(
     return decision
 
 
+def fetches(method: str, load: Load) -> bool:
+    """Tell whether a request only fetches something for a page, as every part of one does; cheap to ask."""
+    return method in METHODS and not load.sends and not load.document
+
+
 def is_part(method: str, load: Load, grant: Grant, named: Named) -> bool:
     """Tell whether a request is a part of one of an override's pages, by what its browser says of it.
 
     Where the browser says little (Sec-Fetch is sent over encryption only, and by newer ones) its Referer has
     to name such a page, or a host that came with one: a style sheet loads the pictures that it names.
     """
-    if method not in METHODS or load.sends or load.document:
+    if not fetches(method, load):
         return False
     page = load.origin and _is_page(load.origin, grant, named)
     if load.origin and not page:

@@ -155,3 +155,14 @@ def test_whoever_confirmed_hears_once_that_a_report_is_there(tmp_path: Path) -> 
         (letter,) = outbox.due(db, 100.0, "")
     assert (letter.address, str(letter.message.at.date())) == (DSL, "1970-01-01")
     assert words(letter.message).subject == "The weekly report is ready"
+
+
+def test_a_granter_hears_of_each_report_once_without_confirming(tmp_path: Path) -> None:
+    """S-23: a mail that says a number alone needs no question before it."""
+    made = book(tmp_path)
+    with made.writing() as db:
+        assert ladder.reported(db, "mrs.jones@school.example", 12, 0.0)
+        assert not ladder.reported(db, "mrs.jones@school.example", 12, 99.0)
+        assert ladder.reported(db, "mrs.jones@school.example", 13, 99.0)
+        first, _ = outbox.due(db, 100.0, "")
+    assert words(first.message).subject == "The report of override 12 is ready"

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.alerts.redact import Alarm, Confirmation, Notice, Pulse, Ready, Trouble, What, plain
+from appliance.alerts.redact import (
+    Alarm,
+    Checkpoint,
+    Confirmation,
+    Notice,
+    Pulse,
+    Ready,
+    Trouble,
+    What,
+    plain,
+)
 from appliance.model.category import Severity
 from tests.doubles.alerts import MONDAY
 
@@ -75,10 +85,39 @@ def test_a_title_is_one_short_printable_line(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["weekly-2026-11-20 Ada", "daily-2026-11-20", "weekly", "weekly-2026-11-20\nBcc: x", ""]
+    "text",
+    [
+        *("weekly-2026-11-20 Ada", "daily-2026-11-20", "weekly", "weekly-2026-11-20\nBcc: x", ""),
+        *("override-", "override-1a", "override-mrs.jones", "override-1\n", "override-12-2026-11-20"),
+    ],
 )
 def test_word_of_a_report_holds_its_kind_and_day_alone(text: str) -> None:
     """S-68: the mail that a report is there has no room for what stands in it."""
     assert Ready(MONDAY, "termly-2026-12-18").report == "termly-2026-12-18"
+    assert Ready(MONDAY, "override-12").report == "override-12"
     with pytest.raises(ValueError, match="weekly or termly"):
         Ready(MONDAY, text)
+
+
+POINT = (
+    "School gateway: audit checkpoint, version 1\nschool: A School\nrecords: 12\n"
+    f"head: {'a' * 64}\nmade: 2026-11-22T03:01:00.000+00:00\nkey: {'A' * 43}=\nsignature: {'A' * 86}==\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("12", "twelve"),
+        ("version 1\n", "version 1\npupil: Ada\n"),
+        ("==\n", "==\nAda Example\n"),
+        ("==\n", "=="),
+        ("a" * 64, "Ada"),
+        ("School gateway", "Ada"),
+    ],
+)
+def test_a_checkpoint_has_room_for_nothing_else(before: str, after: str) -> None:
+    """What is mailed to governors is numbers and hashes, whoever writes into that folder."""
+    assert Checkpoint(MONDAY, POINT).records == 12
+    with pytest.raises(ValueError, match="a checkpoint of the audit"):
+        Checkpoint(MONDAY, POINT.replace(before, after))

@@ -16,6 +16,7 @@ from appliance.lists.compiler import compile_lists
 from appliance.model.category import Severity
 from appliance.model.need import Need
 from appliance.model.person import Kind
+from appliance.overrides.report import Visit
 from tests.doubles.people import school
 from tests.doubles.school import ROOT, configuration
 
@@ -230,3 +231,39 @@ def test_staff_see_and_close_what_pages_bring(config: Path, capsys: Output) -> N
     assert json.loads(capsys.readouterr().out)["with it"] == "nothing else"
     whats = [entry["what"] for entry in Trail(state).entries()]
     assert whats.count("override-only-named") == 2
+
+
+@pytest.mark.slow
+def test_what_was_visited_is_shown_for_a_purpose(config: Path, capsys: Output) -> None:
+    """A look-up of people's visits is in the audit with its purpose; the granter's own counts as read."""
+    state = config.parent / "state"
+    assert run(config, "grant", "video.example", *FOR_KS2) == 0
+    assert run(config, "revoke", "1") == 0
+    granting.reports(state).keep(1, [Visit("amy", "ks2", "", "video.example", 3, 0.0, 9.0)], now=time.time())
+    for wrong in (
+        ["--report"],
+        ["--purpose", "to see"],
+        ["--by", "mrs.jones"],
+        ["--report", "--purpose", " "],
+    ):
+        capsys.readouterr()
+        assert run(config, "show", "1", *wrong) == 2
+        assert "amy" not in capsys.readouterr().out
+    assert run(config, "list") == 0
+    assert "the report of override 1 (for mrs.jones) is ready" in capsys.readouterr().err
+    look = ("show", "1", "--report", "--purpose", "to see how it was used")
+    assert run(config, *look) == 0
+    shown = capsys.readouterr().out
+    assert "amy (ks2)" in shown
+    assert "not read by mrs.jones yet" in shown
+    assert run(config, *look, "--by", "mrs.jones", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["visited"][0]["times"] == 3
+    assert run(config, "list") == 0
+    assert "report" not in capsys.readouterr().err
+    last = Trail(state).entries()[-1]
+    assert (last["what"], last["by"], last["purpose"]) == (
+        "override-report",
+        "mrs.jones",
+        "to see how it was used",
+    )
+    assert last["typed_by"]

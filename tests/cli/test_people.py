@@ -7,6 +7,8 @@ import pytest
 
 from appliance.cli import people as verbs
 from appliance.cli.main import run_cli
+from appliance.cli.setup import Setup
+from tests.doubles import two
 from tests.doubles.people import WORD, quick
 from tests.doubles.school import configuration
 
@@ -106,3 +108,44 @@ def test_class_cards_are_made_and_written_once(config: Path, tmp_path: Path, cap
     assert run(config, "cards", str(sheet), "Class 1B") == 2
     assert run(config, "cards", str(tmp_path / "one.html"), "class 1b") == 0
     assert (tmp_path / "one.html").read_text().count("<section") == 1
+
+
+@pytest.mark.slow
+def test_whose_password_somebody_else_sets_does_not_count_as_a_second_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T:207: a technician who resets an approver, or makes up a colleague, is still one person."""
+    where = Setup()
+    where.config = configuration(tmp_path, own_files=True)
+    made = two.set_up(where)
+    monkeypatch.setattr("sys.stdin", two.Typed())
+    assert two.call(made, "people", "passwd", "dsl", "--as", "tech", "--stdin") == 0
+    told = capsys.readouterr().err
+    assert "dsl will count when another approver than tech says `appliance changes confirm NAME`" in told
+    assert two.call(made, "people", "add", "ghost", "--group", "staff", "--kind", "staff", "--stdin") == 0
+    assert "ghost will count after seven days" in capsys.readouterr().err
+    assert two.call(made, "people", "passwd", "amy", "--stdin") == 0  # a pupil: nothing changes
+    assert "will count" not in capsys.readouterr().err
+    two.loosen(made)
+    for who in ("dsl", "ghost"):
+        assert two.run(made, "propose", "--because", two.WHY, who=who) == 2
+        assert f"has set the password of {who}" in capsys.readouterr().err
+    assert two.run(made, "propose", "--because", two.WHY, who="tech") == 0
+    before = two.in_force(made)
+    assert two.run(made, "release", "1", who="dsl") == 2
+    assert two.in_force(made) == before
+    capsys.readouterr()
+    assert two.run(made, "list") == 0
+    shown = capsys.readouterr().out
+    assert "do not count for changes" in shown
+    assert "the password of dsl was set by tech" in shown
+    for who, said in (("tech", "somebody else than tech and dsl"), ("dsl", "has set the password of dsl")):
+        assert two.run(made, "confirm", "dsl", who=who) == 2
+        assert said in capsys.readouterr().err
+    assert two.run(made, "confirm", "ghost", who="head") == 2
+    assert "gave no password of their own" in capsys.readouterr().err
+    assert two.run(made, "confirm", "dsl", who="head") == 0
+    assert two.run(made, "release", "1", who="dsl") == 0
+    assert two.in_force(made) != before
+    assert two.call(made, "people", "passwd", "tech", "--as", "tech", "--stdin") == 0
+    assert two.run(made, "propose", "--because", two.WHY, "--block", "x.example", who="tech") == 0

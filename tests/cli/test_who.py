@@ -7,7 +7,9 @@ import click
 import pytest
 
 from appliance.cli.setup import Setup
-from appliance.cli.who import NotStaffError, decides, person, proved
+from appliance.cli.who import NotStaffError, decides, person, proved, who_sets
+from appliance.identity.accounts import Accounts
+from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.model.person import Kind
 from tests.doubles.people import WORD, school
@@ -67,3 +69,20 @@ def test_an_override_is_decided_by_a_password(made: Setup, monkeypatch: pytest.M
     other.config = made.config
     monkeypatch.setenv("SUDO_USER", "tech")
     assert (decides(other, "head", typed=False), decides(other, "", typed=False)) == ("head", "tech")
+
+
+def test_one_person_sets_passwords_as_ever(made: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A school with one technician meets no question and no waiting (changes.approval: single)."""
+    head = Accounts(Database(made.state)).get("head")
+    who_sets(made, "", [head], typed=False)()
+    assert person(made, "head", typed=False) == "head"
+    made.config.write_text(f"{made.config.read_text()}changes: {{approval: two, approvers: [head]}}\n")
+    two = Setup()
+    two.config = made.config
+    monkeypatch.setenv("SUDO_USER", "tech")
+    who_sets(two, "", [head], typed=False)()
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{WORD.reveal()}\n" * 2))
+    with pytest.raises(NotStaffError, match="tech has set the password of Head"):
+        person(two, "head", typed=True)
+    with pytest.raises(NotStaffError, match="does not count"):
+        who_sets(two, "head", [head], typed=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import zipfile
 from base64 import b64encode
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,25 @@ def test_what_it_cannot_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     told = capsys.readouterr().out
     assert "line 12" in told
     assert "no audit checkpoint" in told
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "quoted-printable", "base64"])
+def test_a_checkpoint_is_taken_from_a_mail_however_it_is_saved(encoding: str) -> None:
+    """A governor saves the file or the mail, with Windows' line ends or not, and need not know which."""
+    plain = text(WHOLE)
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = "Audit"
+    mail.set_content("Keep this, please.\n")
+    mail.add_attachment(plain, cte=encoding, filename="point.txt")
+    alone = EmailMessage(policy=SMTP)
+    alone.set_content(f"Here it is.\n\n{plain}", cte=encoding)
+    for data in (plain.encode(), plain.replace("\n", "\r\n").encode(), bytes(mail), bytes(alone)):
+        assert rules.read_checkpoint(rules.kept_text(data), "x").records == 12
+
+
+@given(st.binary(max_size=400))
+def test_whatever_is_given_for_a_checkpoint_is_told_in_words(data: bytes) -> None:
+    """A wrong file is a sentence, and never a traceback, on a governor's own computer."""
+    for each in (data, b"MIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n" + data):
+        with pytest.raises(ValueError, match="x: this is no audit checkpoint"):
+            rules.read_checkpoint(rules.kept_text(each), "x")

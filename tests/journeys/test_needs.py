@@ -198,7 +198,9 @@ def test_whoever_forges_what_a_browser_says_gets_parts_and_no_page(lab: Lab, num
     assert plain.status == 200, "without encryption the Referer says it"
     assert lab.curl(f"http://{PARTS}/files/picture.png", who="eyfs", via=via).status == 403
     assert lab.origin.packets_to_blocked() == 0
-    report = json.loads(lab.gateway.ask("overrides", "show", number, "--report", "--json").stdout)
+    report = json.loads(
+        lab.gateway.ask("overrides", "show", number, "--report", "--purpose", "a test", "--json").stdout
+    )
     assert (PARTS, f"part of {SITE}") in {(visit["site"], visit["as"]) for visit in report["visited"]}
 
 

@@ -157,13 +157,17 @@ def test_a_command_opens_a_site_in_every_worker_and_another_closes_it(lab: Lab, 
     row = lab.gateway.logged(lambda row: row["reason"] == "override", "an access by an override")
     assert (row["rule"], row["group"], row["action"]) == (f"override {number}", "eyfs", "allow")
     assert row["because"].startswith("Opened until ")
-    report = lab.gateway.ask("overrides", "show", str(number), "--report", "--json")
+    report = lab.gateway.ask("overrides", "show", str(number), "--report", "--purpose", "a test", "--json")
     (visit,) = [visit for visit in json.loads(report.stdout)["visited"] if visit["who"].startswith("eyfs")]
     assert visit["site"] == SITE
     assert lab.explain("eyfs", f"https://{SITE}/")["override"] == number
     assert lab.curl("https://www.bbc.co.uk/", who="eyfs").status == 403
     assert lab.gateway.ask("overrides", "revoke", str(number), "--by", "mrs.jones").returncode == 0
     until(lambda: closed(lab), "it is closed in every worker", GRACE * 8)
+    reports = granting.reports(lab.gateway.state)
+    until(lambda: reports.of(number) is not None, "its report is made", 30)
+    assert SITE in {visit.host for visit in reports.visits(number)}
+    assert "(for mrs.jones)" in lab.gateway.ask("overrides", "list").stderr
 
 
 @pytest.mark.parametrize("begin", [download, plain_download, second_version, web_socket])

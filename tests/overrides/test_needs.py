@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,7 @@ from appliance.model.grant import State
 from appliance.model.need import Need
 from appliance.overrides.database import Database
 from appliance.overrides.names import OverrideError
-from appliance.overrides.needs import MOST, Learnt
+from appliance.overrides.needs import MOST, Learnt, Seen
 from tests.overrides.making import NOW, Made, make
 
 
@@ -138,3 +140,65 @@ def test_a_page_does_not_wait_for_whoever_holds_the_database(tmp_path: Path) -> 
     learnt.learn(number, [need()])
     assert learnt.naming("parts.example") == [number]
     learnt.close()
+
+
+def test_a_verb_that_asks_sees_the_same_and_changes_nothing() -> None:
+    """`explain` answers as a worker would, from what stands in the database."""
+    open_one = Need("cdn.example", "bets.example", Severity.LOW)
+    closed = Need("worse.example", "bets.example", Severity.LOW, refused="it is more severe")
+    seen = Seen({7: [open_one, closed]})
+    assert seen.of(7) == {"cdn.example": open_one, "worse.example": closed}
+    assert seen.of(8) == {}
+    assert (seen.naming("cdn.example"), seen.naming("worse.example")) == ([7], [])
+    seen.learn(7, [Need("new.example", "bets.example", Severity.LOW)])
+    assert seen.naming("new.example") == []
+
+
+def test_what_another_worker_learns_is_known_with_the_next_question(tmp_path: Path) -> None:
+    """The first style sheet of a page is open whichever worker is asked, and however often before."""
+    made = make(tmp_path)
+    number = made.granted()
+    one, other = Learnt(made.database), Learnt(made.database)
+    for turn in range(20):
+        host = f"cdn{turn}.example"
+        for _ in range(3):
+            assert other.naming(host) == []
+        one.learn(number, [Need(host, "bets.example", Severity.LOW, NOW)])
+        assert other.naming(host) == [number]
+    # SQLite's own word counts also where its log shows no moment, or one that stands still.
+    other._log = "/nowhere"
+    one.learn(number, [Need("last.example", "bets.example", Severity.LOW, NOW)])
+    assert other.naming("last.example") == [number]
+    made.store.only_named(number, ["last.example"], by="a", now=NOW)
+    assert other.naming("last.example") == []
+    one.close()
+    other.close()
+
+
+def test_a_moment_that_stands_still_hides_nothing_for_long(tmp_path: Path) -> None:
+    """A clock of the file system that stands, or is set, delays what was learnt by a tenth of a second."""
+    made = make(tmp_path)
+    number = made.granted()
+    learnt = Learnt(made.database)
+    assert learnt.naming("cdn.example") == []
+    log = Path(learnt._log)
+    before = log.stat()
+    learnt._settled = 0.0  # the log has not been written to for long
+    learnt._asked = time.monotonic()
+    with made.database.writing() as db:
+        db.execute(
+            "INSERT INTO need VALUES (?, 'cdn.example', 'bets.example', 1, 0, '', 0)",
+            (number,),
+        )
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+    learnt._written = log.stat().st_mtime_ns
+    learnt._asked = time.monotonic() - 0.2
+    assert learnt.naming("cdn.example") == [number]
+    learnt.close()
+
+
+def test_five_hundred_overrides_cost_a_host_no_more_than_one() -> None:
+    """A blocked tracker on every page of the school must not pay for each lesson that is open."""
+    seen = Seen({n: [Need(f"cdn{n % 9}.example", "a.example", Severity.LOW)] for n in range(500)})
+    assert len(seen._naming) == 9
+    assert seen.naming("cdn3.example") == list(range(3, 500, 9))
