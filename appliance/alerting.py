@@ -224,7 +224,8 @@ class Keeper:
     async def _report(self) -> None:
         await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
         now = datetime.fromtimestamp(self._clock(), UTC)
-        await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
+        for made in await asyncio.to_thread(summing.make_due, self._settings, self._policy, now):
+            logger.info("%s is there, made by %s", made.path.name, made.printer)
 
 
 def announce_changes(settings: Settings, book: Book, now: float) -> int:

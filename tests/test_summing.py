@@ -106,7 +106,7 @@ def test_the_parts_that_are_not_there_yet_are_left_out(tmp_path: Path) -> None:
 def test_a_report_that_is_due_is_made_once_and_told_without_a_name(loaded: Loaded) -> None:
     """S-46: the mail says that it is there; the report itself stays on the gateway, closed to others."""
     settings = delivering(loaded.settings)
-    (path,) = summing.make_due(settings, loaded.policy, FRIDAY)
+    ((path, _),) = summing.make_due(settings, loaded.policy, FRIDAY)
     assert path.name == "weekly-2026-11-27.pdf"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.with_suffix(".html").exists()
