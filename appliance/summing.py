@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from appliance import assembly
 from appliance.alerts import cases as case_book
-from appliance.alerts import ladder
+from appliance.alerts import ladder, outbox
 from appliance.alerts.book import Book
 from appliance.alerts.ladder import Directory
+from appliance.alerts.redact import What
 from appliance.events.audit import Trail
+from appliance.events.errors import EventsError
 from appliance.events.store import DATABASE as LOG
 from appliance.events.sums import Sum, reviews, sums
 from appliance.model.alerting import SELF_REPORT
@@ -34,6 +36,7 @@ from appliance.reports.options import DAYS, ReportSettings
 from appliance.reports.page import page
 from appliance.reports.paper import Paper
 from appliance.reports.press import printed
+from appliance.reports.trials import Sending, Trial, within
 from appliance.settings import Settings
 
 FOLDER = "reports"
@@ -163,7 +166,7 @@ def _facts(settings: Settings, policy: Policy, since: datetime, until: datetime,
         categories={one.id: (one.title, one.risk) for one in policy.categories.values()},
         two_people=settings.changes.approval == "two", lists=_lists(settings),
     )  # fmt: skip
-    return _with_overrides(_with_cases(facts, settings), settings)
+    return _with_tests(_with_overrides(_with_cases(facts, settings), settings), settings)
 
 
 def _weeks(state: Path, first: datetime, until: datetime) -> Iterator[tuple[str, list[Sum]]]:
@@ -213,6 +216,21 @@ def _with_overrides(facts: Facts, settings: Settings) -> Facts:
         if opened:
             granted[one.role or "without a role"] += 1
     return replace(facts, requests=asked, granted=granted)
+
+
+def _with_tests(facts: Facts, settings: Settings) -> Facts:
+    sent, signs, book = list[Sending](), list[Sending](), Book(settings.state)
+    if book.path.exists():
+        span = (facts.since.timestamp(), facts.until.timestamp())
+        with book.reading() as db:
+            sent = [Sending(*one) for one in outbox.taken(db, What.TEST, *span)]
+            signs = [Sending(*one) for one in outbox.taken(db, What.HEARTBEAT, *span)]
+    try:
+        found = within(Trail(settings.state).entries(), facts.since, facts.until, sent)
+    except (EventsError, OSError) as error:
+        # The safeguarding team's week is no less needed because the audit is damaged; but it is told.
+        found = [Trial(facts.until, "Records of tests", f"cannot be read: {error}", good=False)]
+    return replace(facts, trials=found, signs=signs)
 
 
 def _lists(settings: Settings) -> list[ListFact]:
