@@ -44,6 +44,7 @@ from tests.bench.measure import KEPT, Report, give_up, report
 PEOPLE, SITES, DAYS = 600, 3_000, 390
 END = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
 _WEEK = 5
+_REPEATS = 5
 _PER_ROW = 260  # bytes to be free on the disk: the row, its indexes, the write-ahead log
 
 
@@ -245,17 +246,15 @@ def _size(out: Report, path: Path, count: int, seconds: float | None) -> int:
 def _ask(out: Report, state: Path) -> None:
     path, asked = state / DATABASE, []
     for days_ago in (3, 60, 200, 380):
-        forget(path)
-        before, cpu = read(), time.process_time()
-        cold, _ = asyncio.run(one_day(state, days_ago))
-        cpu, before = time.process_time() - cpu, read() - before
-        warm, found = min(asyncio.run(one_day(state, days_ago)) for _ in range(3))
+        # The best of several, as with every figure where others work too; each begins without the file.
+        cold, cpu, moved = min(_cold(path, days_ago) for _ in range(_REPEATS))
+        warm, found = min(asyncio.run(one_day(state, days_ago)) for _ in range(_REPEATS))
         asked.append(
             {
                 "days ago": days_ago,
                 "from the disk (ms)": cold,
-                "of CPU (ms)": cpu * 1_000,
-                "MB read": before / 1e6,
+                "of CPU (ms)": cpu,
+                "MB read": moved,
                 "again (ms)": warm,
                 "rows": found,
             }
@@ -263,6 +262,14 @@ def _ask(out: Report, state: Path) -> None:
     out.table("One person's day", asked)
     out.reach("one person's day, from the disk", max(row["from the disk (ms)"] for row in asked), 200, "ms")
     out.reach("one person's day, in memory", max(row["again (ms)"] for row in asked), 200, "ms")
+
+
+def _cold(path: Path, days_ago: int) -> tuple[float, float, float]:
+    """Ask with nothing of the log in memory: milliseconds on the clock and of CPU, and MB read."""
+    forget(path)
+    before, cpu = read(), time.process_time()
+    clock, _ = asyncio.run(one_day(path.parent, days_ago))
+    return clock, (time.process_time() - cpu) * 1_000, (read() - before) / 1e6
 
 
 def _forgetting(out: Report, state: Path, count: int, size: int) -> None:
