@@ -20,6 +20,9 @@ _STYLE = Style(
     font_family="inherit", label_font_size=13, major_label_font_size=13, value_font_size=13,
 )  # fmt: skip
 _SCRIPTS = re.compile(r"<script.*?</script>", re.DOTALL)
+_GUIDES = re.compile(r'<path [^>]*class="(?:major )?guide line"[^>]*/>')
+# Rules of pygal's that are about nothing: a strict reader (WeasyPrint) ignores whatever follows them.
+_ABOUT_NOTHING = re.compile(r"(<style[^>]*>|\n)\{[^}]*\}")
 
 
 def bars(table: Table) -> str:
@@ -33,7 +36,8 @@ def bars(table: Table) -> str:
     rows = list(reversed(table.rows))  # pygal begins at the foot
     chart.x_labels = [row[0] for row in rows]
     chart.add("", [_height(row) for row in rows])
-    drawn = _SCRIPTS.sub("", chart.render(is_unicode=True))
+    drawn = _GUIDES.sub("", _SCRIPTS.sub("", chart.render(is_unicode=True)))
+    drawn = _ABOUT_NOTHING.sub(r"\1", drawn)
     return drawn.replace("<svg ", '<svg role="img" aria-label="The same as bars" ', 1)
 
 
