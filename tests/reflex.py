@@ -8,14 +8,15 @@ processes each loads and runs its own share of the files instead of loading all 
 from __future__ import annotations
 
 import gc
+import os
 import re
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, override
 
 import pytest
-from hypothesis.internal.conjecture import providers
 from xdist.scheduler import EachScheduling
 
 QUESTION = "not slow"
@@ -27,6 +28,10 @@ SLOW_TEST = re.compile(r"^@pytest\.mark\.slow$", re.MULTILINE)
 SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
 SLOW_FOLDER = "journeys"
 GATEWAY = "gateway"
+
+MEMORY = Path("/dev/shm")
+ROOM = 1 << 28
+"""Where files cost no disk, and how many bytes must be free there: a run needs some millions."""
 
 UNTOLD = 0.05
 """Seconds below which a step before or after a test is not worth a message."""
@@ -41,6 +46,11 @@ def whole(config: pytest.Config) -> bool:
     """Return whether all of the quick suite is asked for, so that it can be shared out by file."""
     chosen = config.option.keyword or config.option.lf or config.option.failedfirst
     return asked(config) and not chosen and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
+def only_shares_out(config: pytest.Config) -> bool:
+    """Return whether this process runs no test itself: it starts the others and gathers what they tell."""
+    return whole(config) and bool(config.option.tx) and not hasattr(config, "workerinput")
 
 
 def all_slow(text: str) -> bool:
@@ -84,12 +94,24 @@ def lighten(config: pytest.Config) -> None:
     """Leave out what costs each process a second: looking for garbage while modules load, reading sources.
 
     Hypothesis reads all our sources for constants to throw; the few dice of a reflex hit none of them.
+    A tenth of the time is spent waiting for a disk: what is about disks and sudden ends is slow anyway.
     """
     gc.disable()
-    if config.getoption("hypothesis_profile") is None:
+    if config.getoption("hypothesis_profile") is None and not only_shares_out(config):
+        from hypothesis.internal.conjecture import providers  # noqa: PLC0415 - only where dice are thrown
+
         providers._get_local_constants = lambda: providers._local_constants
+    if in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if only_shares_out(config):
+        gc.freeze()
     if whole(config):
         config.option.maxworkerrestart = "0"  # whoever stands in for a dead process has another share
+
+
+def in_memory(memory: Path = MEMORY, room: int = ROOM) -> bool:
+    """Return whether the tests' own files may stand in memory: small machines and containers have no room."""
+    return os.access(memory, os.W_OK | os.X_OK) and shutil.disk_usage(memory).free >= room
 
 
 def settle(config: pytest.Config) -> None:
