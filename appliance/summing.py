@@ -32,7 +32,7 @@ from appliance.reports.bundle import write_new
 from appliance.reports.figures import CaseFact, Facts, ListFact, Request, RuleFact, termly, weekly
 from appliance.reports.options import DAYS, ReportSettings
 from appliance.reports.page import page
-from appliance.reports.paper import Paper, pdf
+from appliance.reports.paper import Paper
 from appliance.settings import Settings
 
 FOLDER = "reports"
@@ -70,6 +70,8 @@ def paper(settings: Settings, policy: Policy, kind: str, since: datetime, until:
 
 def files(made: Paper) -> dict[str, bytes]:
     """Return a report as a page and as paper, by the ending of the file."""
+    from appliance.reports.sheet import pdf  # noqa: PLC0415 - slow to load, and no command prints but this one
+
     return {".html": page(made).encode(), ".pdf": pdf(made)}
 
 

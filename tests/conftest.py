@@ -15,7 +15,7 @@ from tests import reflex
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the dice ready before anybody asks for a kind of them; be quick where the quick suite is asked for."""
+    """Have the dice ready before anybody asks for some of them; be quick where that is asked for."""
     if not reflex.only_shares_out(config):
         _lay_out_dice()
     if reflex.asked(config):
@@ -27,9 +27,9 @@ def _lay_out_dice() -> None:
 
     # A property test may be slow on a busy machine without being wrong; a hang is pytest-timeout's to find.
     # The reflex throws a few dice; `make test` throws many, and in CI the same ones each time.
-    thorough = {"derandomize": bool(os.environ.get("CI")), "print_blob": True}
-    settings.register_profile("reflex", deadline=None, max_examples=20)
-    settings.register_profile("thorough", deadline=None, **thorough)
+    same = bool(os.environ.get("CI"))
+    settings.register_profile("reflex", deadline=None, max_examples=reflex.FEW)
+    settings.register_profile("thorough", deadline=None, derandomize=same, print_blob=True)
     settings.load_profile("reflex")
 
 

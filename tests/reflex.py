@@ -27,11 +27,19 @@ TEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
 SLOW_TEST = re.compile(r"^@pytest\.mark\.slow$", re.MULTILINE)
 SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
 SLOW_FOLDER = "journeys"
-GATEWAY = "gateway"
+GATEWAY = re.compile(
+    r"^gateway/|mitmproxy|tests\.gateway|tests\.doubles\.(?:addon|gateway)|appliance\.gateway"
+    r"|^(?:from appliance|from appliance\.\w+) import .*\b(?:loaded|serving)\b",
+    re.MULTILINE,
+)
+"""What tells, in a file's place or text, that it loads mitmproxy."""
 
 MEMORY = Path("/dev/shm")
 ROOM = 1 << 28
 """Where files cost no disk, and how many bytes must be free there: a run needs some millions."""
+
+FEW = 20
+"""How many dice a property test throws as a reflex."""
 
 UNTOLD = 0.05
 """Seconds below which a step before or after a test is not worth a message."""
@@ -69,7 +77,10 @@ def shares(tests: Path, count: int) -> tuple[frozenset[Path], ...]:
     weights = {path: len(text) for path, text in texts.items() if not all_slow(text)}
     found: list[set[Path]] = [set() for _ in range(count)]
     passed, total = 0, sum(weights.values())
-    for path in sorted(weights, key=lambda path: (GATEWAY not in texts[path], path)):
+    loads = {
+        path: GATEWAY.search(f"{path.relative_to(tests)}\n{texts[path]}") is not None for path in weights
+    }
+    for path in sorted(weights, key=lambda path: (not loads[path], path)):
         found[min(passed * count // total, count - 1)].add(path)
         passed += weights[path]
     return tuple(frozenset(share) for share in found)
@@ -77,10 +88,13 @@ def shares(tests: Path, count: int) -> tuple[frozenset[Path], ...]:
 
 def wanted(path: Path, config: pytest.Config) -> bool:
     """Return whether a file or folder may hold what this process is to run."""
+    mine = getattr(config, "workerinput", {}).get(SHARE)
+    share = shares(Path(__file__).parent, mine[1])[mine[0]] if mine is not None else None
     if not path.name.startswith("test_") or path.suffix != ".py":
-        return path.name != SLOW_FOLDER
-    if (mine := getattr(config, "workerinput", {}).get(SHARE)) is not None:
-        return path in shares(Path(__file__).parent, mine[1])[mine[0]]
+        # What a folder's tests share is loaded with the folder: not for a share that has none of them.
+        return path.name != SLOW_FOLDER and (share is None or any(path in file.parents for file in share))
+    if share is not None:
+        return path in share
     return not all_slow(path.read_text(encoding="utf-8"))
 
 
@@ -112,6 +126,13 @@ def lighten(config: pytest.Config) -> None:
 def in_memory(memory: Path = MEMORY, room: int = ROOM) -> bool:
     """Return whether the tests' own files may stand in memory: small machines and containers have no room."""
     return os.access(memory, os.W_OK | os.X_OK) and shutil.disk_usage(memory).free >= room
+
+
+def dice(most: int) -> int:
+    """Return how many dice a property test throws that throws `most` in CI: as a reflex only a few."""
+    from hypothesis import settings  # noqa: PLC0415 - asked where a property test is, which has loaded it
+
+    return most if settings.get_current_profile_name() == "thorough" else min(most, FEW)
 
 
 def settle(config: pytest.Config) -> None:

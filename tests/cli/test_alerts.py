@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance import assembly
 from appliance.alerts import recipients
 from appliance.alerts.book import Book
 from appliance.cli.main import run_cli
 from appliance.events.audit import Trail
 from appliance.settings import load_settings
 from tests.doubles.alerts import DSL, book, happen, rules, sighting
-from tests.doubles.school import configuration, load_once
+from tests.doubles.school import configuration
 
 type Output = pytest.CaptureFixture[str]
 
@@ -25,8 +24,7 @@ ROLES = {role: [DSL] for role in ("dsl", "deputy", "head", "online_safety")}
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(assembly, "load", load_once)  # a test calls the command ten times, and edits nothing
+def config(tmp_path: Path) -> Path:
     path = configuration(tmp_path)
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     section = {"deliver": True, "roles": ROLES, "mail": MAIL}
