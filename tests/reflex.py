@@ -24,8 +24,8 @@ SHARE = "share"
 """What the first process tells each other one: which share is its own, and of how many."""
 
 TEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
-SLOW_TEST = re.compile(r"^@pytest\.mark\.slow$", re.MULTILINE)
-SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
+SLOW_TEST = re.compile(r"^@pytest\.mark\.slow(?: *#.*)?$", re.MULTILINE)
+SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow(?: *#.*)?$|\[pytest\.mark\.slow,)", re.MULTILINE)
 SLOW_FOLDER = "journeys"
 GATEWAY = re.compile(
     r"^gateway/|mitmproxy|tests\.gateway|tests\.doubles\.(?:addon|gateway)|appliance\.gateway"
@@ -58,7 +58,7 @@ def whole(config: pytest.Config) -> bool:
 
 def only_shares_out(config: pytest.Config) -> bool:
     """Return whether this process runs no test itself: it starts the others and gathers what they tell."""
-    return whole(config) and bool(config.option.tx) and not hasattr(config, "workerinput")
+    return whole(config) and bool(getattr(config.option, "tx", ())) and not hasattr(config, "workerinput")
 
 
 def all_slow(text: str) -> bool:

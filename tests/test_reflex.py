@@ -33,6 +33,7 @@ def test_every_file_is_in_one_share(count: int, tmp_path: Path) -> None:
         (QUICK, False),
         (QUICK.replace("def test_a", "@pytest.mark.slow\ndef test_a", 1), True),
         ("pytestmark = pytest.mark.slow\n" + QUICK, True),
+        ("pytestmark = pytest.mark.slow  # for a reason\n" + QUICK, True),
         ("pytestmark = [pytest.mark.slow, pytest.mark.timeout(9)]\n" + QUICK, True),
         ("pytestmark = pytest.mark.usefixtures('a')\n" + QUICK, False),
     ],
@@ -64,7 +65,7 @@ def test_a_folder_is_for_those_who_have_a_file_in_it() -> None:
 
 
 def test_dice_are_laid_out_wherever_a_test_runs() -> None:
-    """Only the process that shares the suite out goes without; one alone, and each with a share, need them."""
+    """Only the process that shares the suite out goes without; one alone, and each with a share, has them."""
     alone = asked_of(None)
     alone.option.tx = []
     assert [reflex.only_shares_out(config) for config in (asked_of(None), asked_of((0, 2)), alone)] == [
