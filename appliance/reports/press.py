@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from appliance.reports.page import page
-from appliance.reports.paper import Paper, pdf
+from appliance.reports.paper import Paper
 
 WITHOUT = "fpdf2"
 WEASY = (sys.executable, "-I", "-m", "appliance.reports.weasy")
@@ -55,7 +55,7 @@ def printed(paper: Paper, html: str = "", weasy: Sequence[str] | None = None) ->
     if weasy is None:
         weasy = WEASY if installed() else ()
     if not weasy:
-        return Printed(pdf(paper), WITHOUT)
+        return Printed(_plainly(paper), WITHOUT)
     try:
         done = subprocess.run(  # noqa: S603 - our own program, and what it reads is escaped
             weasy, input=_sheet(paper, html or page(paper)), capture_output=True, timeout=_SECONDS, check=True
@@ -73,7 +73,13 @@ def printed(paper: Paper, html: str = "", weasy: Sequence[str] | None = None) ->
 
 
 def _without(paper: Paper, why: str) -> Printed:
-    return Printed(pdf(paper), f"{WITHOUT}, since WeasyPrint is installed and failed: {why}")
+    return Printed(_plainly(paper), f"{WITHOUT}, since WeasyPrint is installed and failed: {why}")
+
+
+def _plainly(paper: Paper) -> bytes:
+    from appliance.reports.sheet import pdf  # noqa: PLC0415 - slow to load, and no command prints but these
+
+    return pdf(paper)
 
 
 def _last_line(said: bytes) -> str:

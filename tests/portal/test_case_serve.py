@@ -28,6 +28,7 @@ async def who(request: Request) -> Response:
     return PlainTextResponse(request.client.host if request.client else "nobody")
 
 
+@pytest.mark.slow
 async def test_it_serves_under_encryption_alone_and_ends_with_its_starter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
