@@ -101,8 +101,8 @@ def serve_one(config: Path, place: int, under: Under) -> int:
 COLLECTING = (5_000, 10, 20)
 """When Python looks for cycles: after how many new objects, and how many rounds until old ones as well.
 
-A connection that has ended is such a cycle, with its buffers: seldom looked for, they are megabytes. Four times
-as seldom saves no instruction that could be counted.
+A connection that has ended is such a cycle, with its buffers: seldom looked for, they are megabytes. Four
+times as seldom saves no instruction that could be counted.
 """
 
 
