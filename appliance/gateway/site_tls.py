@@ -15,6 +15,7 @@ from typing import Any, override
 READ_SIZE = 16_384
 """Bytes that are read at once: as many as one record of TLS can hold (RFC 8446 5.1)."""
 
+_NOBODY = asyncio.Protocol()
 _LEFT = "the site closed the connection before it was encrypted"
 
 
@@ -59,10 +60,12 @@ class SiteTls(asyncio.Transport, asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        # They hold each other: let go of here, they are freed at once, and what OpenSSL has for them as well.
+        user, self._user, self._wire = self._user, _NOBODY, None
         if not self.ready.done():
             self.ready.set_exception(exc or ConnectionResetError(_LEFT))
         elif self._agreed:
-            self._user.connection_lost(exc)
+            user.connection_lost(exc)
 
     @override
     def pause_writing(self) -> None:

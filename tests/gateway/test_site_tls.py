@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import override
@@ -191,6 +193,24 @@ async def test_a_site_that_takes_nothing_is_told_to_whoever_writes(tmp_path: Pat
     await until(lambda: user.heard[-1] == "free")
     secure.abort()
     await asyncio.wait_for(user.over.wait(), 5)
+    server.close()
+
+
+@pytest.mark.slow
+async def test_what_has_ended_is_freed_at_once(tmp_path: Path) -> None:
+    """A session of OpenSSL is tens of kilobytes that no collector counts: none waits to be found (H20)."""
+    gc.collect()
+    gc.disable()
+    try:
+        user, secure, server = await reached(tmp_path, echo)
+        gone = weakref.ref(secure)
+        secure.close()
+        await asyncio.wait_for(user.over.wait(), 5)
+        user.transport = None
+        del secure
+        await until(lambda: gone() is None)
+    finally:
+        gc.enable()
     server.close()
 
 
