@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## say what can be made
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1|\2/p' Makefile | column -t -s '|'
 
-install: ## set up ./.venv: Python, locked dependencies, the gateway itself
+install: ## set up ./.venv: Python, locked dependencies, the gateway itself (EXTRAS=pdf: with WeasyPrint; EXTRAS=: without)
 	@deploy/bin/install
 
 run: install ## start the demo gateway (CONFIG=deploy/demo.yaml); Ctrl-C ends it
@@ -20,6 +20,7 @@ run: install ## start the demo gateway (CONFIG=deploy/demo.yaml); Ctrl-C ends it
 
 test: lint ## everything: lint, types, import contracts, quick suite, journeys
 	@deploy/bin/system-packages
+	@EXTRAS=pdf deploy/bin/install
 	$(BIN)/pytest -m "not slow" -n auto --hypothesis-profile=thorough
 	$(BIN)/pytest -m slow --ignore=tests/journeys -n auto --hypothesis-profile=thorough
 	$(BIN)/pytest -m slow tests/journeys --hypothesis-profile=thorough
@@ -29,6 +30,7 @@ quick: install ## the reflex: the quick suite alone, in under 10 seconds
 
 journeys: install ## the slow tests alone: real processes, real browsers
 	@deploy/bin/system-packages
+	@EXTRAS=pdf deploy/bin/install
 	$(BIN)/pytest -m slow --ignore=tests/journeys -n auto
 	$(BIN)/pytest -m slow tests/journeys
 
@@ -48,10 +50,11 @@ bench: install ## measure: every tests/bench/bench_*.py in turn
 	  echo "== $$bench"; $(BIN)/python "$$bench" || failed="$$failed $$bench"; done; \
 	  [ -z "$$failed" ] || { echo "not measured:$$failed" >&2; exit 1; }
 
-lock: install ## write requirements.lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
+lock: install ## write requirements.lock and deploy/pdf.lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
 	  $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@UPGRADE=$(UPGRADE) deploy/bin/lock-extra pdf
 
 clean: ## remove what was made: ./.venv, caches and ./var
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

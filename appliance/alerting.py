@@ -227,7 +227,8 @@ class Keeper:
     async def _report(self) -> None:
         await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
         now = datetime.fromtimestamp(self._clock(), UTC)
-        await asyncio.to_thread(summing.make_due, self._settings, self._policy, now)
+        for made in await asyncio.to_thread(summing.make_due, self._settings, self._policy, now):
+            logger.info("%s is there, made by %s", made.path.name, made.printer)
 
     async def _report_overrides(self) -> None:
         # First what was made before: a log that cannot be read now keeps nobody else's report back.

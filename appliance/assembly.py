@@ -21,8 +21,7 @@ from appliance.config.profiles import SET_FILE, blanks, load_policy
 from appliance.config.snapshots import Snapshots
 from appliance.events.audit import Trail
 from appliance.events.hits import HITS_FILE, Hits
-from appliance.filtering import Filtering, Rules, Told
-from appliance.filtering import Lists as Asked
+from appliance.filtering import Filtering, Rules
 from appliance.gateway.ca import ensure_authority, expires_soon
 from appliance.gateway.reach import Reach
 from appliance.identity.database import Database
@@ -51,6 +50,8 @@ from appliance.plausible import (
 )
 from appliance.policy.repeated import Limit
 from appliance.settings import Configuration, Settings, load_paths, load_settings
+from appliance.surroundings import Lists as Asked
+from appliance.surroundings import Told
 from appliance.watching import tell_problems
 
 CATEGORIES = "categories.yaml"

@@ -23,7 +23,7 @@ from appliance.events.subject import by_reference
 from appliance.identity.sessions import SCHOOL_ZONE
 from appliance.model.decision import NEVER_SHOWN, NOT_SHOWN
 from appliance.reports.bundle import csv_text
-from appliance.reports.paper import Paper, Table, pdf
+from appliance.reports.paper import Paper, Table
 from appliance.settings import Settings
 
 _HEADS = ("time", "person", "group", "device", "address", "search", "outcome", "category", "why", "reference")
@@ -66,6 +66,8 @@ def case(settings: Settings, reference: str, now: datetime) -> CaseFiles:
         ],
         _FOOT,
     )  # fmt: skip
+    from appliance.reports.sheet import pdf  # noqa: PLC0415 - slow to load, and few print a case
+
     about = {"school": settings.school.name, "made": now.isoformat(), **dict(facts)}
     return CaseFiles(
         found.reference,

@@ -22,6 +22,7 @@ from appliance.handling import Handling
 from appliance.identity.database import Database
 from appliance.identity.neighbours import neighbours
 from appliance.identity.passwords import Passwords
+from appliance.identity.second_factor import SecondFactors
 from appliance.identity.signing_in import SignIn
 from appliance.model.profile import Policy
 from appliance.portal.case_app import CasePages
@@ -83,8 +84,17 @@ def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None 
         roles_of=given.roles_of,
         macs=neighbours,
         idle=given.idle_minutes * 60,
+        second=_second(settings, given, database, trail),
     )
     return CasePages(Desk(entry, Pages(TEMPLATES, settings.school.name), handling), category, confirm)
+
+
+def _second(
+    settings: Settings, given: PagesSettings, database: Database, trail: Trail
+) -> SecondFactors | None:
+    if given.second_factor == "none":
+        return None
+    return SecondFactors(database, settings.state, settings.identity.rules.limits, trail)
 
 
 def _policy(settings: Settings) -> Callable[[], Policy]:

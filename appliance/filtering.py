@@ -6,10 +6,9 @@ that every lane of the gateway and `explain` go through the same lines and canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from appliance.inspection.wrappers import TooManyInnerError, inner_urls
 from appliance.learning import Learnt, coming
@@ -26,47 +25,20 @@ from appliance.policy import floor, inspect, needs, refusals, standing
 from appliance.policy.decide import decide, decide_category, strictest
 from appliance.policy.overrides import OVERRIDABLE, Asked, Grants, opened
 from appliance.policy.repeated import Alone, Limit, Repeated
+from appliance.remembered import Remembered
+from appliance.surroundings import Identity, Lists, Reach, Told
 
 REVIEW_PATH = "/.well-known/school-gateway/review"
 """Where a blocked page's form goes: on the blocked site itself, so that it works from any page."""
 
 
+_BY_POLICY = frozenset(
+    {Reason.ACCEPTABLE, Reason.IN_TIME, Reason.NOMINATED, Reason.LOCAL_ALLOW, Reason.UNLISTED}
+)
+"""Reasons of requests that pass, and would in the next moment as well."""
+
 _MOST_LOOKED = 4096
 """Hosts, by profile, of which it is kept how far they are looked into: about 1 MB."""
-
-
-class Lists(Protocol):
-    """What the decision needs of the lists."""
-
-    def lookup(self, url: Url) -> Known:
-        """Return what the lists say of `url`; never raises."""
-
-    def traits(self, url: Url) -> Traits:
-        """Return what the lists say of the site beside what it is about; never raises."""
-
-
-class Identity(Protocol):
-    """What the decision needs of identity."""
-
-    def resolve(self, address: str, user: str = "") -> Person:
-        """Return who stands behind a client address; `user` has shown proxy credentials."""
-
-
-class Reach(Protocol):
-    """What the decision needs to know of the gateway's own surroundings."""
-
-    def refuses(self, url: Url) -> str:
-        """Return why `url` lies in the school's own network, or an empty text."""
-
-
-class Told(Protocol):
-    """How workers tell each other of floor hits."""
-
-    def tell(self, client: str, what: str, now: datetime) -> None:
-        """Tell every worker, this one included, of one hit."""
-
-    def news(self) -> Iterable[tuple[str, Hashable, datetime]]:
-        """Return the hits that this worker has not heard of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +103,7 @@ class Filtering:
         """What pages of overrides have named of other sites."""
         self._grants: Grants | None = None
         self._looked: dict[tuple[str, str], tuple[Policy, Known, Traits, Inspection]] = {}
+        self._remembered = Remembered[Judgement](lists)
         self.epoch = 0
         """Grows whenever the same request may be judged differently from before."""
 
@@ -152,17 +125,17 @@ class Filtering:
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for every request judged from now on."""
         self._policy = policy
-        self._looked.clear()
-        self.epoch += 1
+        self.changed()
 
     def stage(self, staged: tuple[Stage, Policy] | None) -> None:
         """Let another policy count for some people instead of the one in force; None for nobody."""
         self._staged = staged
-        self.epoch += 1
+        self.changed()
 
     def changed(self) -> None:
         """Note that the lists have changed, so that what was allowed before is judged again."""
         self._looked.clear()
+        self._remembered.forget()
         self.epoch += 1
 
     def grant(self, grants: Grants) -> None:
@@ -194,9 +167,30 @@ class Filtering:
         person = person or self._identity.resolve(request.client, request.user)
         # One snapshot for the whole journey, whatever is swapped meanwhile (H33).
         policy = self._policy_for(person, request.client, now)
+        if live:
+            judged = self._remembered.again(request, person, policy, now)
+            judged = judged or self._judge_for_long(request, person, policy, now)
+        else:
+            judged = self._judge_anew(request, person, policy, now)
+        # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
+        if live and judged.decision.reason is not Reason.HELP:
+            decision = self._unless_guessing(judged.decision, request, now)
+            if decision is not judged.decision:
+                return replace(judged, decision=decision, category=policy.categories.get(decision.category))
+        return judged
+
+    def _judge_for_long(self, request: Request, person: Person, policy: Policy, now: datetime) -> Judgement:
+        # What the lists say is taken first: if that changes on the way, what is remembered fits nothing.
+        known = self._remembered.look(request)
+        judged = self._judge_anew(request, person, policy, now)
+        if judged.decision.reason in _BY_POLICY and judged.about is None and not judged.overrides:
+            self._remembered.keep(judged, request, person, policy, now, known)
+        return judged
+
+    def _judge_anew(self, request: Request, person: Person, policy: Policy, now: datetime) -> Judgement:
         profile = self.profile_of(person, policy)
-        # Unreadable next: what no two parties read alike has no address to look up.
         overrides: frozenset[int] = frozenset()
+        # Unreadable first: what no two parties read alike has no address to look up.
         if request.refused:
             reason = Reason.MISMATCH if request.refused.startswith("mismatch") else Reason.MALFORMED
             decision, about = refusals.refusal(reason, request.refused, profile, policy), None
@@ -205,9 +199,6 @@ class Filtering:
             decision, about = refusals.own_page(profile, policy), None
         else:
             decision, about, overrides = self._decide(request, person, profile, policy, now)
-        # Guessing, last: only what was decided shows that it goes on, and help stays open meanwhile.
-        if live and decision.reason is not Reason.HELP:
-            decision = self._unless_guessing(decision, request, now)
         category = policy.categories.get(decision.category)
         return Judgement(decision, person, profile, category, about, overrides)
 

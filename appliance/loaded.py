@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 
-from appliance.gateway.lightly import leave_out_unused_addons
+from appliance.gateway.lightly import leave_out_unused_addons, leave_out_unused_libraries
 
 gc.disable()  # nothing that is loaded is garbage; looking for it takes a tenth of the time
+leave_out_unused_libraries()
 leave_out_unused_addons()
 
-from appliance import serving  # noqa: E402 - only now, or the two lines above come too late
+from appliance import serving  # noqa: E402 - only now, or the lines above come too late
 
 gc.collect()
 gc.freeze()

@@ -7,6 +7,7 @@ or search term can reach a label, and nobody outside can make the numbers grow w
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import threading
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+HELD_SECONDS: Final = 0.5
+"""How long durations are gathered before they are written."""
 
 OTHER: Final = "other"
 """The label of whatever is no id of the configuration."""
@@ -64,9 +68,9 @@ class Metrics(AlertMetrics):
         self._ids: dict[str, frozenset[str]] = {}
         self._requests: dict[tuple[str, str, Action, Reason], Callable[[], None]] = {}
         self._adders: dict[tuple[str, ...], Callable[[float], None]] = {}
-        self._decided = _observer(self._made["gateway_decision_seconds"])
-        self._added = _observer(self._made["gateway_added_latency_seconds"])
-        self._committed = _observer(self._made["gateway_event_commit_seconds"])
+        self._decided = _Durations(self._made["gateway_decision_seconds"])
+        self._added = _Durations(self._made["gateway_added_latency_seconds"])
+        self._committed = _Durations(self._made["gateway_event_commit_seconds"])
 
     def know(
         self,
@@ -96,11 +100,11 @@ class Metrics(AlertMetrics):
 
     def decided(self, seconds: float) -> None:
         """Note how long one decision took."""
-        self._decided(seconds)
+        self._decided.observe(seconds)
 
     def added_latency(self, seconds: float) -> None:
         """Note how much longer one request took because of the gateway."""
-        self._added(seconds)
+        self._added.observe(seconds)
 
     def fault(self, reason: Reason, stage: str) -> None:
         """Count one request that was blocked because `stage` could not answer."""
@@ -165,7 +169,7 @@ class Metrics(AlertMetrics):
 
     def event_commit(self, seconds: float) -> None:
         """Note how long flagged events took to be safe."""
-        self._committed(seconds)
+        self._committed.observe(seconds)
 
     def events_spilled(self, count: int) -> None:
         """Count flagged events that went to the spill file."""
@@ -212,8 +216,14 @@ class Metrics(AlertMetrics):
         self._counter("gateway_config_reload_failures_total").inc()
         self._gauge("gateway_config_last_reload_successful").set(0)
 
+    def flush(self) -> None:
+        """Write what is gathered in memory; a process does so once more at its end."""
+        for each in (self._decided, self._added, self._committed):
+            each.write()
+
     def text(self) -> str:
         """Return all numbers of all processes, as Prometheus reads them."""
+        self.flush()
         from prometheus_client import generate_latest  # noqa: PLC0415 - see metrics_files.registry
 
         return generate_latest(self._everything()).decode()
@@ -313,16 +323,44 @@ def _adder(counter: Counter) -> Callable[[float], None]:
     return add
 
 
-def _observer(histogram: Histogram) -> Callable[[float], None]:
-    """Return `histogram.observe` without its walk through the buckets: this runs for each request."""
-    bounds, buckets = histogram._upper_bounds, histogram._buckets  # noqa: SLF001 - see above
-    total = histogram._sum  # noqa: SLF001 - see above
+class _Durations:
+    """A histogram's durations, gathered for a moment: two come with each request, and each is two numbers.
 
-    def observe(seconds: float) -> None:
-        total.inc(seconds)
-        buckets[bisect_left(bounds, seconds)].inc(1)
+    Without an event loop each is written at once. A process that is killed loses those of the last moment.
+    """
 
-    return observe
+    def __init__(self, histogram: Histogram) -> None:
+        self._bounds, self._buckets = histogram._upper_bounds, histogram._buckets  # noqa: SLF001 - see `_adder`
+        self._total = histogram._sum  # noqa: SLF001 - as above
+        self._lock = threading.Lock()
+        self._counts = [0] * len(self._bounds)
+        self._seconds = 0.0
+        self._due = False
+
+    def observe(self, seconds: float) -> None:
+        """Take one duration."""
+        with self._lock:
+            self._counts[bisect_left(self._bounds, seconds)] += 1
+            self._seconds += seconds
+            if self._due:
+                return
+            self._due = True
+        try:
+            asyncio.get_running_loop().call_later(HELD_SECONDS, self.write)
+        except RuntimeError:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was gathered."""
+        with self._lock:
+            counts, self._counts = self._counts, [0] * len(self._bounds)
+            seconds, self._seconds = self._seconds, 0.0
+            self._due = False
+        if seconds:
+            self._total.inc(seconds)
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
 
 
 def _application(registry: CollectorRegistry) -> WSGIApplication:

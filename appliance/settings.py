@@ -33,6 +33,7 @@ from appliance.identity.networks import ClientNetwork, Network, ProxySignIn
 from appliance.identity.options import SignInSettings
 from appliance.overrides.options import OverrideSettings
 from appliance.reports.options import ReportSettings
+from appliance.reports.options_tests import SelfTestSettings
 
 STATE_VARIABLE = "APPLIANCE_STATE"
 RUNNING = "running.yaml"
@@ -185,6 +186,7 @@ class Settings(Section):
     changes: ChangeSettings = ChangeSettings()
     overrides: OverrideSettings = OverrideSettings()
     reports: ReportSettings = ReportSettings()
+    selftest: SelfTestSettings = SelfTestSettings()
     metrics: MetricsSettings
     demo: DemoSettings | None = None
 

@@ -7,7 +7,7 @@ made again: its name says what it is of, and it is put in its place whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from appliance import assembly
 from appliance.alerts import cases as case_book
-from appliance.alerts import ladder
+from appliance.alerts import ladder, outbox
 from appliance.alerts.book import Book
 from appliance.alerts.ladder import Directory
+from appliance.alerts.redact import What
 from appliance.events.audit import Trail
+from appliance.events.errors import EventsError
 from appliance.events.store import DATABASE as LOG
 from appliance.events.sums import Sum, reviews, sums
 from appliance.model.alerting import SELF_REPORT
@@ -32,7 +34,9 @@ from appliance.reports.bundle import write_new
 from appliance.reports.figures import CaseFact, Facts, ListFact, Request, RuleFact, termly, weekly
 from appliance.reports.options import DAYS, ReportSettings
 from appliance.reports.page import page
-from appliance.reports.paper import Paper, pdf
+from appliance.reports.paper import Paper
+from appliance.reports.press import printed
+from appliance.reports.trials import Sending, Trial, within
 from appliance.settings import Settings
 
 FOLDER = "reports"
@@ -61,6 +65,20 @@ class Due(NamedTuple):
         return f"{self.kind}-{self.until:%Y-%m-%d}"
 
 
+class Files(NamedTuple):
+    """A report's files by their ending, and who made the PDF, in words."""
+
+    data: Mapping[str, bytes]
+    printer: str
+
+
+class Made(NamedTuple):
+    """A report that was made by itself: its PDF, and who made that, in words."""
+
+    path: Path
+    printer: str
+
+
 def paper(settings: Settings, policy: Policy, kind: str, since: datetime, until: datetime) -> Paper:
     """Return the report of a span, aware moments both; EventsError, AlertsError or OverrideError."""
     weeks = WEEKS * 7 if kind == WEEKLY else (until - since).days
@@ -68,9 +86,11 @@ def paper(settings: Settings, policy: Policy, kind: str, since: datetime, until:
     return weekly(facts) if kind == WEEKLY else termly(facts)
 
 
-def files(made: Paper) -> dict[str, bytes]:
-    """Return a report as a page and as paper, by the ending of the file."""
-    return {".html": page(made).encode(), ".pdf": pdf(made)}
+def files(made: Paper) -> Files:
+    """Return a report as a page and as paper."""
+    html = page(made)
+    paper_made = printed(made, html)
+    return Files({".html": html.encode(), ".pdf": paper_made.data}, paper_made.by)
 
 
 def due(settings: ReportSettings, policy: Policy, set_id: str, now: datetime) -> Iterator[Due]:
@@ -94,21 +114,22 @@ def due(settings: ReportSettings, policy: Policy, set_id: str, now: datetime) ->
                 yield Due(TERMLY, first, until, term.tell)
 
 
-def make_due(settings: Settings, policy: Policy, now: datetime) -> list[Path]:
+def make_due(settings: Settings, policy: Policy, now: datetime) -> list[Made]:
     """Make what is due and not there, and tell those who are to know; OSError and the rooms' errors."""
-    folder, made = settings.state / FOLDER, []
+    folder, made = settings.state / FOLDER, list[Made]()
     for one in due(settings.reports, policy, settings.school.set, now):
         last = folder / f"{one.name}.pdf"
         if last.exists() or not (settings.state / LOG).exists():
             continue
         make_folder(folder)
-        for ending, data in files(paper(settings, policy, one.kind, one.since, one.until)).items():
+        ready = files(paper(settings, policy, one.kind, one.since, one.until))
+        for ending, data in ready.data.items():
             new = folder / f".{one.name}{ending}.new"
             new.unlink(missing_ok=True)
             write_new(new, data)
             # The paper comes last: while it is not there, all of it is made again.
             new.replace(folder / f"{one.name}{ending}")
-        made.append(last)
+        made.append(Made(last, ready.printer))
         _tell(settings, one, now)
     _forget(settings, folder, now)
     return made
@@ -145,7 +166,7 @@ def _facts(settings: Settings, policy: Policy, since: datetime, until: datetime,
         categories={one.id: (one.title, one.risk) for one in policy.categories.values()},
         two_people=settings.changes.approval == "two", lists=_lists(settings),
     )  # fmt: skip
-    return _with_overrides(_with_cases(facts, settings), settings)
+    return _with_tests(_with_overrides(_with_cases(facts, settings), settings), settings)
 
 
 def _weeks(state: Path, first: datetime, until: datetime) -> Iterator[tuple[str, list[Sum]]]:
@@ -195,6 +216,21 @@ def _with_overrides(facts: Facts, settings: Settings) -> Facts:
         if opened:
             granted[one.role or "without a role"] += 1
     return replace(facts, requests=asked, granted=granted)
+
+
+def _with_tests(facts: Facts, settings: Settings) -> Facts:
+    sent, signs, book = list[Sending](), list[Sending](), Book(settings.state)
+    if book.path.exists():
+        span = (facts.since.timestamp(), facts.until.timestamp())
+        with book.reading() as db:
+            sent = [Sending(*one) for one in outbox.taken(db, What.TEST, *span)]
+            signs = [Sending(*one) for one in outbox.taken(db, What.HEARTBEAT, *span)]
+    try:
+        found = within(Trail(settings.state).entries(), facts.since, facts.until, sent)
+    except (EventsError, OSError) as error:
+        # The safeguarding team's week is no less needed because the audit is damaged; but it is told.
+        found = [Trial(facts.until, "Records of tests", f"cannot be read: {error}", good=False)]
+    return replace(facts, trials=found, signs=signs)
 
 
 def _lists(settings: Settings) -> list[ListFact]:

@@ -9,21 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from tests import reflex
 
-# A property test may be slow on a busy machine without being wrong; a hang is pytest-timeout's to find.
-# The reflex throws a few dice; `make test` throws many, and in CI the same ones each time.
-settings.register_profile("reflex", deadline=None, max_examples=20)
-settings.register_profile("thorough", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
-settings.load_profile("reflex")
 
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Be quick where the quick suite is asked for."""
+    """Have the dice ready before anybody asks for some of them; be quick where that is asked for."""
+    if not reflex.only_shares_out(config):
+        _lay_out_dice()
     if reflex.asked(config):
         reflex.lighten(config)
+
+
+def _lay_out_dice() -> None:
+    from hypothesis import settings  # noqa: PLC0415 - takes longer to load than pytest: not where no test runs
+
+    # A property test may be slow on a busy machine without being wrong; a hang is pytest-timeout's to find.
+    # The reflex throws a few dice; `make test` throws many, and in CI the same ones each time.
+    same = bool(os.environ.get("CI"))
+    settings.register_profile("reflex", deadline=None, max_examples=reflex.FEW)
+    settings.register_profile("thorough", deadline=None, derandomize=same, print_blob=True)
+    settings.load_profile("reflex")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -8,14 +8,15 @@ processes each loads and runs its own share of the files instead of loading all 
 from __future__ import annotations
 
 import gc
+import os
 import re
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, override
 
 import pytest
-from hypothesis.internal.conjecture import providers
 from xdist.scheduler import EachScheduling
 
 QUESTION = "not slow"
@@ -23,10 +24,22 @@ SHARE = "share"
 """What the first process tells each other one: which share is its own, and of how many."""
 
 TEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
-SLOW_TEST = re.compile(r"^@pytest\.mark\.slow$", re.MULTILINE)
-SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow$|\[pytest\.mark\.slow,)", re.MULTILINE)
+SLOW_TEST = re.compile(r"^@pytest\.mark\.slow(?: *#.*)?$", re.MULTILINE)
+SLOW_FILE = re.compile(r"^pytestmark = (?:pytest\.mark\.slow(?: *#.*)?$|\[pytest\.mark\.slow,)", re.MULTILINE)
 SLOW_FOLDER = "journeys"
-GATEWAY = "gateway"
+GATEWAY = re.compile(
+    r"^gateway/|mitmproxy|tests\.gateway|tests\.doubles\.(?:addon|gateway)|appliance\.gateway"
+    r"|^(?:from appliance|from appliance\.\w+) import .*\b(?:loaded|serving)\b",
+    re.MULTILINE,
+)
+"""What tells, in a file's place or text, that it loads mitmproxy."""
+
+MEMORY = Path("/dev/shm")
+ROOM = 1 << 28
+"""Where files cost no disk, and how many bytes must be free there: a run needs some millions."""
+
+FEW = 20
+"""How many dice a property test throws as a reflex."""
 
 UNTOLD = 0.05
 """Seconds below which a step before or after a test is not worth a message."""
@@ -41,6 +54,11 @@ def whole(config: pytest.Config) -> bool:
     """Return whether all of the quick suite is asked for, so that it can be shared out by file."""
     chosen = config.option.keyword or config.option.lf or config.option.failedfirst
     return asked(config) and not chosen and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
+def only_shares_out(config: pytest.Config) -> bool:
+    """Return whether this process runs no test itself: it starts the others and gathers what they tell."""
+    return whole(config) and bool(getattr(config.option, "tx", ())) and not hasattr(config, "workerinput")
 
 
 def all_slow(text: str) -> bool:
@@ -59,7 +77,10 @@ def shares(tests: Path, count: int) -> tuple[frozenset[Path], ...]:
     weights = {path: len(text) for path, text in texts.items() if not all_slow(text)}
     found: list[set[Path]] = [set() for _ in range(count)]
     passed, total = 0, sum(weights.values())
-    for path in sorted(weights, key=lambda path: (GATEWAY not in texts[path], path)):
+    loads = {
+        path: GATEWAY.search(f"{path.relative_to(tests)}\n{texts[path]}") is not None for path in weights
+    }
+    for path in sorted(weights, key=lambda path: (not loads[path], path)):
         found[min(passed * count // total, count - 1)].add(path)
         passed += weights[path]
     return tuple(frozenset(share) for share in found)
@@ -67,10 +88,13 @@ def shares(tests: Path, count: int) -> tuple[frozenset[Path], ...]:
 
 def wanted(path: Path, config: pytest.Config) -> bool:
     """Return whether a file or folder may hold what this process is to run."""
+    mine = getattr(config, "workerinput", {}).get(SHARE)
+    share = shares(Path(__file__).parent, mine[1])[mine[0]] if mine is not None else None
     if not path.name.startswith("test_") or path.suffix != ".py":
-        return path.name != SLOW_FOLDER
-    if (mine := getattr(config, "workerinput", {}).get(SHARE)) is not None:
-        return path in shares(Path(__file__).parent, mine[1])[mine[0]]
+        # What a folder's tests share is loaded with the folder: not for a share that has none of them.
+        return path.name != SLOW_FOLDER and (share is None or any(path in file.parents for file in share))
+    if share is not None:
+        return path in share
     return not all_slow(path.read_text(encoding="utf-8"))
 
 
@@ -84,12 +108,31 @@ def lighten(config: pytest.Config) -> None:
     """Leave out what costs each process a second: looking for garbage while modules load, reading sources.
 
     Hypothesis reads all our sources for constants to throw; the few dice of a reflex hit none of them.
+    A tenth of the time is spent waiting for a disk: what is about disks and sudden ends is slow anyway.
     """
     gc.disable()
-    if config.getoption("hypothesis_profile") is None:
+    if config.getoption("hypothesis_profile") is None and not only_shares_out(config):
+        from hypothesis.internal.conjecture import providers  # noqa: PLC0415 - only where dice are thrown
+
         providers._get_local_constants = lambda: providers._local_constants
+    if in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if only_shares_out(config):
+        gc.freeze()
     if whole(config):
         config.option.maxworkerrestart = "0"  # whoever stands in for a dead process has another share
+
+
+def in_memory(memory: Path = MEMORY, room: int = ROOM) -> bool:
+    """Return whether the tests' own files may stand in memory: small machines and containers have no room."""
+    return os.access(memory, os.W_OK | os.X_OK) and shutil.disk_usage(memory).free >= room
+
+
+def dice(most: int) -> int:
+    """Return how many dice a property test throws that throws `most` in CI: as a reflex only a few."""
+    from hypothesis import settings  # noqa: PLC0415 - asked where a property test is, which has loaded it
+
+    return most if settings.get_current_profile_name() == "thorough" else min(most, FEW)
 
 
 def settle(config: pytest.Config) -> None:

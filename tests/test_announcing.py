@@ -24,8 +24,8 @@ from appliance.metrics import RADIUS_OUTCOMES
 from appliance.model.person import Kind
 from appliance.settings import load_settings
 from tests.doubles.radius import SECRET
+from tests.doubles.running import free_port
 from tests.doubles.school import ROOT, configuration, edit
-from tests.doubles.slapd import free_port
 
 PROXY = """\
 libdir = /usr/lib/freeradius

@@ -22,6 +22,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_stands_at_the_beginning_is_held_once(config: Path) -> None:
     """S-26: from one person to two takes one, is audited, and a second start does not take up later edits."""
     settings = load_settings(config).settings

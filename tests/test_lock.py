@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -14,19 +15,27 @@ from packaging.version import Version
 
 from tests.test_house import complain, read
 
+LOCKS = ("requirements.lock", "deploy/pdf.lock")
+
+
+def project() -> dict[str, Any]:
+    """Return what pyproject.toml says of the project."""
+    found: dict[str, Any] = tomllib.loads(read("pyproject.toml"))["project"]
+    return found
+
 
 def dependencies() -> dict[str, Requirement]:
     """Return every dependency that pyproject.toml asks for, by its normalised name."""
-    project = tomllib.loads(read("pyproject.toml"))["project"]
-    asked = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    listed = project()["dependencies"] + project()["optional-dependencies"]["dev"]
+    asked = [Requirement(text) for text in listed]
     return {re.sub(r"[-_.]+", "-", requirement.name).lower(): requirement for requirement in asked}
 
 
-def locked() -> dict[str, list[str]]:
-    """Return each entry of the lock: `name==version` to its further lines."""
+def locked(lock: str = "requirements.lock") -> dict[str, list[str]]:
+    """Return each entry of a lock: `name==version` to its further lines."""
     entries: dict[str, list[str]] = {}
     name = ""
-    for line in read("requirements.lock").splitlines():
+    for line in read(lock).splitlines():
         if not line.startswith((" ", "#")):
             name = line.split(" ")[0]
             entries[name] = []
@@ -36,15 +45,16 @@ def locked() -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_the_lock_holds_a_hash_for_everything_and_names_no_source() -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_holds_a_hash_for_everything_and_names_no_source(lock: str) -> None:
     """What is installed is what was looked at, wherever it is fetched from."""
     hashed = re.compile(r"--hash=sha256:[0-9a-f]{64}( \\)?")
     findings = [
-        name for name, lines in locked().items() if not lines or not all(map(hashed.fullmatch, lines))
+        name for name, lines in locked(lock).items() if not lines or not all(map(hashed.fullmatch, lines))
     ]
-    findings += [name for name in locked() if not re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", name)]
-    findings += re.findall(r".*(?://|@ |--(?!hash=)).*", read("requirements.lock"))
-    assert locked(), "the lock is empty"
+    findings += [name for name in locked(lock) if not re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", name)]
+    findings += re.findall(r".*(?://|@ |--(?!hash=)).*", read(lock))
+    assert locked(lock), "the lock is empty"
     complain(findings, "each entry of the lock is exact and has its hashes, and no address is in it")
 
 
@@ -59,13 +69,24 @@ def test_the_lock_holds_what_pyproject_asks_for() -> None:
     complain(findings, "not in requirements.lock in a fitting version (make lock)")
 
 
+def test_an_extra_changes_nothing_that_the_gateway_runs_on() -> None:
+    """Whoever wants nicer paper gets the very versions of everything else that were tested."""
+    names = [{entry.partition("==")[0] for entry in locked(lock)} for lock in LOCKS]
+    complain(sorted(names[0] & names[1]), "in both locks (make lock)")
+    versions = dict(entry.split("==") for entry in locked("deploy/pdf.lock"))
+    for asked in map(Requirement, project()["optional-dependencies"]["pdf"]):
+        assert asked.specifier.contains(versions[asked.name]), (
+            f"{asked} is not in deploy/pdf.lock (make lock)"
+        )
+
+
 def test_every_dependency_and_every_setting_switched_off_has_its_reason() -> None:
     """Whoever wants to remove a line can read what it is for."""
     listed = re.compile(r'^\s+"[^"]+",?\s*(#\s*\S.*)?$')
     findings, wanted = [], False
     for number, line in enumerate(read("pyproject.toml").splitlines(), 1):
         if re.match(
-            r'(dependencies|dev|ignore|filterwarnings|override-dependencies|"tests/\*\*") = \[$', line
+            r'(dependencies|dev|pdf|ignore|filterwarnings|override-dependencies|"tests/\*\*") = \[$', line
         ):
             wanted = True
         elif line.startswith("]"):

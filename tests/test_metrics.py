@@ -152,7 +152,7 @@ def test_no_text_from_outside_reaches_a_label(text: str) -> None:
     closed = {*Reason, *FloorState, *FLOOR_MODES, *ENDS, *HANDSHAKES, *RENEWALS, *RADIUS_OUTCOMES}
     closed |= {"block", "allow", "other", "1", "up", "down", "yes", "no"}
     assert {label for label in labels if not re.fullmatch(r"[0-9.e+-]+|\+Inf", label)} <= closed
-    assert text not in labels
+    assert text not in labels - closed  # hypothesis also tries the words of our own sources
 
 
 def test_strangers_do_not_fill_the_memory(metrics: Metrics) -> None:

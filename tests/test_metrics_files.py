@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import inspect
 import logging
@@ -17,6 +18,7 @@ from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict
 
 from appliance import metrics_files
+from appliance.metrics import HELD_SECONDS, Metrics
 from appliance.metrics_files import FIRST_SIZE, roomy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,3 +141,22 @@ def test_a_process_on_a_full_disk_lives(small_disk: Path, left: int) -> None:
     command = [sys.executable, "-c", COUNTING, str(small_disk / "metrics")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "counted\n"), done.stderr
+
+
+async def test_durations_are_gathered_for_a_moment_and_none_is_lost() -> None:
+    """A lesson's thousands of requests write a few numbers a second, and the end of a worker loses none."""
+    metrics = Metrics()
+    for _ in range(5):
+        metrics.decided(0.00003)
+        metrics.added_latency(0.002)
+    written = metrics._made["gateway_decision_seconds"]._sum.get
+    assert written() == 0.0
+    metrics.flush()
+    assert written() == pytest.approx(0.00015)
+    metrics.flush()
+    text = metrics.text()
+    assert "gateway_decision_seconds_count 5.0" in text
+    assert 'gateway_added_latency_seconds_bucket{le="0.002"} 5.0' in text
+    metrics.decided(0.1)
+    await asyncio.sleep(HELD_SECONDS + 0.1)
+    assert written() == pytest.approx(0.10015)

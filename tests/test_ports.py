@@ -6,14 +6,9 @@ import pytest
 
 from appliance.ports import Ports, claim_ports
 from appliance.supervisor import StartError
+from tests.doubles.running import free_port
 
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def test_who_waits_at_the_door_of_a_worker_that_ended_is_let_in_by_the_next() -> None:
@@ -71,7 +66,7 @@ def test_sockets_that_are_there_already_are_taken_over() -> None:
         each.close()
 
 
-def test_a_free_port_can_be_claimed() -> None:
+def test_afree_port_can_be_claimed() -> None:
     """A port that was free is free afterwards: the workers take it themselves."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

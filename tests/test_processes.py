@@ -22,7 +22,7 @@ from appliance.lists.compiler import CompileError
 from appliance.lists.update import Means, Updater
 from appliance.model.known import FloorState
 from tests.doubles.gateway import policy
-from tests.doubles.running import workers_of
+from tests.doubles.running import free_port, workers_of
 from tests.doubles.school import configuration, edit
 
 HOST = "127.0.0.1"
@@ -129,12 +129,6 @@ async def test_a_demo_that_cannot_be_served_is_no_reason_to_stop(caplog: pytest.
 
 
 # --- the whole gateway, for real ---
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

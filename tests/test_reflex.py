@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
+from hypothesis import settings
 
 from tests import reflex
 
@@ -31,6 +33,7 @@ def test_every_file_is_in_one_share(count: int, tmp_path: Path) -> None:
         (QUICK, False),
         (QUICK.replace("def test_a", "@pytest.mark.slow\ndef test_a", 1), True),
         ("pytestmark = pytest.mark.slow\n" + QUICK, True),
+        ("pytestmark = pytest.mark.slow  # for a reason\n" + QUICK, True),
         ("pytestmark = [pytest.mark.slow, pytest.mark.timeout(9)]\n" + QUICK, True),
         ("pytestmark = pytest.mark.usefixtures('a')\n" + QUICK, False),
     ],
@@ -38,6 +41,56 @@ def test_every_file_is_in_one_share(count: int, tmp_path: Path) -> None:
 def test_a_file_is_left_out_only_when_all_of_it_is_slow(text: str, slow: bool) -> None:
     """One quick test in a file of slow ones still runs with the others."""
     assert reflex.all_slow(text) is slow
+
+
+def asked_of(share: tuple[int, int] | None) -> Any:
+    """Return the configuration of a process that has such a share; of the one that shares out for None."""
+    options = SimpleNamespace(
+        markexpr=reflex.QUESTION, keyword="", lf=False, failedfirst=False, tx=["popen"] * 2
+    )
+    plain = SimpleNamespace(option=options, args_source=pytest.Config.ArgsSource.TESTPATHS)
+    return plain if share is None else SimpleNamespace(**vars(plain), workerinput={reflex.SHARE: share})
+
+
+def test_a_folder_is_for_those_who_have_a_file_in_it() -> None:
+    """What a folder's tests share is loaded where they run, and every file of a share is reached."""
+    tests = Path(reflex.__file__).parent
+    for number, share in enumerate(reflex.shares(tests, 2)):
+        mine = asked_of((number, 2))
+        assert all(reflex.wanted(path, mine) for path in share)
+        assert all(reflex.wanted(folder, mine) for path in share for folder in path.parents)
+        others = {path for each in reflex.shares(tests, 2) for path in each} - share
+        assert not any(reflex.wanted(path, mine) for path in others)
+    assert [reflex.wanted(tests / "gateway", asked_of((number, 2))) for number in range(2)] == [True, False]
+
+
+def test_dice_are_laid_out_wherever_a_test_runs() -> None:
+    """Only the process that shares the suite out goes without; one alone, and each with a share, has them."""
+    alone = asked_of(None)
+    alone.option.tx = []
+    assert [reflex.only_shares_out(config) for config in (asked_of(None), asked_of((0, 2)), alone)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_ci_throws_all_dice_and_a_reflex_a_few() -> None:
+    """What a test asks for is what CI does; at a desk it is quick."""
+    before = settings.get_current_profile_name()
+    try:
+        for name, thrown in (("thorough", [150, 5]), ("reflex", [reflex.FEW, 5])):
+            settings.load_profile(name)
+            assert [reflex.dice(150), reflex.dice(5)] == thrown
+    finally:
+        settings.load_profile(before)
+
+
+def test_files_stand_in_memory_only_where_there_is_room(tmp_path: Path) -> None:
+    """A container with a few megabytes of shared memory keeps them on its disk."""
+    assert reflex.in_memory(tmp_path, room=1)
+    assert not reflex.in_memory(tmp_path, room=1 << 62)
+    assert not reflex.in_memory(tmp_path / "nowhere")
 
 
 def report(when: str, outcome: str = "passed", duration: float = 0.0, *sections: str) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def test_the_event_says_what_was_seen_and_whose_it_is() -> None:
     assert "10.20" not in made.decision.because
 
 
+@pytest.mark.slow
 def test_a_device_belongs_where_the_school_registered_it(settings: Settings) -> None:
     """The registration counts before the network, and an unknown network is the strictest group's."""
     place = sharing.places(settings, "eyfs")

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance import summing
+from appliance.alerts import ladder
 from appliance.alerts.book import Book
+from appliance.alerts.ladder import Directory
 from appliance.assembly import Loaded
+from appliance.events.audit import Trail
 from appliance.events.record import from_access
 from appliance.events.store import DATABASE
 from appliance.events.writer import Writer
@@ -103,10 +106,41 @@ def test_the_parts_that_are_not_there_yet_are_left_out(tmp_path: Path) -> None:
     assert rows(made, "by theme") == {}
 
 
+def test_tests_on_record_are_in_the_report_and_nobody_who_made_them(loaded: Loaded) -> None:
+    """S-50, DFE-V4: what was tested, when and with which outcome; alerts and their sign of life as well."""
+    state, at = loaded.settings.state, FRIDAY - timedelta(days=1)
+    trail = Trail(state)
+    trail.add("selftest", "passed", by="t.smith", at=at.timestamp(), checks=22.0, failed=0.0, gateway="asked")
+    trail.add(
+        "alert-test", "2 messages", by="t.smith", at=at.timestamp(), test=ladder.test_name(at.timestamp())
+    )
+    with Book(state).writing() as db:
+        ladder.test(db, Directory({"dsl": (DSL,)}, technicians=("it@school.example",)), at.timestamp())
+        db.execute("UPDATE outbox SET state = 'sent' WHERE address = ?", (DSL,))
+    made = summing.paper(loaded.settings, loaded.policy, summing.TERMLY, FRIDAY - WEEK, FRIDAY)
+    (table,) = [table for table in made.tables if table.title == "Tests"]
+    assert [row[1:] for row in table.rows] == [
+        ("Self-test of the filter", "passed: 22 checks"),
+        ("Alerts", "1 of 2 messages taken"),
+    ]
+    assert "One test of the filter is on record for this time, none of which failed." in made.sentences
+    assert "t.smith" not in str(made)
+
+
+def test_a_damaged_audit_costs_no_report(loaded: Loaded) -> None:
+    """The week is told all the same, and so is that the records of tests cannot be read."""
+    trail = Trail(loaded.settings.state)
+    for _ in range(2):
+        trail.add("selftest", "passed", by="t.smith", at=FRIDAY.timestamp() - 60)
+    trail.path.write_bytes(trail.path.read_bytes().replace(b"passed", b"failed", 1))
+    made = summing.paper(loaded.settings, loaded.policy, summing.WEEKLY, FRIDAY - WEEK, FRIDAY)
+    assert any("cannot be read" in str(table.rows) for table in made.tables if table.title == "Tests")
+
+
 def test_a_report_that_is_due_is_made_once_and_told_without_a_name(loaded: Loaded) -> None:
     """S-46: the mail says that it is there; the report itself stays on the gateway, closed to others."""
     settings = delivering(loaded.settings)
-    (path,) = summing.make_due(settings, loaded.policy, FRIDAY)
+    ((path, _),) = summing.make_due(settings, loaded.policy, FRIDAY)
     assert path.name == "weekly-2026-11-27.pdf"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.with_suffix(".html").exists()

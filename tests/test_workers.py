@@ -17,9 +17,9 @@ import pytest
 from appliance import workers
 from appliance.handover import Alive
 from appliance.supervisor import CANNOT_START
-from tests.doubles.running import below, workers_of
+from tests.doubles.running import below, free_port, workers_of
 from tests.doubles.school import configuration, edit
-from tests.test_processes import HOST, free_port
+from tests.test_processes import HOST
 from tests.test_supervisor import alive
 
 pytestmark = pytest.mark.slow

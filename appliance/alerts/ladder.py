@@ -171,4 +171,9 @@ def announce(
 def test(db: Connection, directory: Directory, now: float) -> int:
     """Put a test to everybody in, confirmed or not; return how many."""
     to = [*((outbox.MAIL, address) for address in directory.addresses), *directory.others, *directory.alarms]
-    return sum(outbox.add(db, f"test|{now}", What.TEST, each, now) for each in to)
+    return sum(outbox.add(db, test_name(now), What.TEST, each, now) for each in to)
+
+
+def test_name(now: float) -> str:
+    """Return what the messages of a test that began at `now` are found by."""
+    return f"test|{now}"

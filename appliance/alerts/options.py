@@ -104,6 +104,10 @@ class CasePages(Section):
         description="After how long without a request somebody is signed out.",
     )
 
+    second_factor: Literal["none", "totp"] = Field(
+        "none", description="totp: beside the password, a code of an app (`appliance people second-factor`)."
+    )
+
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         if self.name is None and ipaddress.ip_address(self.listen[0].strip("[]")).is_unspecified:

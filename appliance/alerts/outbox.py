@@ -143,6 +143,17 @@ def failed(db: sqlite3.Connection, letter: Letter, error: str, now: float, *, fi
     return troubled
 
 
+def taken(db: sqlite3.Connection, what: What, since: float, until: float) -> list[tuple[str, int, int]]:
+    """Return each test, or sign of life, of a span: its name, how many messages, and how many were taken."""
+    found = dict[str, list[int]]()
+    query = "SELECT name, state = 'sent' FROM outbox WHERE what = ? AND at >= ? AND at < ? ORDER BY at"
+    for name, done in db.execute(query, (what.value, since, until)):
+        counts = found.setdefault("|".join(str(name).split("|")[:2]), [0, 0])
+        counts[0] += 1
+        counts[1] += int(done)
+    return [(name, count, done) for name, (count, done) in found.items()]
+
+
 def case(episode: int) -> str:
     """Return the reference of an episode, as people say and type it."""
     return f"A-{episode:05}"

@@ -20,6 +20,7 @@ from appliance.cli.alerts_incidents import WORKING
 from appliance.cli.log import Duration
 from appliance.cli.people_show import as_json, grid, plain
 from appliance.cli.setup import Setup
+from appliance.reports.trials import ALERTS
 
 FOUND = 1
 _json = click.option("--json", "json", is_flag=True, help="Print JSON.")
@@ -175,6 +176,7 @@ def test(setup: Setup) -> int:
         return FOUND
     with desk.book.writing() as db:
         count = ladder.test(db, alerting.directory(desk.settings), desk.now)
+    desk.note(ALERTS, f"{count} messages", test=ladder.test_name(desk.now))
     click.echo(f"{count} tests are on their way; `appliance alerts status` shows how they went", err=True)
     return 0
 

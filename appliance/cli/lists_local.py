@@ -20,7 +20,7 @@ from appliance.changes.notices import EMERGENCY
 from appliance.changes.store import ChangeError
 from appliance.cli import lists_show as show
 from appliance.cli.lists_common import Where, opened, readable
-from appliance.cli.who import proved, with_who
+from appliance.cli.who import Asked, proved, with_who
 from appliance.config.problems import ProblemsError
 from appliance.filtering import Filtering
 from appliance.lists.entries import key_of
@@ -32,19 +32,14 @@ from appliance.model.known import Use
 from appliance.model.person import Person
 from appliance.model.request import Request
 from appliance.model.url import Url, UrlRefusedError, parse_typed
-from appliance.settings import Settings
 
 
-class WhereDecided(Where, Protocol):
+class WhereDecided(Where, Asked, Protocol):
     """What these verbs need of the settings beside what all do, as `ctx.obj`."""
 
     @property
     def loaded(self) -> assembly.Loaded:
         """The configuration with its policy; ProblemsError if either is wrong."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings alone."""
 
     @property
     def by(self) -> str:

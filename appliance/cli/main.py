@@ -18,7 +18,7 @@ from appliance.config.problems import InWordsError
 
 VERBS = (
     *("run", "check", "explain", "inspect", "people", "overrides", "alerts"),
-    *("lists", "log", "report", "changes", "audit", "ca"),
+    *("selftest", "lists", "log", "report", "changes", "audit", "ca"),
 )
 """The verbs, in the order in which a technician meets them; each stands in the file of its name."""
 

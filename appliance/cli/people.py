@@ -13,6 +13,7 @@ import click
 
 from appliance.cli import people_show as show
 from appliance.cli.people_directory import directory
+from appliance.cli.people_factor import second_factor
 from appliance.cli.people_guests import voucher
 from appliance.cli.people_show import People
 from appliance.cli.people_stops import STOPPING
@@ -250,7 +251,7 @@ def cards(setup: Setup, *, file: Path, names: tuple[str, ...]) -> None:
     click.echo(f"{len(made)} cards in {file}; print it, then destroy the file", err=True)
 
 
-for _verb in (voucher, directory, *STOPPING):
+for _verb in (voucher, directory, second_factor, *STOPPING):
     people.add_command(_verb)
 
 

@@ -69,8 +69,9 @@ def termly(setup: Setup, *, to: Path, begin: datetime | None, end: datetime | No
 @click.pass_obj
 def due(setup: Setup) -> None:
     """Make the reports that are due and not there yet, into STATE/reports; `run` does so by itself."""
-    for path in summing.make_due(setup.settings, setup.loaded.policy, datetime.now(UTC)):
-        click.echo(str(path))
+    for made in summing.make_due(setup.settings, setup.loaded.policy, datetime.now(UTC)):
+        click.echo(str(made.path))
+        click.echo(f"{made.path.name} was made by {made.printer}", err=True)
 
 
 def _make(
@@ -91,8 +92,9 @@ def _make(
         if path.exists():
             raise ReportError(f"{path}: there is a file already; give another name")
     for path, ending in wanted.items():
-        write_new(path, made[ending])
-        click.echo(f"{path}", err=True)
+        write_new(path, made.data[ending])
+        by = f" (made by {made.printer})" if ending == ".pdf" else ""
+        click.echo(f"{path}{by}", err=True)
     setup.note("report", kind, since=since.isoformat(), until=until.isoformat())
 
 

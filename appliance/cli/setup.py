@@ -13,6 +13,7 @@ import appliance
 
 if TYPE_CHECKING:
     from appliance.assembly import Loaded
+    from appliance.identity.passwords import Passwords
     from appliance.settings import Settings
 
 DEFAULT_CONFIG = Path("deploy/demo.yaml")
@@ -52,6 +53,13 @@ class Setup:
         from appliance.settings import load_settings  # noqa: PLC0415 - `--help` needs none
 
         return load_settings(self.config).settings
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """What compares passwords, and makes hashes of them."""
+        from appliance.identity.passwords import Passwords  # noqa: PLC0415 - `--help` needs none
+
+        return Passwords()
 
     @property
     def state(self) -> Path:

@@ -56,6 +56,10 @@ class Asked(Protocol):
     def by(self) -> str:
         """Who calls the command."""
 
+    @property
+    def passwords(self) -> Passwords:
+        """What compares passwords with what is kept of them."""
+
 
 class NotStaffError(InWordsError):
     """The account is none of staff."""
@@ -143,7 +147,7 @@ def proved(setup: Asked, name: str, *, typed: bool) -> str:
         else click.prompt(f"Password of {name}", hide_input=True, err=True)
     )
     database, trail = Database(setup.state), Trail(setup.state)
-    sign_in = SignIn(database, trail, setup.settings.identity.rules, Passwords())
+    sign_in = SignIn(database, trail, setup.settings.identity.rules, setup.passwords)
     account = sign_in.known(name, Secret(text), "command line", time.time())
     if account.kind is not Kind.STAFF:
         raise NotStaffError(f"{account.name} is no account of staff: this is done by staff")

@@ -14,6 +14,7 @@ from mitmproxy import http
 
 from appliance.filtering import Judgement
 from appliance.gateway import references
+from appliance.gateway.fields import without
 from appliance.gateway.pages import Answer
 from appliance.inspection.search import MAX_READ, may_hold_term, posted_term, search_term
 from appliance.model.decision import Reason
@@ -23,8 +24,9 @@ from appliance.model.request import Request
 # Fields with which a site offers another way in, past this gateway (H18), or an encoding that
 # nobody here can read later (dictionary compression), and those between a client and its proxy: no site
 # hears a password that was for us, and none asks for it in our name (RFC 9110 11.7).
-_DROPPED_FROM_SITE = ("alt-svc", "proxy-authenticate", "proxy-authentication-info")
-_DROPPED_FROM_CLIENT = ("available-dictionary", "http2-settings", "proxy-authorization")
+_DROPPED_FROM_SITE = frozenset({b"alt-svc", b"proxy-authenticate", b"proxy-authentication-info"})
+_DROPPED_FROM_CLIENT = frozenset({b"available-dictionary", b"http2-settings", b"proxy-authorization"})
+_HOST = frozenset({b"host"})
 _FINAL = 200  # statuses below are no answer yet, or end HTTP
 
 new_reference = references.new_reference
@@ -68,8 +70,7 @@ def forward(flow: http.HTTPFlow, carried: Carried) -> None:
     # The data fields, because mitmproxy's setters would rewrite headers by their own rules.
     request.data.host = url.host
     request.data.port = url.port
-    for name in _DROPPED_FROM_CLIENT:
-        request.headers.pop(name, None)
+    without(request.headers, _DROPPED_FROM_CLIENT)
     if "h2c" in request.headers.get("upgrade", "").lower():
         del request.headers["upgrade"]
     _name_site(request, carried)
@@ -83,8 +84,7 @@ def pass_back(flow: http.HTTPFlow, carried: Carried) -> None:
     """Let a site's answer stream to the client, counted and not kept."""
     if flow.response is None:
         return
-    for name in _DROPPED_FROM_SITE:
-        flow.response.headers.pop(name, None)
+    without(flow.response.headers, _DROPPED_FROM_SITE)
     flow.response.stream = _counter(lambda size: setattr(carried, "received", carried.received + size))
 
 
@@ -127,10 +127,11 @@ def _name_site(request: http.Request, carried: Carried) -> None:
     text = host if url.port == default else f"{host}:{url.port}"
     if request.is_http2:
         request.data.authority = text.encode()
-        request.headers.pop("host", None)
+        without(request.headers, _HOST)
     else:
         request.data.authority = b""  # the request line names no site: only the Host header does
-        request.headers["host"] = text
+        if request.headers.get_all("host") != [text]:
+            request.headers["host"] = text
 
 
 def _reader(count: Callable[[bytes], bytes], form: bytearray) -> Callable[[bytes], bytes]:

@@ -7,22 +7,20 @@ request's headers; never later, because a body may already be on its way (H4).
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from mitmproxy import connection, http, tls
 from mitmproxy.proxy import server_hooks
 
 from appliance.filtering import Filtering, Judgement
 from appliance.gateway import actions
-from appliance.gateway.answers import CLOSED, Answer
 from appliance.gateway.attempts import Attempts, Connection, Metrics, Recorder
-from appliance.gateway.closed import FAILURES, closed, place_of
+from appliance.gateway.closed import closed, closed_soon
+from appliance.gateway.closing import CARRIED, Closing
 from appliance.gateway.credentials import ASK, HEADER, Credentials, refused
 from appliance.gateway.door import Doors
 from appliance.gateway.handshakes import Handshakes, kind_of
@@ -40,10 +38,8 @@ from appliance.model.request import Request
 
 logger = logging.getLogger(__name__)
 
-CARRIED = "carried"
 
-
-class GatewayAddon:
+class GatewayAddon(Closing):
     """Judges connections and requests, and acts on each decision."""
 
     name = "gateway"
@@ -171,27 +167,25 @@ class GatewayAddon:
 
     # --- requests --------------------------------------------------------------------------------
 
-    @closed
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+    @closed_soon
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Judge one request by its headers, and answer it or let it go."""
-        started = time.perf_counter()
-        known = self._known(flow.client_conn)
+        started, known = time.perf_counter(), self._known(flow.client_conn)
         self.began(flow.client_conn)
-        await self.credentials.learn(flow.request.headers.get_all(HEADER), known.tunnel)
-        request = request_of(flow, known.tunnel)
-        if flow.metadata.get(INVALID):
-            request = replace(request, refused="the request's headers contradict each other")
-        if known.faulty is not None:
-            await self._block(flow, request, self._failure(known.faulty, request))
-        elif self._site.answers(flow, request):
-            self._site.begin(flow, request)
-        else:
-            await self._judge_request(flow, request, known)
+        if not self.credentials.knows(flow.request.headers.get_all(HEADER), known.tunnel):
+            return self._compare(flow, known, started)
+        waiting = self._judge_headers(flow, known)
+        if waiting is not None:
+            return self._timed(waiting, started)
         self._metrics.added_latency(time.perf_counter() - started)
+        return None
 
-    @closed
-    async def request(self, flow: http.HTTPFlow) -> None:
+    @closed_soon
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Answer the few requests that have a body for the gateway itself."""
+        return self._take(flow) if self._site.awaits(flow) else None
+
+    async def _take(self, flow: http.HTTPFlow) -> None:
         taken = await self._site.finish(flow)
         if taken is None:
             return
@@ -205,19 +199,20 @@ class GatewayAddon:
         if judgement.decision.blocked:
             await self._block(flow, request, judgement)
 
-    @closed
-    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+    @closed_soon
+    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Stream an allowed answer through; what must not pass is on record first."""
-        if (no_part := self._parts.pass_back(flow, flow.metadata.get(CARRIED))) is not None:
-            flow.metadata[CARRIED] = no_part
-            await self.attempts.record(no_part, 403)
+        no_part = self._parts.pass_back(flow, flow.metadata.get(CARRIED))
         actions.end_with(flow, leaving=self._doors.leaving)
+        if no_part is None:
+            return None
+        flow.metadata[CARRIED] = no_part
+        return self.attempts.record(no_part, 403)
 
-    @closed
-    async def response(self, flow: http.HTTPFlow) -> None:
+    @closed_soon
+    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Record an access once its answer has passed."""
-        if flow.response is not None:
-            await self._finish(flow, flow.response.status_code)
+        return None if flow.response is None else self._finish(flow, flow.response.status_code)
 
     @closed
     async def error(self, flow: http.HTTPFlow) -> None:
@@ -231,7 +226,9 @@ class GatewayAddon:
         if flow.response is None and flow.client_conn.connected:
             await self._fail(flow, carried, message)
             return
-        await self._finish(flow, flow.response.status_code if flow.response else 0)
+        waiting = self._finish(flow, flow.response.status_code if flow.response else 0)
+        if waiting is not None:
+            await waiting
 
     @closed
     def websocket_message(self, flow: http.HTTPFlow) -> None:
@@ -257,78 +254,6 @@ class GatewayAddon:
         logger.error("a connection was cut because handling it failed (%s)", kind)
         self._keep_fault("connection", client, Reason.FAULT)
 
-    # --- closing ---------------------------------------------------------------------------------
-
-    def fault(self, stage: str, reason: Reason, error: BaseException | None) -> None:
-        """Log and count a fault. The text of the error may hold what a pupil sent, so it stays out."""
-        self._metrics.fault(reason, stage)
-        kind = type(error).__name__ if error is not None else "too slow"
-        place = place_of(error)
-        logger.error("fault in %s, closed: %s (%s%s)", stage, reason.value, kind, place)
-
-    def close(self, stage: str, data: Any, reason: Reason) -> asyncio.Task[None] | None:
-        """Make sure that nothing of `data` goes on, and return the record of it on its way."""
-        if isinstance(data, http.HTTPFlow):
-            return self._close_flow(stage, data, reason)
-        if isinstance(data, tls.ClientHelloData):
-            data.establish_server_tls_first = False
-            # Without a connection that we know of, the first request on it fails closed as well.
-            if (known := self.connections.get(data.context.client.id)) is not None:
-                known.faulty = reason
-                with contextlib.suppress(Exception):  # closed it is, also where nobody can say for whom
-                    known.refused(known.request(), self._failure(reason, known.tunnel))
-        elif isinstance(data, server_hooks.ServerConnectionHookData):
-            data.server.error = f"closed: {reason.value}"
-        elif isinstance(data, connection.Client):
-            data.error = f"closed: {reason.value}"
-            return self._keep_fault(stage, data, reason)[1]
-        return None
-
-    def _close_flow(self, stage: str, flow: http.HTTPFlow, reason: Reason) -> asyncio.Task[None] | None:
-        failed, record = self._keep_fault(stage, flow.client_conn, reason, flow)
-        if stage in _ANSWERABLE:
-            actions.answer(flow, self._closed_page(failed))
-        elif stage == "responseheaders" and flow.killable:
-            flow.kill()
-        elif stage == "websocket_message":
-            # mitmproxy has no way to kill a socket, so its message goes nowhere and the connection is cut.
-            for message in flow.websocket.messages if flow.websocket else ():
-                message.drop()
-            if (handler := self._doors.handler_of(flow.client_conn)) is not None:
-                handler.cut()
-        return record
-
-    def _keep_fault(
-        self, stage: str, client: connection.Client, reason: Reason, flow: http.HTTPFlow | None = None
-    ) -> tuple[actions.Carried | None, asyncio.Task[None] | None]:
-        """Put what was closed on record, and return it with the task that does so; must not raise."""
-        try:
-            known = self.connections.get(client.id) or Connection(Tunnel(peer_of(client)))
-            carried = flow.metadata.get(CARRIED) if flow is not None else None
-            if not isinstance(carried, actions.Carried):
-                request = request_of(flow, known.tunnel) if flow and stage != "http_connect" else None
-                asked = request or known.request()
-                carried = actions.Carried(asked, self._failure(reason, known.tunnel), "")
-            elif carried.recorded and carried.judgement.decision.blocked:
-                return carried, None  # it is on record as refused already, or its record is on its way
-            known.pending = None
-            failed = replace(
-                carried,
-                judgement=self._failure(reason, known.tunnel),
-                reference=actions.new_reference(),
-            )
-            if flow is not None:
-                flow.metadata[CARRIED] = failed
-            return failed, self.attempts.soon("", failed, 503 if stage in _ANSWERABLE else 0)
-        except Exception:  # noqa: BLE001 - the fault itself is counted and told in any case
-            return None, None
-
-    def _closed_page(self, failed: actions.Carried | None) -> Answer:
-        with contextlib.suppress(Exception):  # the page failed as well; a bare answer still closes
-            if failed is not None and failed.judgement.decision.reason in FAILURES:
-                return self._site.page(failed.judgement, failed.request, failed.reference)
-        return CLOSED
-
     def _known(self, client: connection.Client) -> Connection:
         return self.connections[client.id]
 
@@ -344,30 +269,60 @@ class GatewayAddon:
         lives_by(self._doors, client, judgement.overrides)
         return judgement
 
-    def _failure(self, reason: Reason, who: Request | Tunnel) -> Judgement:
-        return self._filtering.judge_failure(reason, FAILURES[reason], who.client, who.user)
+    async def _compare(self, flow: http.HTTPFlow, known: Connection, started: float) -> None:
+        await self.credentials.learn(flow.request.headers.get_all(HEADER), known.tunnel)
+        if (waiting := self._judge_headers(flow, known)) is not None:
+            await waiting
+        self._metrics.added_latency(time.perf_counter() - started)
 
-    async def _judge_request(self, flow: http.HTTPFlow, request: Request, known: Connection) -> None:
+    async def _timed(self, waiting: Awaitable[None], started: float) -> None:
+        await waiting
+        self._metrics.added_latency(time.perf_counter() - started)
+
+    def _judge_headers(self, flow: http.HTTPFlow, known: Connection) -> Awaitable[None] | None:
+        request = request_of(flow, known.tunnel)
+        if flow.metadata.get(INVALID):
+            request = replace(request, refused="the request's headers contradict each other")
+        if known.faulty is not None:
+            return self._block(flow, request, self._failure(known.faulty, request))
+        if self._site.answers(flow, request):
+            self._site.begin(flow, request)
+            return None
+        return self._judge_request(flow, request, known)
+
+    def _judge_request(
+        self, flow: http.HTTPFlow, request: Request, known: Connection
+    ) -> Awaitable[None] | None:
         request = self._parts.read(flow, request)
         judgement = self._judge(request, flow.client_conn)
         asked = self.credentials.asks(judgement, request, known.tunnel)
         if asked or judgement.decision.blocked:
-            await self._block(flow, request, judgement, asked=asked)
-            return
+            return self._block(flow, request, judgement, asked=asked)
         known.pending = None
         carried = actions.Carried(request, judgement, actions.new_reference())
         flow.metadata[CARRIED] = carried
         if self._site.serves(request):
             self._site.begin(flow, request)  # this path leads to no site, whoever asks for it and how
-            return
-        if judgement.decision.flagged:
+            return None
+        # What has failed, or is watched, waits for the log; the rest need not.
+        if judgement.decision.flagged or (flow.server_conn.error and known.tunnel.encrypted):
+            return self._send(flow, carried, known)
+        self._forward(flow, carried, known)
+        return None
+
+    async def _send(self, flow: http.HTTPFlow, carried: actions.Carried, known: Connection) -> None:
+        if carried.judgement.decision.flagged:
             # Watched: in the log before the site hears of it.
             await self.attempts.record(carried, 0)
         if flow.server_conn.error and known.tunnel.encrypted:
             # The site was tried at the ClientHello, and failed; say so instead of trying again (H16).
             await self._fail(flow, carried, flow.server_conn.error)
             return
-        known.permitted.add((request.url.host, request.url.port))
+        self._forward(flow, carried, known)
+
+    def _forward(self, flow: http.HTTPFlow, carried: actions.Carried, known: Connection) -> None:
+        url = carried.request.url
+        known.permitted.add((url.host, url.port))
         self._parts.forward(flow, carried)
 
     async def _block(
@@ -390,11 +345,6 @@ class GatewayAddon:
         actions.answer(flow, reply)
         await self.attempts.record(failed, reply.status)
 
-    async def _finish(self, flow: http.HTTPFlow, status: int) -> None:
+    def _finish(self, flow: http.HTTPFlow, status: int) -> Awaitable[None] | None:
         carried: actions.Carried | None = flow.metadata.get(CARRIED)
-        if carried is not None and not carried.recorded:
-            await self.attempts.record(carried, status)
-
-
-_ANSWERABLE = ("requestheaders", "http_connect", "request", "error")
-"""The hooks in which a client can still be answered."""
+        return None if carried is None or carried.recorded else self.attempts.keep(carried, status)

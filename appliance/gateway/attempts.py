@@ -8,9 +8,9 @@ whose connection fails, when that is known. Never both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from appliance.filtering import Judgement
 from appliance.gateway.actions import Carried, access_of, new_reference
@@ -53,6 +53,17 @@ class Recorder(Protocol):
         """Keep one access that is not flagged; never wait."""
 
 
+class Site(NamedTuple):
+    """The site that the names of a request lead to: `url` is its own page, `names` the other names.
+
+    `asked` is all that this follows from.
+    """
+
+    asked: tuple[object, ...]
+    url: Url
+    names: tuple[Url, ...]
+
+
 @dataclass(slots=True)
 class Connection:
     """What the gateway remembers of one client connection."""
@@ -62,8 +73,12 @@ class Connection:
     pending: Carried | None = None
     """An attempt that was refused at CONNECT or ClientHello, and that no page has answered yet."""
     faulty: Reason | None = None
-    looked: tuple[tuple[int, str, str], bool] | None = None
+    looked: tuple[tuple[int, str, str, str], bool] | None = None
     """Whether what pages say has to be read, and for which policy, profile and host that was asked."""
+    site: Site | None = None
+    """Where the last request in the lean lane led."""
+    began: bool = False
+    """Whether a request in the lean lane was whole."""
 
     def refused(self, request: Request, judgement: Judgement) -> None:
         """Note a refused attempt; it takes the place of one that the same attempt began with."""
@@ -115,6 +130,13 @@ class Attempts:
         except Exception:
             carried.recorded = False
             raise
+
+    def keep(self, carried: Carried, status: int) -> Awaitable[None] | None:
+        """Keep one access: at once, or where it is flagged, by what is returned."""
+        if carried.judgement.decision.flagged:
+            return self.record(carried, status)
+        self.note(carried, status)
+        return None
 
     def soon(self, stage: str, carried: Carried, status: int = 0) -> asyncio.Task[None]:
         """Keep one access without waiting, in the task returned; needs an event loop that runs.

@@ -1,8 +1,8 @@
 """Fail closed: what happens when our own code fails inside mitmproxy.
 
 mitmproxy logs an exception from a hook and lets the traffic go on, unfiltered (H1). So every hook of
-ours carries `@closed`, and a test checks that. The decorated hook's class says what closing means
-for each kind of data, in its method `close`.
+ours carries `@closed` or `@closed_soon`, and a test checks that. The decorated hook's class says what
+closing means for each kind of data, in its method `close`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from appliance.model.decision import Reason
@@ -63,22 +63,35 @@ def closed[S: Closer, D](hook: Callable[[S, D], Any]) -> Callable[[S, D], Any]:
 
     @functools.wraps(hook)
     async def guarded_async(self: S, data: D) -> None:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(_limit(self, stage)):
-                await _await(hook(self, data))
-        except TimeoutError as error:
-            await _kept(self, _close(self, stage, data, Reason.DEADLINE, error))
-        except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
-            await _kept(self, _close(self, stage, data, Reason.FAULT, error))
-        else:
-            # A hook that held up the loop itself was never interrupted.
-            if time.monotonic() - started > _limit(self, stage):
-                await _kept(self, _close(self, stage, data, Reason.DEADLINE, None))
+        await _rest(self, stage, data, hook(self, data), time.monotonic())
 
     chosen = guarded_async if inspect.iscoroutinefunction(hook) else guarded
     setattr(chosen, MARK, True)
     return chosen
+
+
+def closed_soon[S: Closer, D](hook: Callable[[S, D], Awaitable[None] | None]) -> Callable[[S, D], Any]:
+    """Wrap a hook that rarely waits: it returns None, or what is left to be awaited.
+
+    As `closed` otherwise. Only what waits needs a task and a timer, which cost more than most judgements.
+    """
+    stage = hook.__name__
+
+    @functools.wraps(hook)
+    def guarded(self: S, data: D) -> Coroutine[Any, Any, None] | None:
+        started = time.monotonic()
+        try:
+            waiting = hook(self, data)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
+            return _later(self, _close(self, stage, data, Reason.FAULT, error))
+        if waiting is not None:
+            return _rest(self, stage, data, waiting, started)
+        if time.monotonic() - started > self.deadline:
+            return _later(self, _close(self, stage, data, Reason.DEADLINE, None))
+        return None
+
+    setattr(guarded, MARK, True)
+    return guarded
 
 
 def place_of(error: BaseException | None) -> str:
@@ -96,8 +109,23 @@ def _limit(self: Closer, stage: str) -> float:
     return max(self.deadline, PATIENT.get(stage, 0.0))
 
 
-async def _await(result: Awaitable[None]) -> None:
-    await result
+async def _rest[S: Closer](self: S, stage: str, data: Any, waiting: Awaitable[None], started: float) -> None:
+    limit = _limit(self, stage)
+    try:
+        async with asyncio.timeout(started + limit - time.monotonic()):
+            await waiting
+    except TimeoutError as error:
+        await _kept(self, _close(self, stage, data, Reason.DEADLINE, error))
+    except Exception as error:  # noqa: BLE001 - whatever failed, the answer is closed
+        await _kept(self, _close(self, stage, data, Reason.FAULT, error))
+    else:
+        # A hook that held up the loop itself was never interrupted.
+        if time.monotonic() - started > limit:
+            await _kept(self, _close(self, stage, data, Reason.DEADLINE, None))
+
+
+def _later(self: Closer, record: asyncio.Task[None] | None) -> Coroutine[Any, Any, None] | None:
+    return _kept(self, record) if record is not None else None
 
 
 async def _kept(self: Closer, record: asyncio.Task[None] | None) -> None:

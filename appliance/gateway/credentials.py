@@ -159,6 +159,15 @@ class Credentials:
         pair = pair_of(values)
         return WRONG if pair is None else self._remembered(self._mark(pair, tunnel))
 
+    def knows(self, values: Sequence[str], tunnel: Tunnel) -> bool:
+        """Note in `tunnel` what the header's `values` lead to; False if `learn` must compare them first."""
+        if not tunnel.to_proxy:
+            return True
+        found = self.look(values, tunnel)
+        if found is not None:
+            found.note(tunnel)
+        return found is not None
+
     async def learn(self, values: Sequence[str], tunnel: Tunnel) -> Found:
         """Return what the header's `values` lead to, compared if they must be, and note it in `tunnel`.
 

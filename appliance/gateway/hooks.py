@@ -10,16 +10,16 @@ leaves in one piece.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields
 from enum import Enum
 from typing import Any, override
+from weakref import WeakValueDictionary
 
 from mitmproxy import addonmanager
-from mitmproxy.connection import Connection
+from mitmproxy.connection import Client, Connection
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import CommandGenerator, Layer
 
@@ -44,58 +44,75 @@ class Hooks:
 
     def __init__(self, addons: addonmanager.AddonManager) -> None:
         self._addons = addons
-        self._found: dict[type, tuple[str, tuple[Function, ...], bool]] = {}
+        self._found: dict[type, tuple[str, tuple[Function, ...]]] = {}
 
     def start(self, hook: commands.StartHook) -> Outcome:
         """Run a hook in every addon that has it, in the order of the chain; return what came of it.
 
         A task is returned, already begun, when something in it has to wait.
         """
-        name, functions, waits = self._found.get(type(hook)) or self._find(type(hook))
+        name, functions = self._found.get(type(hook)) or self._find(type(hook))
         data = getattr(hook, name)
-        if waits:
-            task = asyncio.Task(
-                _await_all(functions, data), loop=asyncio.get_running_loop(), eager_start=True
-            )
-            return task if not task.done() else Answer.NEVER if task.cancelled() else Answer.DONE
+        remaining = iter(functions)
         try:
-            for function in functions:
-                _call(function, data)
+            for function in remaining:
+                if (waiting := _call(function, data)) is not None:
+                    return _begun(waiting, remaining, data)
         except asyncio.CancelledError:
             return Answer.NEVER
         return Answer.DONE
 
-    def _find(self, kind: type[commands.StartHook]) -> tuple[str, tuple[Function, ...], bool]:
+    def _find(self, kind: type[commands.StartHook]) -> tuple[str, tuple[Function, ...]]:
         addons = list(addonmanager.traverse(self._addons.chain))
         functions = tuple(found for addon in addons if callable(found := getattr(addon, kind.name, None)))
         (only,) = fields(kind)  # type: ignore[arg-type] # every hook is a dataclass with one field
-        found = only.name, functions, any(map(inspect.iscoroutinefunction, functions))
-        self._found[kind] = found
+        found = self._found[kind] = only.name, functions
         return found
 
 
-def _call(function: Function, data: Any) -> Coroutine[Any, Any, None] | None:
+def _call(function: Function, data: Any) -> Awaitable[None] | None:
     # As in mitmproxy, one addon that fails does not keep the next from being asked. Ours fail closed by
     # themselves; the text of an error may hold what a pupil wrote (H30).
     try:
-        result: Coroutine[Any, Any, None] | None = function(data)
+        result: Awaitable[None] | None = function(data)
     except Exception as error:  # noqa: BLE001 - whatever failed, the next one is asked
         _tell(error)
         return None
     return result
 
 
-async def _await_all(functions: tuple[Function, ...], data: Any) -> None:
-    for function in functions:
+def _begun(first: Awaitable[None], remaining: Iterator[Function], data: Any) -> Outcome:
+    # Only now a task: most hooks are done by the time they return.
+    rest = _await_all(first, remaining, data)
+    task = asyncio.Task(rest, loop=asyncio.get_running_loop(), eager_start=True)
+    return task if not task.done() else Answer.NEVER if task.cancelled() else Answer.DONE
+
+
+async def _await_all(first: Awaitable[None], remaining: Iterator[Function], data: Any) -> None:
+    await _guarded(first)
+    for function in remaining:
         if (waiting := _call(function, data)) is not None:
-            try:
-                await waiting
-            except Exception as error:  # noqa: BLE001 - as above
-                _tell(error)
+            await _guarded(waiting)
+
+
+async def _guarded(waiting: Awaitable[None]) -> None:
+    try:
+        await waiting
+    except Exception as error:  # noqa: BLE001 - as above
+        _tell(error)
 
 
 def _tell(error: Exception) -> None:
     logger.error("a hook of an addon failed: %s", type(error).__name__)
+
+
+_ABOVE: WeakValueDictionary[str, Answering] = WeakValueDictionary()
+"""Who stands above the layers of each client that is there, by the client's id."""
+
+
+def above(client: Client) -> Answering | None:
+    """Return who stands above the layers of a client's connection; None where nobody does."""
+    return _ABOVE.get(client.id)
 
 
 class Answering(Layer):
@@ -110,26 +127,37 @@ class Answering(Layer):
         self.waiting: dict[commands.StartHook, asyncio.Task[None]] = {}
         self._top = top
         self._hooks = hooks
+        _ABOVE[self.context.client.id] = self
+
+    def answered(
+        self, handle: Callable[[events.Event], CommandGenerator[None]], event: events.Event
+    ) -> CommandGenerator[None]:
+        """Let a layer handle an event, and answer the hooks that come of it at that layer.
+
+        So they need not go through all the layers above, up and down again. Those that wait are passed up.
+        """
+        queue = deque((event,))
+        while queue:
+            for command in handle(queue.popleft()):
+                if not isinstance(command, commands.StartHook) or command in self.waiting:
+                    yield command
+                    continue
+                outcome = self._hooks.start(command)
+                if isinstance(outcome, asyncio.Task):
+                    self.waiting[command] = outcome
+                    yield command
+                elif outcome is Answer.DONE and command.blocking:
+                    queue.append(events.HookCompleted(command))
 
     @override
     def handle_event(self, event: events.Event) -> CommandGenerator[None]:
         sending = _Sending()
-        queue = deque((event,))
-        while queue:
-            for command in self._top.handle_event(queue.popleft()):
-                if isinstance(command, commands.SendData):
-                    yield from sending.add(command)
-                elif isinstance(command, commands.StartHook):
-                    outcome = self._hooks.start(command)
-                    if isinstance(outcome, asyncio.Task):
-                        yield from sending.out()
-                        self.waiting[command] = outcome
-                        yield command
-                    elif outcome is Answer.DONE and command.blocking:
-                        queue.append(events.HookCompleted(command))
-                else:
-                    yield from sending.out()
-                    yield command
+        for command in self.answered(self._top.handle_event, event):
+            if isinstance(command, commands.SendData):
+                yield from sending.add(command)
+            else:
+                yield from sending.out()
+                yield command
         yield from sending.out()
 
     @override

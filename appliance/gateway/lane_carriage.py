@@ -27,7 +27,7 @@ from appliance.gateway.lane_heads import (
     read_answer,
     read_request,
 )
-from appliance.gateway.lane_judge import Failure, Lane, named
+from appliance.gateway.lane_judge import Failure, Lane
 from appliance.gateway.lane_pool import Target, Upstream
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -174,7 +174,7 @@ class Carriage:
             self.out.send(CONTINUE)
         again = now.body is None and now.head.method in _SAFE
         now.upstream = self._sites.take(now.target, again=again)
-        start = now.head.towards(named(now.carried.request.url))
+        start = now.head.towards(now.name)
         if now.upstream is None:
             now.waiting.append(start)
             self._sites.open(now.target)

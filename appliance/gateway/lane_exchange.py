@@ -6,6 +6,8 @@ which rule its answer's body ends.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from appliance.gateway.actions import Carried
 from appliance.gateway.lane_bodies import Body, Chunked, Sized, UntilClose
 from appliance.gateway.lane_heads import AnswerHead, RequestHead
@@ -25,6 +27,7 @@ class Exchange:
         "head",
         "held",
         "interim",
+        "name",
         "over",
         "pooled",
         "reader",
@@ -38,7 +41,7 @@ class Exchange:
         url = carried.request.url
         self.head = head
         self.carried = carried
-        self.target = Target(url.host, url.port, url.scheme == "https")
+        self.target, self.name = way(url.scheme, url.host, url.port)
         self.body: Body | None = None
         """What is still to come of the request's body; None when it is whole."""
         if head.length is None:
@@ -68,6 +71,16 @@ class Exchange:
     def status(self) -> int:
         """The status that the client has seen, or 0."""
         return self.answer.status if self.answer is not None else 0
+
+
+@lru_cache(maxsize=1024)
+def way(scheme: str, host: str, port: int) -> tuple[Target, str]:
+    """Return where requests to a site go, and how it is told its own name: as it was judged.
+
+    The name has a port where that is not the usual one.
+    """
+    default = 443 if scheme == "https" else 80
+    return Target(host, port, scheme == "https"), host if port == default else f"{host}:{port}"
 
 
 def reader_of(head: AnswerHead, method: str) -> Body | None:

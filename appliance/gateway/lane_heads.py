@@ -9,6 +9,7 @@ it differently (RFC 9112; hop-by-hop fields as in RFC 9110 7.6.1).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from mitmproxy.net.http.validate import parse_transfer_encoding
@@ -22,7 +23,8 @@ NO_CONTENT, NOT_MODIFIED = 204, 304
 _OK = range(200, 1000)  # those below announce an answer, or end HTTP, for which nobody asked
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_FIELDS = rb"((?:" + _TOKEN + rb"{1,256}+:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+# Each field with the line end before it, so that fields can be taken out and the rest stays as it came.
+_FIELDS = rb"((?:\r\n" + _TOKEN + rb"{1,256}+:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
 # A name as DNS can carry it (RFC 1035 2.3.4), and a port that there is: mitmproxy refuses all others, and
 # reads port 0 as none.
 _NAME = rb"(?![0-9A-Za-z_.-]{254})[0-9A-Za-z_-]{1,63}+(?:\.[0-9A-Za-z_-]{1,63}+)*+"
@@ -32,12 +34,12 @@ _REQUEST = re.compile(
     + _NAME
     + rb"(?:"
     + _PORT
-    + rb")?))?(/[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n"
+    + rb")?))?(/[\x21\x22\x24-\x7e]*+) HTTP/1\.1"
     + _FIELDS
 )
 _HOST = re.compile(_NAME + rb"(?:" + _PORT + rb")?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
-_ANSWER = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n" + _FIELDS)
+_ANSWER = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*+))?" + _FIELDS)
 _STATUS = re.compile(rb"HTTP/1\.([01])[ \t]+([0-9]{3})(?:[ \t]+([^\r\0]*))?")
 _LAST_LINE = re.compile(rb"\r?\n\r?\n\Z")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"{1,256}+):([^\r\n\0]*)")
@@ -59,6 +61,24 @@ _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect
 _FROM_CLIENT = _BETWEEN | _FRAMING | {b"upgrade", b"available-dictionary", b"http2-settings"}
 _FROM_SITE = _BETWEEN | {b"content-length", b"transfer-encoding", b"upgrade", b"alt-svc"}
 _ORDINARY = frozenset({b"", b"close", b"keep-alive"})
+_USUAL = {each: frozenset({each}) for each in (b"close", b"keep-alive")}
+_NOTHING: frozenset[bytes] = frozenset()
+_SPELLED = re.compile(rb"[a-z]")
+
+
+def _told_apart(names: Iterable[bytes]) -> re.Pattern[bytes]:
+    # Splits fields into those that matter between two programs, as name and value, and what lies between.
+    # Letters in both cases and a look at the first one: half the time of the same with a flag for the case.
+    first = b"".join({name[:1] + name[:1].upper() for name in names})
+    spelled = b"|".join(_SPELLED.sub(_both_cases, re.escape(name)) for name in sorted(names, reverse=True))
+    return re.compile(rb"\r\n(?=[" + first + rb"])(" + spelled + rb"):[\t ]*([^\r]*)")
+
+
+def _both_cases(letter: re.Match[bytes]) -> bytes:
+    return b"[%b%b]" % (letter[0], letter[0].upper())
+
+
+_APART_FROM_CLIENT, _APART_FROM_SITE = _told_apart(_FROM_CLIENT), _told_apart(_FROM_SITE)
 
 
 class BadAnswerError(ValueError):
@@ -68,7 +88,7 @@ class BadAnswerError(ValueError):
 class RequestHead:
     """One plain request. `length` is None for a chunked body, and 0 for none."""
 
-    __slots__ = ("asked", "block", "close", "expects", "fields", "host", "length", "method", "path", "shown")
+    __slots__ = ("asked", "block", "close", "expects", "host", "length", "method", "path", "rest", "shown")
 
     def __init__(self, method: str, asked: str, path: str, block: bytes) -> None:
         self.method = method
@@ -78,7 +98,8 @@ class RequestHead:
         self.block = block
         """All fields as they came, for what only a refusal wants to know."""
         self.host = ""
-        self.fields: list[bytes] = []
+        self.rest = b""
+        """The fields that go on as they came, each with the line end before it."""
         self.length: int | None = 0
         self.close = False
         self.expects = False
@@ -92,13 +113,13 @@ class RequestHead:
 
     def towards(self, host: str) -> bytes:
         """Return the head as the site gets it, under the name that was judged."""
-        lines = [f"{self.method} {self.path} HTTP/1.1\r\nHost: {host}".encode("latin-1"), *self.fields]
+        start = f"{self.method} {self.path} HTTP/1.1\r\nHost: {host}".encode("latin-1")
+        framing = b""
         if self.length is None:
-            lines.append(b"Transfer-Encoding: chunked")
+            framing = b"\r\nTransfer-Encoding: chunked"
         elif self.length or self.method in ("POST", "PUT", "PATCH"):
-            lines.append(b"Content-Length: %d" % self.length)
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+            framing = b"\r\nContent-Length: %d" % self.length
+        return b"%b%b%b\r\n\r\n" % (start, self.rest, framing)
 
 
 def read_request(data: bytes) -> RequestHead | None:
@@ -107,32 +128,25 @@ def read_request(data: bytes) -> RequestHead | None:
     if match is None:
         return None
     method, asked, path, block = match.groups()
-    head = RequestHead(method.decode(), (asked or b"").decode(), path.decode(), block)
-    lines = block.split(b"\r\n")
-    lines.pop()
-    if len(lines) > MOST_FIELDS:
+    if block.count(b"\r") > MOST_FIELDS:
         return None
-    listed = _sort(head, lines)
+    head = RequestHead(method.decode(), (asked or b"").decode(), path.decode(), block)
+    listed = _sort(head, _APART_FROM_CLIENT.split(block))
     if listed is None or not head.host:
         return None
     if listed:
-        head.fields = [line for line in head.fields if line.partition(b":")[0].lower() not in listed]
+        head.rest = _without(head.rest, listed)
     return head
 
 
-def _sort(head: RequestHead, lines: list[bytes]) -> frozenset[bytes] | None:  # noqa: C901 - a table, read down
+def _sort(head: RequestHead, parts: list[bytes]) -> frozenset[bytes] | None:  # noqa: C901 - a table, read down
     # The fields that matter between two programs go into `head`, the rest are kept as they came. Returned:
     # what `Connection` names besides, which is not passed on; None if the request is not plain.
-    kept = head.fields
-    listed: frozenset[bytes] = frozenset()
+    head.rest = b"".join(parts[::3])
+    listed = _NOTHING
     framed = False
-    for line in lines:
-        name, _, value = line.partition(b":")
-        low = name.lower()
-        if low not in _FROM_CLIENT:
-            kept.append(line)
-            continue
-        value = value.strip(b" \t")
+    for name, given in zip(parts[1::3], parts[2::3], strict=True):
+        low, value = name.lower(), given.rstrip(b" \t")
         if low == b"host":
             if head.host or not _HOST.fullmatch(value):
                 return None
@@ -155,6 +169,11 @@ def _sort(head: RequestHead, lines: list[bytes]) -> frozenset[bytes] | None:  # 
     return listed - _ORDINARY - _FRAMING
 
 
+def _without(fields: bytes, names: frozenset[bytes]) -> bytes:
+    lines = fields.split(b"\r\n")
+    return b"\r\n".join([line for line in lines if line.partition(b":")[0].lower() not in names])
+
+
 def _frame(head: RequestHead, name: bytes, value: bytes) -> bool:
     if name == b"transfer-encoding":
         head.length = None
@@ -166,7 +185,8 @@ def _frame(head: RequestHead, name: bytes, value: bytes) -> bool:
 
 
 def _tokens(value: bytes) -> frozenset[bytes]:
-    return frozenset(token.strip(b" \t") for token in value.lower().split(b","))
+    low = value.lower()
+    return _USUAL.get(low) or frozenset(token.strip(b" \t") for token in low.split(b","))
 
 
 class AnswerHead:
@@ -175,20 +195,18 @@ class AnswerHead:
     `length` counts the body's bytes; None where `coding` says "chunked", or the connection's end ends it.
     """
 
-    __slots__ = ("close", "coding", "fields", "length", "reason", "status")
+    __slots__ = ("chunked", "close", "coding", "length", "reason", "rest", "status")
 
     def __init__(self, status: int, reason: bytes) -> None:
         self.status = status
         self.reason = reason
-        self.fields: list[bytes] = []
+        self.rest = b""
+        """The fields that go on as they came, each with the line end before it."""
         self.length: int | None = None
         self.coding = b""
-        self.close = False
-
-    @property
-    def chunked(self) -> bool:
+        self.chunked = False
         """True when the body comes in chunks."""
-        return self.coding.endswith(b"chunked")
+        self.close = False
 
     def bare(self, method: str) -> bool:
         """Tell whether no body follows, whatever the fields say."""
@@ -196,15 +214,14 @@ class AnswerHead:
 
     def towards(self, *, close: bool) -> bytes:
         """Return the head as the client gets it; `close` says that nothing comes after its body."""
-        lines = [b"HTTP/1.1 %d %s" % (self.status, self.reason), *self.fields]
+        framing = b""
         if self.coding:
-            lines.append(b"Transfer-Encoding: " + self.coding)
+            framing = b"\r\nTransfer-Encoding: " + self.coding
         elif self.length is not None and self.status != NO_CONTENT:
-            lines.append(b"Content-Length: %d" % self.length)
+            framing = b"\r\nContent-Length: %d" % self.length
         if close:
-            lines.append(b"Connection: close")
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+            framing += b"\r\nConnection: close"
+        return b"HTTP/1.1 %d %b%b%b\r\n\r\n" % (self.status, self.reason, self.rest, framing)
 
 
 def read_answer(data: bytes) -> AnswerHead:
@@ -212,14 +229,13 @@ def read_answer(data: bytes) -> AnswerHead:
     match = _ANSWER.fullmatch(data)
     if match is not None:
         version, status, reason, block = match.groups()
-        lines = block.split(b"\r\n")
-        lines.pop()
     else:
         version, status, reason, lines = _mended(data)
+        block = b"".join([b"\r\n" + line for line in lines])
     head = AnswerHead(int(status), reason or b"")
     if head.status not in _OK:
         raise BadAnswerError("the status is none that was asked for")
-    _sort_answer(head, lines, old=version == b"0")
+    _sort_answer(head, _APART_FROM_SITE.split(block), old=version == b"0")
     return head
 
 
@@ -242,26 +258,23 @@ def _mended(data: bytes) -> tuple[bytes, bytes, bytes, list[bytes]]:
     return match[1], match[2], match[3] or b"", lines
 
 
-def _sort_answer(head: AnswerHead, lines: list[bytes], *, old: bool) -> None:
-    kept = head.fields
-    listed: frozenset[bytes] = frozenset()
-    for line in lines:
-        name, _, value = line.partition(b":")
+def _sort_answer(head: AnswerHead, parts: list[bytes], *, old: bool) -> None:
+    head.rest = b"".join(parts[::3])
+    listed = _NOTHING
+    for name, given in zip(parts[1::3], parts[2::3], strict=True):
         low = name.lower()
-        if low not in _FROM_SITE:
-            kept.append(line)
-        elif low == b"connection":
-            listed |= _tokens(value)
+        if low == b"connection":
+            listed |= _tokens(given)
         elif low == b"content-length":
-            _measure(head, value.strip(b" \t"))
+            _measure(head, given.rstrip(b" \t"))
         elif low == b"transfer-encoding":
-            _encode(head, value.strip(b" \t"), old=old)
+            _encode(head, given.rstrip(b" \t"), old=old)
     if head.coding and head.length is not None:
         raise BadAnswerError("the answer ends in two ways")
     head.close = b"close" in listed or (old and b"keep-alive" not in listed)
     listed -= _ORDINARY
     if listed:
-        head.fields = [line for line in kept if line.partition(b":")[0].lower() not in listed]
+        head.rest = _without(head.rest, listed)
 
 
 def _measure(head: AnswerHead, value: bytes) -> None:
@@ -279,6 +292,7 @@ def _encode(head: AnswerHead, value: bytes, *, old: bool) -> None:
         raise BadAnswerError("the answer's framing is unknown") from error
     if coding != "identity":  # which means nothing at all
         head.coding = coding.encode()
+        head.chunked = head.coding.endswith(b"chunked")
 
 
 def own_answer(answer: Answer, method: str, *, close: bool) -> bytes:

@@ -23,7 +23,7 @@ from appliance.gateway import actions
 from appliance.gateway.actions import Carried
 from appliance.gateway.addon import GatewayAddon
 from appliance.gateway.answers import CLOSED, Answer
-from appliance.gateway.attempts import Connection, Metrics
+from appliance.gateway.attempts import Connection, Metrics, Site
 from appliance.gateway.closed import FAILURES, closed
 from appliance.gateway.door import Doors
 from appliance.gateway.lane_heads import RequestHead
@@ -38,7 +38,7 @@ from appliance.inspection.search import may_hold_term
 from appliance.model.decision import Reason
 from appliance.model.inspect import Inspect
 from appliance.model.request import Request
-from appliance.model.url import Url, UrlRefusedError, parse_url
+from appliance.model.url import Url, UrlRefusedError, at, parse_url
 
 
 @dataclass
@@ -130,8 +130,10 @@ class Lane:
             self._fail(known, Reason.DEADLINE, None)
             return None
         self._metrics.added_latency(took)
-        self._addon.began(client)
-        if carried is not None:
+        if not known.began:
+            known.began = True
+            self._addon.began(client)
+        if carried is not None and carried.judgement.overrides:
             lives_by(self._doors, client, carried.judgement.overrides)
         return carried
 
@@ -185,17 +187,11 @@ class Lane:
 
     def _judge(self, known: Connection, head: RequestHead) -> Carried | None:
         tunnel = known.tunnel
-        url = _url(tunnel, head)
-        if url is None or not self._knows(tunnel, head):
+        site = _site(known, head)
+        if site is None or not self._knows(tunnel, head):
             return None
-        request = Request(
-            url,
-            names=_names(tunnel, url),
-            method=head.method,
-            client=tunnel.client,
-            destination=tunnel.destination,
-            user=tunnel.user,
-        )
+        url = at(site.url, head.path)
+        request = Request(url, site.names, head.method, tunnel.client, tunnel.destination, user=tunnel.user)
         if self._site.serves(request) or may_hold_term(url, head.method):
             return None
         judgement = self._decide(request)
@@ -224,7 +220,7 @@ class Lane:
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.
         policy = judgement.decision.policy_version  # two can be in force, each with a profile of this name
-        asked = self._filtering.epoch, f"{policy} {judgement.profile.id}", request.url.host
+        asked = self._filtering.epoch, policy, judgement.profile.id, request.url.host
         if known.looked is None or known.looked[0] != asked:
             site = replace(request, url=replace(request.url, path="/", query=""))
             level = self._filtering.inspection(site, judgement.person).level
@@ -238,15 +234,32 @@ class Lane:
         return judgement
 
 
+def _site(known: Connection, head: RequestHead) -> Site | None:
+    # The site that all of the request's names agree on; None where they do not, and the full lane says so.
+    # Requests on one connection are for one site, as a rule: asked once for each spelling of its names.
+    tunnel = known.tunnel
+    asked = (
+        head.asked, head.host, tunnel.layered, tunnel.encrypted, tunnel.port, tunnel.sni, tunnel.connect,
+        tunnel.destination,
+    )  # fmt: skip
+    kept = known.site
+    if kept is not None and kept.asked == asked:
+        return kept
+    url = _url(tunnel, head)
+    if url is None:
+        return None
+    known.site = Site(asked, url, _names(tunnel, url))
+    return known.site
+
+
 def _url(tunnel: Tunnel, head: RequestHead) -> Url | None:
-    # The address that all of the request's names agree on; None where they do not, and the full lane says so.
     if tunnel.layered:
         return None
     explicit = tunnel.connect is None and not tunnel.encrypted and tunnel.port is None
     if head.asked.lower() != (head.host.lower() if explicit else ""):
         return None
     scheme = "https" if tunnel.encrypted else "http"
-    url = parse_url(f"{scheme}://{head.host}{head.path}")
+    url = parse_url(f"{scheme}://{head.host}/")
     if tunnel.port is not None and tunnel.port != url.port:
         url = replace(url, port=tunnel.port)
     if tunnel.encrypted and tunnel.sni is not None and tunnel.sni.host != url.host:
@@ -258,9 +271,3 @@ def _names(tunnel: Tunnel, url: Url) -> tuple[Url, ...]:
     # As in `translate.py`: the other names, as addresses of the same kind as the request's own.
     others = [name for name in (tunnel.sni, tunnel.connect) if name and name.host != url.host]
     return tuple([replace(name, scheme=url.scheme, port=url.port) for name in others])
-
-
-def named(url: Url) -> str:
-    """Return how a site is told its own name: as it was judged, with a port that is not the usual one."""
-    default = 443 if url.scheme == "https" else 80
-    return url.host if url.port == default else f"{url.host}:{url.port}"

@@ -114,6 +114,9 @@ class Wire(Protocol):
     def reading(self, *, on: bool) -> None:
         """Go on reading the client, or let it wait."""
 
+    def pressed(self) -> bool:
+        """Tell whether the client takes bytes more slowly than they come."""
+
 
 class Link:
     """Carries one client's requests to the sites, one after the other."""
@@ -186,7 +189,7 @@ class Link:
 
         Else one that asks for many small answers, and takes none, would fill the memory.
         """
-        if not self._handler.pressed():
+        if not self._pressed():
             return False
         if self._relief is None or self._relief.done():
             self._relief = asyncio.get_running_loop().create_task(self._go_on())
@@ -201,7 +204,7 @@ class Link:
             self.wire.run(self.carriage.received, data)
         else:
             self._handler.deliver(Received(self.owner, data))
-        if upstream is not None and upstream is self._upstream and self._handler.pressed():
+        if upstream is not None and upstream is self._upstream and self._pressed():
             upstream.reading(on=False)
             self._unread = True
             self._start(self._relieve(upstream))
@@ -238,6 +241,9 @@ class Link:
             await self._free.wait()
 
     # --- parts ---
+
+    def _pressed(self) -> bool:
+        return (self._handler if self.wire is None else self.wire).pressed()
 
     def _use(self, upstream: Upstream) -> None:
         self._upstream = upstream

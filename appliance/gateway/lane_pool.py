@@ -14,9 +14,10 @@ import ssl
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, override
+from typing import NamedTuple, Protocol, override
 
 from appliance.gateway.reach import Reach
+from appliance.gateway.site_tls import SiteTls
 from appliance.gateway.upstream import permit
 
 IDLE_SECONDS = 20.0
@@ -167,6 +168,7 @@ def context_of(roots: Path) -> ResumingContext:
     context.sessions = OrderedDict()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(roots)
+    context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2 alone had it, and no site of today asks for it
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -204,25 +206,19 @@ class Pool:
         """Open a new connection; OSError (ssl.SSLError is one) with the reason in its text."""
         if refused := permit((target.host, target.port), ((target.host, target.port),), self._reach):
             raise ConnectionRefusedError(refused)
-        secure: dict[str, Any] = (
-            {"ssl": self._context, "server_hostname": target.host} if target.tls else {"ssl": None}
-        )
         # One address after the other: asyncio's race (happy eyeballs) fails under the eager tasks that
         # mitmproxy switches on (Python 3.13.0).
-        made: list[Upstream] = []
-
-        def make() -> Upstream:
-            made.append(Upstream(self, target))
-            return made[-1]
-
+        upstream = Upstream(self, target)
+        secure = SiteTls(self._context, target.host, upstream) if target.tls else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, upstream = await asyncio.get_running_loop().create_connection(
-                    make, target.host, target.port, **secure
+                await asyncio.get_running_loop().create_connection(
+                    lambda: secure or upstream, target.host, target.port
                 )
+                if secure is not None:
+                    await secure.ready
         except BaseException as error:
-            for each in made:  # one that came about just as its client left
-                each.abort()
+            (secure or upstream).abort()  # it may have come about just as its client left
             if isinstance(error, TimeoutError):
                 raise ConnectionError("the site did not answer in time") from error
             if isinstance(error, UnicodeError):

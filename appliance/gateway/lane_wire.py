@@ -18,12 +18,17 @@ from mitmproxy.proxy.layers import modes, tls
 from mitmproxy.proxy.tunnel import TunnelState
 from OpenSSL import SSL
 
+from appliance.gateway.handler import CLIENT_BUFFER
 from appliance.gateway.lane import LeanLayer
 from appliance.gateway.lane_acts import Act, Alarm
 from appliance.gateway.lane_link import Acts, Left, Link
 
 READ_SIZE = 65_536
-"""Bytes that are taken from the TLS session at once."""
+"""Encrypted bytes that are taken from the TLS session at once."""
+
+_RECORD = 16_384  # bytes that one record of TLS can hold
+_ROOM = 512  # more than the encryption of a few of them adds
+_APPLICATION_DATA, _HEAD = 23, 5
 
 _CLEAR = (modes.HttpProxy, modes.TransparentProxy, tls.ServerTLSLayer, LeanLayer)
 """Layers that pass on what they get, once the connection stands."""
@@ -118,6 +123,10 @@ class Wire(asyncio.Protocol):
         if not self._transport.is_closing():
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
+    def pressed(self) -> bool:
+        """Tell whether the client takes bytes more slowly than they come."""
+        return self._transport.get_write_buffer_size() > CLIENT_BUFFER
+
     # --- for the carriage (lane_carriage.Out) ---
 
     def send(self, data: bytes) -> None:
@@ -127,13 +136,17 @@ class Wire(asyncio.Protocol):
             self._transport.write(data)
             return
         session.sendall(data)
-        parts = [session.bio_read(READ_SIZE)]
-        while len(parts[-1]) == READ_SIZE:
-            try:
-                parts.append(session.bio_read(READ_SIZE))
-            except SSL.WantReadError:
-                break
-        self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        size = min(len(data) + _ROOM, READ_SIZE)
+        part = session.bio_read(size)
+        if len(part) == size:
+            parts = [part]
+            while len(parts[-1]) == size:
+                try:
+                    parts.append(session.bio_read(size))
+                except SSL.WantReadError:
+                    break
+            part = b"".join(parts)
+        self._transport.write(part)
 
     def act(self, act: Act) -> None:
         """Let the layer do something else."""
@@ -149,22 +162,25 @@ class Wire(asyncio.Protocol):
         session.bio_write(data)
         found: list[bytes] = []
         ended = False
-        while not ended:
-            try:
-                found.append(session.recv(READ_SIZE))
-            except SSL.WantReadError:
-                break
-            except (SSL.ZeroReturnError, SSL.Error):  # an orderly end, and a broken one
-                ended = True
-        if found:
-            self._pass(b"".join(found) if len(found) > 1 else found[0])
+        try:
+            found.append(session.recv(_RECORD))
+            while not _is_record(data):  # of one record nothing is left: to be told so costs an exception
+                found.append(session.recv(_RECORD))
+        except SSL.WantReadError:
+            pass
+        except (SSL.ZeroReturnError, SSL.Error):  # an orderly end, and a broken one
+            ended = True
+        if found and self._link is not None:
+            self._carriage.feed(found[0] if len(found) == 1 else b"".join(found))
         if ended:
             self.leave()
             self._handler.deliver(Left(self._layer))
 
-    def _pass(self, data: bytes) -> None:
-        if self._link is not None:
-            self._carriage.feed(data)
+
+def _is_record(data: bytes) -> bool:
+    """Tell whether `data` is one whole record of TLS (RFC 8446 5.1), as a request nearly always is."""
+    size = len(data) - _HEAD
+    return size > 0 and data[0] == _APPLICATION_DATA and size == data[3] << 8 | data[4]
 
 
 def shorten(link: Link, handler: Any, transport: asyncio.Transport) -> bool:

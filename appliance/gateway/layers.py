@@ -25,6 +25,7 @@ from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
+from appliance.gateway.hooks import Answering, above
 from appliance.gateway.lane import LeanLayer
 from appliance.gateway.lane_judge import Lane
 from appliance.gateway.lane_wire import shorten
@@ -159,7 +160,9 @@ class TellingHttp2Server(GatewayHttp2Server):
 
 
 class GatewayHttpLayer(http.HttpLayer):
-    """mitmproxy's HTTP layer, with our streams and our servers."""
+    """mitmproxy's HTTP layer, with our streams and our servers; hooks are answered here."""
+
+    _above: Answering | None = None
 
     @override
     def _handle_event(self, event: events.Event) -> CommandGenerator[None]:
@@ -167,11 +170,17 @@ class GatewayHttpLayer(http.HttpLayer):
             # The parent fills this only where nothing stands yet.
             server = TellingHttp2Server if self.context.client.alpn == b"h2" else GatewayHttp1Server
             self.connections[self.context.client] = server(self.context.fork())
-        yield from super()._handle_event(event)
+            self._above = above(self.context.client)
+        if self._above is None:
+            yield from super()._handle_event(event)
+        else:
+            yield from self._above.answered(super()._handle_event, event)
 
     @override
     def make_stream(self, stream_id: int) -> CommandGenerator[None]:
-        context = self.context.fork()
+        # A fork, but without the server that mitmproxy makes for each, to throw it away at once.
+        context = Context.__new__(Context)
+        vars(context).update(vars(self.context), layers=self.context.layers.copy())
         self.streams[stream_id] = GatewayStream(context, stream_id)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 

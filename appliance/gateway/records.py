@@ -1,14 +1,14 @@
 """TLS in fewer pieces.
 
 What lives only here: when encrypted bytes leave. mitmproxy's layers hand on each piece that is written the
-moment it is written, up through every layer; here the pieces of one event are encrypted as they come and
-leave together at its end, or before anything else is done to a connection.
+moment it is written, up through every layer; here the pieces of one event are encrypted and leave
+together at its end, or before anything else is done to a connection.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import override
+from typing import Any, override
 
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import CommandGenerator
@@ -17,14 +17,13 @@ from OpenSSL import SSL
 
 
 class _Together(tls.TLSLayer):
-    _unsent = False
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._unsent: list[bytes] = []
 
     @override
     def send_data(self, data: bytes) -> CommandGenerator[None]:
-        # As in the parent, a peer that has closed is one whose bytes go nowhere.
-        with contextlib.suppress(SSL.ZeroReturnError, SSL.SysCallError):
-            self.tls.sendall(data)
-        self._unsent = True
+        self._unsent.append(data)
         yield from ()
 
     @override
@@ -43,7 +42,11 @@ class _Together(tls.TLSLayer):
         return isinstance(command, commands.SendData) and command.connection is self.conn
 
     def _leave(self) -> CommandGenerator[None]:
-        self._unsent = False
+        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+        self._unsent.clear()
+        # As in the parent, a peer that has closed is one whose bytes go nowhere.
+        with contextlib.suppress(SSL.ZeroReturnError, SSL.SysCallError):
+            self.tls.sendall(data)
         yield from self.tls_interact()
 
 

@@ -1,14 +1,17 @@
 """Carries what is for the sign-in to its process, and its answer back.
 
 What lives only here: one HTTP/1.1 exchange over a socket in the state folder. The sign-in learns the
-client's address from us and from nobody else; nothing that a client calls itself is passed on.
+client's address from us and from nobody else; nothing that a client calls itself is passed on. Who has just
+signed in is known here by the time that they hear of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from appliance.gateway.answers import Answer
 from appliance.identity.wire import ADDRESS, SCHEME, SOCKET
@@ -16,6 +19,11 @@ from appliance.identity.wire import ADDRESS, SCHEME, SOCKET
 LIMIT = 1_048_576
 PATIENCE = 20.0
 """Seconds for one exchange; below what the hook has for it, so that the answer is ours."""
+
+LOOK_PATIENCE = 1.0
+"""Seconds that an answer waits until its sign-in is known here; a moment later it is known in any case."""
+
+_SEE_OTHER = 303
 
 _PASSED_ON = ("cookie", "content-type", "sec-fetch-site", "accept-language")
 _KEPT_BACK = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
@@ -29,8 +37,11 @@ _BUSY = Answer(
 class Relay:
     """The way to the sign-in, whose socket lies in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, look: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Begin; `look` puts in force here what has changed of who is signed in."""
         self._folder = folder
+        self._look = look
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def ask(
         self, method: str, target: str, headers: dict[str, str], body: bytes, *, client: str, scheme: str
@@ -45,9 +56,25 @@ class Relay:
         request = "\r\n".join(lines).encode("utf-8", "replace") + body
         try:
             async with asyncio.timeout(PATIENCE):
-                return _answer(await self._exchange(request))
+                answer = _answer(await self._exchange(request))
         except (OSError, TimeoutError, ValueError):
             return _BUSY
+        if method == "POST" and answer.status == _SEE_OTHER and self._look is not None:
+            await self._learn(self._look())
+        return answer
+
+    async def _learn(self, look: Coroutine[Any, Any, None]) -> None:
+        # A browser asks for its page at once, and would be sent back to the sign-in. A look goes on to its
+        # end, whoever waits; one that fails is told by those that come ten times a second.
+        task = asyncio.create_task(look)
+        self._looks.add(task)
+        task.add_done_callback(self._looked)
+        await asyncio.wait({task}, timeout=LOOK_PATIENCE)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looks.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken note of
 
     async def _exchange(self, request: bytes) -> bytes:
         there = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)

@@ -137,6 +137,10 @@ class OwnSite:
         else:
             answer(flow, self._notice(request))
 
+    def awaits(self, flow: http.HTTPFlow) -> bool:
+        """Tell whether `finish` has anything to do."""
+        return _OURS in flow.metadata or _PORTAL in flow.metadata
+
     async def finish(self, flow: http.HTTPFlow) -> bool | None:
         """Answer what needed its body first: what is for the sign-in, and a review request.
 

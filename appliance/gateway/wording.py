@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,7 @@ def _words(section: Mapping[str, Any]) -> dict[str, Words]:
     return words
 
 
+@cache
 def upset_messages(file: Path = WORDS) -> frozenset[str]:
     """Return what the buttons say by which somebody tells that they are upset, and asks for no site."""
     labels = load_wording(file).labels.values()

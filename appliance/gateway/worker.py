@@ -10,7 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import override
 
+import hpack.hpack
+import hpack.table
 from mitmproxy import master, options
 
 from appliance.gateway.addon import GatewayAddon
@@ -107,10 +110,19 @@ async def watch_lag(tell: Callable[[float], None]) -> None:
         tell(max(0.0, loop.time() - due))
 
 
+class _Silent(logging.Logger):
+    @override
+    def debug(self, *_: object, **__: object) -> None:
+        """Say nothing."""
+
+
 def quiet_libraries() -> None:
     """Keep mitmproxy's own log out: it prints what passes, and a crash prints whole bodies (H30)."""
     for name in ("mitmproxy", "hpack", "h2", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # This one asks whether it may speak some sixty times a request.
+    for module in (hpack.hpack, hpack.table):
+        setattr(module, "log", _Silent("hpack", logging.CRITICAL))  # noqa: B010 - said aloud, as it replaces a name
 
 
 def _modes(listen: Listen) -> list[str]:

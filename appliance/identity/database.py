@@ -61,7 +61,13 @@ CREATE TABLE refresh (key TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT
 ALTER TABLE generation ADD COLUMN accounts INTEGER NOT NULL DEFAULT 1;
 """
 
-_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES)
+# `step` is the last one whose code came in: none counts twice.
+_FACTOR = """
+CREATE TABLE second_factor (key TEXT PRIMARY KEY, secret BLOB NOT NULL, since REAL NOT NULL,
+    step INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES, _FACTOR)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)

@@ -65,6 +65,7 @@ class Follower:
         self._macs: dict[str, str] = {}
         self._asked = self._told = 0.0
         self._failing = False
+        self._looking = asyncio.Lock()
 
     async def follow(self) -> None:
         """Look for ever."""
@@ -80,7 +81,14 @@ class Follower:
         self._watch.close()
 
     async def look(self) -> None:
-        """Look once, and put in force what has changed."""
+        """Look once, and put in force what has changed; whoever asks meanwhile waits, and looks after that.
+
+        To be let go on to its end: what is cancelled in the middle could have seen a change and lost it.
+        """
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         lost = self._resolver.expired()
         try:
             moved = await self._ask_network()

@@ -116,7 +116,7 @@ def inner_urls(url: Url) -> tuple[Url, ...]:
 
     Raises `TooManyInnerError` where there are more than are judged.
     """
-    if not _is_wrapper(url.host):
+    if not is_wrapper(url.host):
         return ()
     found: dict[Url, None] = {url: None}
     waiting = [url]
@@ -130,7 +130,8 @@ def inner_urls(url: Url) -> tuple[Url, ...]:
     return tuple(found)[1:]
 
 
-def _is_wrapper(host: str) -> bool:
+def is_wrapper(host: str) -> bool:
+    """Tell whether addresses on this host may show others."""
     # First of all, because nearly no address is one, and every request comes through here.
     return host in SITES or host.endswith(_FAMILY_ENDS) or "google." in host
 

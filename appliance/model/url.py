@@ -23,6 +23,9 @@ MAX_LENGTH = 16_384
 MAX_HOST = 253
 """Longest host name in characters (RFC 1035)."""
 
+MAX_SITE = len("https://:65535") + MAX_HOST
+"""Longest beginning of an address, up to its path, in characters."""
+
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _BARE_HOST = re.compile(r"^(?=[^/]*\.)[\w.-]+(:\d{1,5})?(/\S*)?$")
@@ -30,6 +33,12 @@ _SLASHES = re.compile(rb"/{2,}")
 _UNPRINTABLE = re.compile(rb"[^!-~]|[#%\\]")
 _DOTS = re.compile(r"\.{2,}")
 _BLANK, _DELETE = 0x20, 0x7F  # what lies between is printable
+_ORDINARY = re.compile(
+    # What a browser sends as it stands (WHATWG URL, path and special-query percent-encode sets), in segments
+    # that are no dot segments in any spelling.
+    r"((?:/(?!\.|%2[eE])[\w~!$&'()*+,;=:@%.-]*+)++)(?:\?([\w~!$&()*+,;=:@%/?.-]*+))?",
+    re.ASCII,
+)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -77,6 +86,18 @@ def parse_url(text: str) -> Url:
     host, ip = _host(parsed.hostname)
     port = int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme]
     return Url(scheme, host, port, parsed.pathname, parsed.search[1:], ip)
+
+
+def at(site: Url, target: str) -> Url:
+    """Return the address of `target` (a path, and perhaps a query) on a site whose own address is known.
+
+    It is the same as reading the whole, which is what an unusual target gets: raises as `parse_url` does.
+    """
+    plain = _ORDINARY.fullmatch(target) if len(target) < MAX_LENGTH - MAX_SITE else None
+    if plain is None:
+        host = f"[{site.host}]" if ":" in site.host else site.host
+        return parse_url(f"{site.scheme}://{host}:{site.port}{target}")
+    return Url(site.scheme, site.host, site.port, plain[1], plain[2] or "", site.ip)
 
 
 def parse_typed(text: str) -> Url:

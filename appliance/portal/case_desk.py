@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.handling import Handling, Staff
 from appliance.identity.accounts import Account
+from appliance.identity.second_factor import SecondFactors
 from appliance.identity.sessions import SCHOOL_ZONE, Device
 from appliance.identity.signing_in import RefusedError, SignIn
 from appliance.model.person import Kind
@@ -36,19 +37,26 @@ AT_ONCE, WAITING = 2, 50
 NOT_THEM = "The name and the password do not fit. Try again."
 """The words of `SignIn` for a wrong password, which whoever may not come in hears as well."""
 
+NOT_ALL = "The name, the password and the code do not fit. Try again."
+"""The same where a code is asked for: nobody learns which of them was right."""
+
 _HOUR = 3_600.0
 _INSIDE = re.compile(r"/cases(?:/A-[0-9]{5,12})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the way in works with. `roles_of` gives the roles of an account by name, none for most."""
+    """What the way in works with. `roles_of` gives the roles of an account by name, none for most.
+
+    `second` asks for a code beside the password; None where the school wants none.
+    """
 
     sign_in: SignIn
     roles_of: Callable[[str], frozenset[str]]
     macs: Callable[[], dict[str, str]]
     idle: float
     clock: Callable[[], float] = time.time
+    second: SecondFactors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Desk:
         self._sittings = Sittings(entry.idle)
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._refused: dict[str, float] = {}
+        self._refused: dict[tuple[str, str], float] = {}
 
     async def visitor(self, request: Request) -> Visitor:
         """Return who asks; nobody who was disabled, stopped or taken out of the settings meanwhile."""
@@ -85,7 +93,7 @@ class Desk:
             mac = ""
         device = Device(address, mac)
         sitting = self._sittings.find(request.cookies.get(CASES_COOKIE, ""), device, now)
-        account = await asyncio.to_thread(self._account, sitting.name, now) if sitting else None
+        account = await asyncio.to_thread(self._sitting_of, sitting, now) if sitting else None
         staff = Staff(account.name, self._entry.roles_of(account.name)) if account else None
         cookie = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(24)
         return Visitor(device, now, cookie, sitting if staff else None, staff)
@@ -121,10 +129,14 @@ class Desk:
     def ask(self, visitor: Visitor, wanted: str, problem: str = "", *, status: int = 200) -> Response:
         """Return the sign-in; `wanted` is where it leads, if that is a page of ours."""
         there = wanted if _INSIDE.fullmatch(wanted) else "/cases"
-        return self.show(visitor, "case_sign_in.html", status=status, wanted=there, problem=problem)
+        code = self._entry.second is not None
+        problem = NOT_ALL if code and problem == NOT_THEM else problem
+        return self.show(
+            visitor, "case_sign_in.html", status=status, wanted=there, problem=problem, code=code
+        )
 
     async def enter(self, visitor: Visitor, fields: dict[str, str]) -> Response:
-        """Take a name and a password."""
+        """Take a name and a password, and a code where one is asked for."""
         wanted, name = fields.get("wanted", ""), fields.get("name", "")[:200]
         try:
             account = await self._known(name, Secret(fields.get("password", "")), visitor)
@@ -133,6 +145,11 @@ class Desk:
         if await asyncio.to_thread(self._account, account.name, visitor.now) is None:
             await asyncio.to_thread(self._refuse, account, visitor)
             return self.ask(visitor, wanted, NOT_THEM, status=403)
+        try:
+            if not await asyncio.to_thread(self._second, account, fields.get("code", "")[:20], visitor):
+                return self.ask(visitor, wanted, NOT_THEM, status=403)
+        except RefusedError as error:
+            return self.ask(visitor, wanted, str(error), status=403)
         if self.sign_in.must_change(account, visitor.now):
             words = "Choose a new password at the school's sign-in page first, then come back."
             return self.ask(visitor, wanted, words, status=403)
@@ -169,12 +186,30 @@ class Desk:
         stopped = any(stop.key == account.key for stop in self.sign_in.stops.in_force(now))
         return account if self._entry.roles_of(account.name) and not stopped else None
 
-    def _refuse(self, account: Account, visitor: Visitor) -> None:
+    def _sitting_of(self, sitting: Sitting, now: float) -> Account | None:
+        account = self._account(sitting.name, now)
+        if account is None or self._entry.second is None:
+            return account
+        # Whoever's factor was taken away or replaced meanwhile (a lost phone) signs in anew.
+        since = self._entry.second.since(account.key)
+        return account if since is not None and since <= sitting.began else None
+
+    def _second(self, account: Account, code: str, visitor: Visitor) -> bool:
+        if (second := self._entry.second) is None:
+            return True
+        if second.accepts(account.key, code, visitor.device.address, visitor.now):
+            return True
+        # The password was right: somebody should know, also where nobody has set a code up yet.
+        none = second.since(account.key) is None
+        self._refuse(account, visitor, "case-sign-in-no-factor" if none else "case-sign-in-wrong-code")
+        return False
+
+    def _refuse(self, account: Account, visitor: Visitor, what: str = "case-sign-in-refused") -> None:
         # Once an hour for each account: whoever tries on and on must not fill the audit.
-        if visitor.now - self._refused.get(account.key, 0.0) < _HOUR:
+        if visitor.now - self._refused.get((account.key, what), 0.0) < _HOUR:
             return
-        self._refused[account.key] = visitor.now
-        self._trail(account.name, "case-sign-in-refused", visitor)
+        self._refused[account.key, what] = visitor.now
+        self._trail(account.name, what, visitor)
 
     def _trail(self, name: str, what: str, visitor: Visitor) -> None:
         self.handling.trail.add(what, name, by=name, at=visitor.now, address=visitor.device.address)

@@ -40,9 +40,19 @@ async def _serve(app: Starlette, sockets: Sequence[socket.socket], context: ssl.
     config.load()
     config.ssl = context  # uvicorn would read it from files, and the key never comes to a disk
     server = uvicorn.Server(config)
-    loop, told = asyncio.get_running_loop(), sys.stdin.fileno()
-    loop.add_reader(told, lambda: _ended(server, told))
+    _watch_starter(server)
     await server.serve(list(sockets))
+
+
+def _watch_starter(server: uvicorn.Server) -> None:
+    # `run` holds the other end of our standard input. Under a unit of our own there is none (/dev/null, which
+    # cannot be waited for): then SIGTERM alone ends this, which uvicorn sees to.
+    loop = asyncio.get_running_loop()
+    try:
+        told = sys.stdin.fileno()
+        loop.add_reader(told, lambda: _ended(server, told))
+    except (OSError, ValueError, AttributeError):
+        return
 
 
 def _ended(server: uvicorn.Server, told: int) -> None:

@@ -38,9 +38,8 @@ class Elsewhere:
 
     def begin(self, address: str, now: float) -> tuple[Waiting, str]:
         """Return what goes to the provider with somebody, and the cookie that stays with them."""
-        self._sent = {state: sent for state, sent in self._sent.items() if sent.until > now}
-        while len(self._sent) >= _MOST:
-            del self._sent[next(iter(self._sent))]
+        while self._sent and (len(self._sent) >= _MOST or next(iter(self._sent.values())).until <= now):
+            del self._sent[next(iter(self._sent))]  # the first is who began longest ago
         waiting, cookie = Waiting(), secrets.token_urlsafe(24)
         self._sent[waiting.state] = Sent(waiting, address, _hash(cookie), now + SECONDS)
         return waiting, cookie

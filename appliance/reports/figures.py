@@ -14,8 +14,10 @@ from statistics import median
 from typing import Protocol
 
 from appliance.model.category import Risk
+from appliance.reports import trials
 from appliance.reports.hiding import LEAST, Cells
 from appliance.reports.paper import Paper, Table
+from appliance.reports.trials import Sending, Trial
 
 _MOST = 10
 _HOUR = 3600.0
@@ -113,6 +115,8 @@ class Facts:
     groups: Mapping[str, str] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     two_people: bool = False
+    trials: Sequence[Trial] = ()
+    signs: Sequence[Sending] = ()
 
 
 type _Key = tuple[str, ...]
@@ -128,6 +132,7 @@ def termly(facts: Facts) -> Paper:
     return _paper(facts, "Termly report to governors", LEAST, _TERMLY_FOOT)
 
 
+_TESTS_NOTE = "Who made them, and what failed, stands in the audit (appliance selftest list)."
 _WEEKLY_FOOT = "Confidential: for the safeguarding team. Nobody is named; small numbers may point to a child."
 _TERMLY_FOOT = f"Figures of fewer than {LEAST} people are hidden, with those that would give them away."
 
@@ -150,6 +155,7 @@ def _paper(facts: Facts, title: str, least: int, foot: str) -> Paper:
         Table("Overrides that staff granted, by role", ("Role", "Overrides"), _counted(facts.granted)),
         _rules(facts, public=public),
         _lists(facts),
+        Table("Tests", ("When", "What", "Outcome"), trials.rows(facts.trials, facts.signs), _TESTS_NOTE),
     ]
     span = f"{facts.since:%d %B %Y, %H:%M} to {facts.until:%d %B %Y, %H:%M}"
     return Paper(f"{title}: {facts.school}", facts.made, _sentences(facts, span, text), tables, foot)
@@ -230,9 +236,7 @@ def _sentences(facts: Facts, span: str, text: Callable[..., str]) -> list[str]:
         said.append(f"These lists are older than they may be: {', '.join(old)}.")
     who = "two people together" if facts.two_people else "one person alone (approval: single)"
     said.append(f"The filter's policy is changed by {who}.")
-    said.append(
-        "The gateway keeps no records of filter tests: keep those of testfiltering.com beside this report."
-    )
+    said.append(trials.sentence(facts.trials))
     return said
 
 

@@ -57,6 +57,18 @@ def test_each_failure_waits_longer_and_a_success_frees_the_rest(tmp_path: Path) 
     assert [letter.id for letter in due(made, 12)] == [second.id]
 
 
+def test_what_was_taken_is_counted_by_test_and_by_day(tmp_path: Path) -> None:
+    """A report says of each test and each sign of life whether everybody got it."""
+    made = book(tmp_path)
+    with made.writing() as db:
+        for name, to in (("heartbeat|2026-11-23", DSL), ("heartbeat|2026-11-23", DEPUTY), ("test|1.5", DSL)):
+            outbox.add(db, name, What.HEARTBEAT, ("mail", to), NOW)
+        db.execute("UPDATE outbox SET state = 'sent' WHERE address = ?", (DSL,))
+        found = outbox.taken(db, What.HEARTBEAT, NOW, NOW + 1)
+        assert outbox.taken(db, What.HEARTBEAT, NOW + 1, NOW + 2) == []
+    assert found == [("heartbeat|2026-11-23", 2, 1), ("test|1.5", 1, 1)]
+
+
 @pytest.mark.slow
 def test_a_day_without_a_server_is_survived_and_four_days_are_told(tmp_path: Path) -> None:
     """Nothing is given up on a Friday evening; what is given up for good is never silent."""

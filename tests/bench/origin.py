@@ -15,7 +15,8 @@ from pathlib import Path
 import trustme
 
 from tests.bench.measure import give_up
-from tests.bench.programs import answers, free_port, started, until
+from tests.bench.programs import answers, started, until
+from tests.doubles.running import free_port
 
 HOST, ADDRESS = "lessons.bench-origin.example", "127.0.0.90"
 SIZES = {"/1k": 1024, "/32k": 32_768}

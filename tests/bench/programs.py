@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from tests.bench.measure import ROOT, give_up
+from tests.doubles.running import free_port
 
 PATIENCE = 60.0
 """Seconds after which a program that has not done what it should is given up."""
@@ -87,13 +88,6 @@ def answers(address: tuple[str, int]) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(address, 1):
         return True
     return False
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of `host` that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def appliance(*arguments: str, config: Path) -> list[str]:

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance import assembly
 from appliance.cli.setup import Setup
 from appliance.lists.compiler import compile_lists
-from tests.doubles.school import ROOT, configuration
+from tests.doubles.school import ROOT, configuration, load_quickly
+
+
+@pytest.fixture(autouse=True)
+def _shipped_files_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "load", load_quickly)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.alerts import recipients
+from appliance.alerts import outbox, recipients
 from appliance.alerts.book import Book
+from appliance.alerts.redact import What
 from appliance.cli.main import run_cli
 from appliance.events.audit import Trail
 from appliance.settings import load_settings
@@ -109,6 +110,11 @@ def test_a_test_goes_to_everybody_and_says_where_to_look(config: Path, made: Boo
     assert "1 tests are on their way" in capsys.readouterr().err
     with made.reading() as db:
         assert db.execute("SELECT count(*) FROM outbox WHERE what = 'test'").fetchone() == (1,)
+        ((name, sent, taken),) = outbox.taken(db, What.TEST, 0, 1e12)
+    assert (sent, taken) == (1, 0)
+    noted = Trail(load_settings(config).settings.state).last("alert-test")
+    assert noted is not None
+    assert noted["test"] == name  # so that a report finds what became of it
 
 
 def test_where_nobody_is_told_a_test_says_so(tmp_path: Path, capsys: Output) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def test_a_report_goes_where_it_is_told_and_into_the_audit(config: Path, capsys:
     folder = config.parent
     assert run(config, "weekly", "--to", str(folder / "week.pdf")) == 0
     assert (folder / "week.pdf").read_bytes().startswith(b"%PDF")
+    assert re.search(r"week\.pdf \(made by (WeasyPrint [\d.]+|fpdf2)\)", capsys.readouterr().err)
     assert run(config, "termly", "--to", str(folder)) == 0
     today = f"{datetime.now():%Y-%m}"  # noqa: DTZ005 - the school's own day, whatever it is
     assert [path.suffix for path in sorted(folder.glob(f"termly-{today}*"))] == [".html", ".pdf"]
@@ -82,8 +84,9 @@ def test_a_slip_makes_no_file(config: Path, capsys: Output, arguments: tuple[str
 def test_what_is_due_is_made_by_a_timer_too(config: Path, capsys: Output) -> None:
     """Where workers are units of their own a timer makes the week's report, once."""
     assert run(config, "due") == 0
-    first = capsys.readouterr().out
-    assert "weekly-" in first
+    first = capsys.readouterr()
+    assert "weekly-" in first.out
+    assert "was made by" in first.err
     assert run(config, "due") == 0
     assert capsys.readouterr().out == ""
 

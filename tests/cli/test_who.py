@@ -12,7 +12,7 @@ from appliance.identity.accounts import Accounts
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.model.person import Kind
-from tests.doubles.people import WORD, school
+from tests.doubles.people import WORD, quick, school
 from tests.doubles.school import configuration
 
 
@@ -20,7 +20,7 @@ from tests.doubles.school import configuration
 def made(tmp_path: Path) -> Setup:
     """Return a school with one teacher and one pupil."""
     setup = Setup()
-    setup.config = configuration(tmp_path)
+    setup.config, setup.passwords = configuration(tmp_path), quick()
     people = school(setup.state)
     people.add("Head", Kind.STAFF, group="staff")
     people.add("amy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,12 @@ from tests.doubles.gateway import (
 from tests.doubles.pages import pages
 
 DESTINATION = ("198.51.100.7", 443)
+
+
+async def done(waiting: Awaitable[None] | None) -> None:
+    """Wait for what a hook has left to be awaited, as mitmproxy would."""
+    if waiting is not None:
+        await waiting
 
 
 class NoPages:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from base64 import b32decode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from appliance.alerts import recipients
 from appliance.alerts.ladder import Directory
 from appliance.gateway.pages import TEMPLATES
 from appliance.handling import Handling, Staff
+from appliance.identity.second_factor import SecondFactors
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
 from appliance.model.alerting import Alerting, Sighting
@@ -43,11 +47,24 @@ class Office:
     handling: Handling
     now: float = NOW
     alerting: Alerting = field(default_factory=rules)
+    state: Path = Path()
+    second: SecondFactors | None = None
 
     def see(self, *seen: Sighting) -> None:
         """Let something be seen, and told to whoever is to be told."""
         moved = [replace(one, at=datetime.fromtimestamp(self.now, UTC)) for one in seen]
         happen(self.handling.book, self.alerting, *moved, now=datetime.fromtimestamp(self.now, UTC))
+
+    def with_second_factor(self, name: str) -> tuple[SecondFactors, str]:
+        """Ask for a code from now on, and return what checks it and the secret of one account."""
+        made = SecondFactors(self.made.database, self.state, Limits(tries=3), self.made.trail)
+        self.second = made
+        return made, made.enrol(name, name, "Hill", self.now).secret.reveal()
+
+    def code(self, secret: str, later: float = 0.0) -> str:
+        """Return what the app shows now, or so many seconds later."""
+        totp = TOTP(b32decode(secret), 6, SHA1(), 30)  # noqa: S303 - the hash of the standard
+        return totp.generate(int(self.now + later)).decode()
 
     def pages(self, limits: Limits | None = None) -> CasePages:
         """Return the pages of this office."""
@@ -57,6 +74,7 @@ class Office:
             lambda: {TABLET.address: TABLET.mac, LAPTOP.address: LAPTOP.mac},
             900.0,
             lambda: self.now,
+            self.second,
         )
 
         def confirm(secret: str) -> None:
@@ -81,6 +99,7 @@ def office(state: Path) -> Office:
             Directory({"dsl": (DSL,), "deputy": (DEPUTY,)}),
             lambda: there.now,
         ),
+        state=state,
     )
     there.see(sighting(who="amy.smith"))
     return there
@@ -106,11 +125,13 @@ class Browser:
         names = {name.replace("__", "-"): value for name, value in fields.items()}
         return self._text(await self.http.post(path, data={"token": token[0], **names}))
 
-    async def enter(self, name: str = "m.lead", wanted: str = "/cases", password: str = "") -> str:
+    async def enter(
+        self, name: str = "m.lead", wanted: str = "/cases", password: str = "", code: str = ""
+    ) -> str:
         """Sign in, and return the page that follows."""
         page = await self.get(wanted)
         word = password or WORD.reveal()
-        return await self.send(page, "/sign-in", name=name, password=word, wanted=wanted)
+        return await self.send(page, "/sign-in", name=name, password=word, wanted=wanted, code=code)
 
     async def look(self, case: str = "A-00001") -> str:
         """Say why, and return the page of a case."""

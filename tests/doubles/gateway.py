@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.filtering import Filtering, Rules, Told
+from appliance.filtering import Filtering, Rules
 from appliance.learning import Learnt
 from appliance.model.category import Category, Risk, Severity
 from appliance.model.decision import Reason
@@ -15,6 +15,7 @@ from appliance.model.known import Floor, FloorState, Known, Match, Use
 from appliance.model.person import Confidence, Person
 from appliance.model.profile import Audience, Policy, Profile, ProfileSet, Rating, Rule
 from appliance.model.url import Url
+from appliance.surroundings import Told
 
 PORTS = frozenset({80, 443, 8080})
 

@@ -1,13 +1,21 @@
-"""Finds the processes of a gateway that really runs."""
+"""Finds a port for what really runs, and the processes of a gateway that does."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 _WORKER = "worker-"
 """What a worker's name begins with, as `ps -o comm` shows it."""
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of TCP that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def workers_of(supervisor: int) -> list[int]:

@@ -6,8 +6,13 @@ import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from appliance import assembly
+from appliance.config.problems import ProblemsError
+from appliance.lists.catalogue import Catalogue, load_catalogue
+from appliance.plausible import cross_check, update_problems
+from appliance.settings import load_settings
 
 _load = assembly.load  # as it is before any test puts another in its place
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,9 +55,33 @@ def configuration(folder: Path, *, own_files: bool = False, changes: Mapping[str
 
 
 @cache
+def _shipped() -> tuple[assembly.Loaded, Catalogue]:
+    """Load what is shipped, once for all tests: nothing changes a policy or a catalogue once it is loaded."""
+    with TemporaryDirectory() as folder:
+        return _load(configuration(Path(folder))), load_catalogue(ROOT / "blocklists")
+
+
+def load_quickly(path: Path) -> assembly.Loaded:
+    """Do what `assembly.load` does, but read the shipped profiles and lists once for all tests.
+
+    Where a test has files of its own, or anything is wrong, all is read as ever.
+    """
+    loaded, catalogue = _shipped()
+    try:
+        found = load_settings(path)
+    except ProblemsError:
+        return _load(path)
+    paths, shipped = found.settings.paths, loaded.settings.paths
+    same = (paths.profiles, paths.blocklists) == (shipped.profiles, shipped.blocklists)
+    if not same or cross_check(found, loaded.policy) or update_problems(found, catalogue):
+        return _load(path)
+    return assembly.Loaded(found, loaded.policy)
+
+
+@cache
 def load_once(path: Path) -> assembly.Loaded:
     """Load a configuration that no test changes, once for all of them."""
-    return _load(path)
+    return load_quickly(path)
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import trustme
 
+from tests.doubles.running import free_port
+
 BASE = "dc=westways,dc=example"
 PEOPLE = f"ou=People,{BASE}"
 GROUPS = f"ou=Groups,{BASE}"
@@ -149,14 +151,6 @@ class Slapd:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-
-
-def free_port() -> int:
-    """Return a port of TCP that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def prepared(folder: Path) -> Slapd:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +26,7 @@ from appliance.gateway.resolver import Resolver
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker
 from tests.doubles.addon import Bench
+from tests.doubles.running import free_port
 
 HOST = "127.0.0.1"
 LOOPBACK = Reach([ipaddress.ip_network("127.0.0.0/8")])
@@ -44,12 +44,6 @@ def origin_ca() -> trustme.CA:
 @cache
 def forged_ca() -> trustme.CA:
     return trustme.CA()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

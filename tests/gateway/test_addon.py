@@ -11,7 +11,7 @@ from mitmproxy.test import tflow
 
 from appliance.gateway.heads import INVALID
 from appliance.model.decision import Reason
-from tests.doubles.addon import Bench, body, status
+from tests.doubles.addon import Bench, body, done, status
 from tests.doubles.gateway import MemoryRecorder
 
 
@@ -21,7 +21,7 @@ def bench() -> Bench:
 
 
 async def ask(bench: Bench, flow: http.HTTPFlow) -> http.HTTPFlow:
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     return flow
 
 
@@ -34,6 +34,17 @@ async def tunnel(bench: Bench, host: str = "site.example", sni: str | None = Non
 # --- requests ---
 
 
+def test_an_ordinary_request_waits_for_nobody(bench: Bench) -> None:
+    """What needs no place on the disk first needs no task either, and costs a lesson no time."""
+    flow = bench.flow("http://site.example/a", user_agent="x")
+    assert bench.addon.requestheaders(flow) is None
+    assert bench.addon.request(flow) is None
+    flow.response = http.Response.make(200)
+    assert bench.addon.responseheaders(flow) is None
+    assert bench.addon.response(flow) is None
+    assert [kept.status for kept in bench.recorder.kept] == [200]
+
+
 @pytest.mark.slow
 async def test_an_allowed_request_goes_to_its_site_and_is_recorded_when_it_is_over(bench: Bench) -> None:
     """A lesson goes on undisturbed, and the record says what became of it."""
@@ -44,11 +55,11 @@ async def test_an_allowed_request_goes_to_its_site_and_is_recorded_when_it_is_ov
     bench.addon.server_connect(towards)
     assert towards.server.error is None
     flow.response = http.Response.make(200, b"", {"alt-svc": "h3"})
-    await bench.addon.responseheaders(flow)
+    await done(bench.addon.responseheaders(flow))
     assert callable(flow.response.stream)
     flow.response.stream(b"12345")
-    await bench.addon.response(flow)
-    await bench.addon.response(flow)
+    await done(bench.addon.response(flow))
+    await done(bench.addon.response(flow))
     (kept,) = bench.recorder.kept
     assert (kept.url, kept.status, kept.bytes_received, kept.client) == (
         "http://site.example/a",
@@ -70,9 +81,9 @@ async def test_a_blocked_request_is_recorded_and_answered_and_never_connects(ben
     towards = bench.towards("bets.example", 80)
     bench.addon.server_connect(towards)
     assert towards.server.error
-    await bench.addon.response(flow)
+    await done(bench.addon.response(flow))
     await bench.addon.error(flow)
-    await bench.addon.responseheaders(flow)
+    await done(bench.addon.responseheaders(flow))
     assert len(bench.recorder.kept) == 1
 
 
@@ -81,7 +92,7 @@ async def test_a_watched_request_is_recorded_before_the_site_hears_of_it(bench: 
     flow = await ask(bench, bench.flow("http://forum.example/"))
     assert bench.reasons == ["acceptable"]
     flow.response = http.Response.make(200)
-    await bench.addon.response(flow)
+    await done(bench.addon.response(flow))
     assert bench.reasons == ["acceptable"]
 
 
@@ -112,7 +123,7 @@ async def test_the_gateway_s_own_pages_are_served_at_the_headers(bench: Bench) -
     )
     assert status(review) == 0
     review.request.raw_content = b"a=b"
-    await bench.addon.request(review)
+    await done(bench.addon.request(review))
     assert status(review) == 400
 
 
@@ -309,7 +320,7 @@ async def test_a_site_that_fails_later_gets_our_page_too(bench: Bench) -> None:
     flow.error = mitmflow.Error("Connection killed: internal address")
     await bench.addon.error(flow)
     assert status(flow) == 403
-    await bench.addon.response(flow)
+    await done(bench.addon.response(flow))
     assert bench.reasons == ["own_network"]
 
 

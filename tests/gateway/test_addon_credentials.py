@@ -8,14 +8,14 @@ import pytest
 from mitmproxy import http
 
 from appliance.gateway import actions
-from appliance.gateway.addon import CARRIED
+from appliance.gateway.closing import CARRIED
 from appliance.gateway.credentials import Credentials
 from appliance.identity.networks import ProxySignIn
 from appliance.identity.signing_in import RefusedError
 from appliance.model.decision import Reason
 from appliance.model.person import Confidence, Person, Standing
 from appliance.model.secret import Secret
-from tests.doubles.addon import Bench, status
+from tests.doubles.addon import Bench, done, status
 from tests.doubles.gateway import OnePerson
 
 SITE = "http://site.example/"
@@ -55,7 +55,7 @@ def shows(flow: http.HTTPFlow, *pairs: str) -> http.HTTPFlow:
 
 async def asked(bench: Bench, *pairs: str, url: str = SITE) -> http.HTTPFlow:
     flow = shows(bench.flow(url), *pairs)
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     return flow
 
 

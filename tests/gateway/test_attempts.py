@@ -15,7 +15,7 @@ from appliance.gateway.attempts import Attempts, Connection
 from appliance.gateway.translate import Tunnel
 from appliance.model.decision import Reason
 from appliance.model.url import parse_host
-from tests.doubles.addon import Bench, body, status
+from tests.doubles.addon import Bench, body, done, status
 from tests.doubles.gateway import MemoryLists, MemoryRecorder
 
 type Attempt = Callable[[Bench], Coroutine[Any, Any, None]]
@@ -29,11 +29,11 @@ async def ends(bench: Bench) -> None:
 
 async def ask(bench: Bench, flow: http.HTTPFlow) -> http.HTTPFlow:
     """Send one request as far as its answer."""
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     if flow.response is None:
         flow.request.raw_content = b""
-        await bench.addon.request(flow)
-    await bench.addon.response(flow)
+        await done(bench.addon.request(flow))
+    await done(bench.addon.response(flow))
     return flow
 
 
@@ -124,9 +124,9 @@ async def test_the_form_of_a_page_that_was_shown_adds_no_row() -> None:
     reference = bench.recorder.kept[0].reference
     form = urlencode({"reference": reference, "token": bench.addon._site._token(reference)}).encode()
     flow = bench.flow(f"https://bets.example{REVIEW_PATH}", "POST", content_length=str(len(form)))
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     flow.request.raw_content = form
-    await bench.addon.request(flow)
+    await done(bench.addon.request(flow))
     await ends(bench)
     assert status(flow) == 200
     assert (len(bench.recorder.kept), len(bench.recorder.reviews)) == (1, 1)
@@ -208,7 +208,7 @@ async def test_an_answer_that_is_ended_by_a_fault_is_on_record_as_that() -> None
     """An access that was cut is not told as one that went well."""
     bench = Bench()
     flow = bench.flow("http://school.example/")
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     flow.response = http.Response.make(200)
     flow.live = True
     bench.addon.close("responseheaders", flow, Reason.DEADLINE)

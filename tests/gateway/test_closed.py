@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from appliance.gateway.closed import MARK, PATIENT, closed
+from appliance.gateway.closed import MARK, PATIENT, closed, closed_soon
 from appliance.model.decision import Reason
+
+EVERY = ("plain", "waiting", "early", "later")
+"""The hooks of these tests: one of each kind."""
 
 
 class BrokenError(Exception):
@@ -34,6 +37,15 @@ class Hooks:
     @closed
     async def waiting(self, _data: str) -> None:
         await self.act_async()
+
+    @closed_soon
+    def early(self, _data: str) -> Awaitable[None] | None:
+        self.act()
+        return None
+
+    @closed_soon
+    def later(self, _data: str) -> Awaitable[None] | None:
+        return self.act_async()
 
     record: asyncio.Task[None] | None = None
 
@@ -67,7 +79,7 @@ def broken(**changes: float | BaseException) -> Hooks:
     return Hooks(act=fail, act_async=fail_async, **changes)  # type: ignore[arg-type]  # the tests name fields
 
 
-@pytest.mark.parametrize("name", ["plain", "waiting"])
+@pytest.mark.parametrize("name", EVERY)
 async def test_a_hook_that_works_closes_nothing(name: str) -> None:
     """An ordinary request is not disturbed by the guard around its hooks."""
     hooks = Hooks()
@@ -75,7 +87,7 @@ async def test_a_hook_that_works_closes_nothing(name: str) -> None:
     assert (hooks.closes, hooks.faults) == ([], [])
 
 
-@pytest.mark.parametrize("name", ["plain", "waiting"])
+@pytest.mark.parametrize("name", EVERY)
 async def test_an_exception_closes_and_is_told(name: str) -> None:
     """What raises in a hook is blocked instead of passed on unfiltered (H1)."""
     hooks = broken()
@@ -94,7 +106,7 @@ async def test_a_hook_that_waits_too_long_is_ended_and_closes() -> None:
     assert [reason for _, reason, _ in hooks.faults] == [Reason.DEADLINE]
 
 
-@pytest.mark.parametrize("name", ["plain", "waiting"])
+@pytest.mark.parametrize("name", EVERY)
 async def test_a_hook_that_computes_too_long_closes_afterwards(name: str) -> None:
     """A judgement that came too late does not count, even where nothing could interrupt it."""
 
@@ -107,7 +119,7 @@ async def test_a_hook_that_computes_too_long_closes_afterwards(name: str) -> Non
     assert [reason for _, reason, _ in hooks.faults] == [Reason.DEADLINE]
 
 
-@pytest.mark.parametrize("name", ["plain", "waiting"])
+@pytest.mark.parametrize("name", EVERY)
 async def test_where_closing_fails_the_hook_never_completes(name: str) -> None:
     """An exception is swallowed by mitmproxy, which goes on: a failed close must stop the hook for good."""
     hooks = broken(closing=RuntimeError("close"), telling=RuntimeError("fault"))
@@ -116,7 +128,7 @@ async def test_where_closing_fails_the_hook_never_completes(name: str) -> None:
     assert [type(error) for _, _, error in hooks.faults] == [RuntimeError]
 
 
-@pytest.mark.parametrize("name", ["plain", "waiting"])
+@pytest.mark.parametrize("name", EVERY)
 async def test_a_fault_that_cannot_be_told_is_closed_all_the_same(name: str) -> None:
     """A full disk or a broken counter opens nothing, and hides no further failure behind its own."""
     hooks = broken(telling=OSError("no space"))

@@ -37,6 +37,7 @@ from appliance.model.secret import Secret
 from appliance.model.url import parse_url
 from tests.doubles.gateway import OnePerson, filtering
 from tests.doubles.people import NOW, quick, school
+from tests.reflex import dice
 
 CLIENT = "10.20.0.5"
 GOOD = ("amy", "Zoë:1")
@@ -290,7 +291,7 @@ def test_what_is_answered_with_a_question_is_on_record_as_stopped() -> None:
     assert WRONG != UNKNOWN
 
 
-@settings(max_examples=40)
+@settings(max_examples=dice(40))
 @given(st.lists(st.text(max_size=60) | st.binary(max_size=60).map(basic), max_size=3))
 def test_whatever_is_shown_is_a_pair_or_nobodys(values: list[str]) -> None:
     """No header is too odd to be read, and none smuggles control characters or an empty name in."""

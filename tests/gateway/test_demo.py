@@ -7,16 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from appliance.gateway.demo import serve_demo
+from tests.doubles.running import free_port
 
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    import socket  # noqa: PLC0415 - only here
-
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

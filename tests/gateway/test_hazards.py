@@ -21,7 +21,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
     "H1 an exception lets the flow pass": (
         f"{HERE}/test_closed.py::test_an_exception_closes_and_is_told",
         f"{HERE}/test_closed.py::test_where_closing_fails_the_hook_never_completes",
-        f"{HERE}/test_addon_closing.py::test_a_judgement_that_fails_closes",
+        f"{HERE}/test_closing.py::test_a_judgement_that_fails_closes",
         f"{HERE}/test_worker.py::test_even_a_failure_to_close_opens_nothing",
         f"{HERE}/test_hazards.py::test_every_hook_of_ours_fails_closed",
     ),
@@ -54,7 +54,7 @@ HAZARDS: dict[str, tuple[str, ...] | str] = {
     "H9 a small body unpacks to a huge one": (f"{HERE}/test_hazards.py::test_no_body_is_decoded",),
     "H10 killing a raw connection does nothing": (
         f"{HERE}/test_layers.py::test_whatever_comes_is_read",
-        f"{HERE}/test_addon_closing.py::test_a_socket_whose_message_cannot_be_handled_is_cut",
+        f"{HERE}/test_closing.py::test_a_socket_whose_message_cannot_be_handled_is_cut",
     ),
     "H11 ignored hosts are matched by the client's word": (
         f"{HERE}/test_layers.py::test_whatever_comes_is_read",

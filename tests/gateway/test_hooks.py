@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator, Layer, NextLayer, NextLayerHook
 
 from appliance.gateway.handler import Handler
-from appliance.gateway.hooks import Answer, Answering, Hooks
+from appliance.gateway.hooks import Answer, Answering, Hooks, above
 from tests.gateway.playbook import client_context
 
 
@@ -121,10 +123,47 @@ async def test_a_hook_that_was_cancelled_never_completes(context: Context) -> No
 async def test_a_layer_goes_on_as_soon_as_its_hook_is_answered(context: Context) -> None:
     """The hook is no command that anybody above the layers has to carry out."""
     layer = Script(context, lambda: iter([hook(context)]))
-    above = Answering(layer, hooks_of())
-    assert above not in context.layers
-    assert list(above.handle_event(events.Start())) == []
+    top = Answering(layer, hooks_of())
+    assert top not in context.layers
+    assert list(top.handle_event(events.Start())) == []
     assert len(layer.came) == 2
+
+
+async def test_a_hook_is_answered_at_the_layer_that_asks_for_it(context: Context) -> None:
+    """What a layer below has answered is not asked again above, and goes back in after its event."""
+    asked: list[object] = []
+    layer = Script(context, lambda: iter([hook(context), commands.SendData(context.client, b"1")]))
+    top = Answering(Script(context, lambda: iter([])), hooks_of(Addon(asked.append)))
+    assert above(context.client) is top
+    (sent,) = top.answered(layer.handle_event, events.Start())
+    assert isinstance(sent, commands.SendData)
+    assert (len(asked), len(layer.came)) == (1, 2)
+
+
+async def test_a_hook_that_waits_is_begun_once_and_passed_up(context: Context) -> None:
+    """A refusal is put on record once, whichever of the layers began to do so."""
+    begun: list[object] = []
+
+    async def record() -> None:
+        begun.append(None)
+        await asyncio.sleep(60)
+
+    inner = Script(context, lambda: iter([hook(context)]))
+    top = Answering(Script(context, lambda: iter([])), hooks_of(Waiting(record)))
+    between = functools.partial(top.answered, inner.handle_event)
+    (asked,) = top.answered(between, events.Start())
+    assert isinstance(asked, commands.StartHook)
+    assert (len(begun), list(top.waiting)) == (1, [asked])
+    assert len(inner.came) == 1
+    top.waiting[asked].cancel()
+
+
+async def test_nobody_stands_above_a_connection_that_has_gone(context: Context) -> None:
+    """What is remembered of connections is forgotten with them, for months (H7)."""
+    top = Answering(Script(context, lambda: iter([])), hooks_of())
+    del top
+    gc.collect()
+    assert above(context.client) is None
 
 
 @pytest.mark.slow
@@ -136,19 +175,19 @@ async def test_a_layer_waits_for_a_hook_that_waits(context: Context) -> None:
         await recorded.wait()
 
     layer = Script(context, lambda: iter([commands.SendData(context.client, b"1"), hook(context)]))
-    above = Answering(layer, hooks_of(Waiting(record)))
-    sent, asked = above.handle_event(events.Start())
+    top = Answering(layer, hooks_of(Waiting(record)))
+    sent, asked = top.handle_event(events.Start())
     assert isinstance(sent, commands.SendData)
     assert isinstance(asked, NextLayerHook)
     handler: Any = Handler.__new__(Handler)
-    handler.layer = above
+    handler.layer = top
     handler.timeout_watchdog = SimpleNamespace(disarm=contextlib.nullcontext)
     waiting = asyncio.create_task(handler.handle_hook(asked))
     await asyncio.sleep(0)
     assert not waiting.done()
     recorded.set()
     await waiting
-    assert above.waiting == {}
+    assert top.waiting == {}
 
 
 async def test_the_handler_s_own_hooks_are_asked_on_the_same_way(context: Context) -> None:

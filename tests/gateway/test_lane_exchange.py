@@ -4,7 +4,7 @@ import pytest
 
 from appliance.gateway.actions import Carried
 from appliance.gateway.lane_bodies import Chunked, Sized, UntilClose
-from appliance.gateway.lane_exchange import Exchange, reader_of
+from appliance.gateway.lane_exchange import Exchange, reader_of, way
 from appliance.gateway.lane_heads import read_answer, read_request
 from appliance.gateway.lane_pool import Target
 from appliance.model.request import Request
@@ -41,3 +41,9 @@ def test_a_request_waits_for_the_body_that_it_announced(framing: bytes, kind: ty
 def test_an_answer_s_body_ends_as_its_head_says(head: bytes, method: str, kind: type) -> None:
     """One rule for where an answer ends, that of RFC 9112 6.3."""
     assert type(reader_of(read_answer(head), method)) is kind
+
+
+def test_a_site_is_told_the_name_that_was_judged() -> None:
+    """The usual port is not named, another one is (H32)."""
+    assert way("https", "site.example", 443) == (Target("site.example", 443, tls=True), "site.example")
+    assert way("http", "site.example", 443) == (Target("site.example", 443, tls=False), "site.example:443")

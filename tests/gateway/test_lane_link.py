@@ -149,7 +149,7 @@ async def test_a_client_that_takes_nothing_is_asked_to_go_on_once_it_does() -> N
     handler.drained.set()
     await asyncio.sleep(0.01)
     assert handler.told == [Relieved("owner")]
-    link.wire = cast("Any", SimpleNamespace(run=lambda work, data: work(data)))
+    link.wire = cast("Any", SimpleNamespace(run=lambda work, data: work(data), pressed=handler.pressed))
     fed: list[bytes] = []
     link.carriage = cast("Any", SimpleNamespace(feed=fed.append))
     assert link.crowded()

@@ -177,3 +177,20 @@ def test_a_connection_that_is_cut_ends_on_both_sides(tmp_path: Path) -> None:
         writer.transport.abort()
 
     play(scenario, tmp_path, encrypted=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b"\x17\x03\x03\x00\x02ab", True),
+        (b"\x17\x03\x03\x00\x03ab", False),
+        (b"\x17\x03\x03\x00\x01ab", False),
+        (b"\x17\x03\x03\x00\x02ab\x17\x03\x03\x00\x01c", False),
+        (b"\x15\x03\x03\x00\x02ab", False),
+        (b"\x17", False),
+        (b"\x17\x03\x03\x00", False),
+    ],
+)
+def test_one_whole_record_is_known_from_its_head(data: bytes, whole: bool) -> None:
+    """Only where nothing else can be there is it not asked whether there is more (RFC 8446 5.1)."""
+    assert lane_wire._is_record(data) is whole

@@ -9,7 +9,7 @@ from appliance.gateway.lane_heads import read_request
 from appliance.gateway.parts import load_of
 from appliance.model.request import Load
 from appliance.policy.overrides import Grants
-from tests.doubles.addon import Bench, status
+from tests.doubles.addon import Bench, done, status
 from tests.doubles.gateway import MemoryLists
 from tests.test_learning import LISTS, MemoryLearnt, School, grant
 
@@ -38,16 +38,16 @@ def with_grant(*, learns: bool = True, learnt: MemoryLearnt | None = None) -> Be
 
 async def answered(bench: Bench, flow: http.HTTPFlow, answer: http.Response) -> bytes:
     """Let a request go, and its answer come back; return the body that the client gets."""
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     assert status(flow) == 0
     flow.response = answer
-    await bench.addon.responseheaders(flow)
+    await done(bench.addon.responseheaders(flow))
     body, stream = answer.raw_content or b"", answer.stream
     assert callable(stream)
     got = b"".join(_bytes(stream(body[place : place + 9])) for place in range(0, len(body), 9)) + _bytes(
         stream(b"")
     )
-    await bench.addon.response(flow)
+    await done(bench.addon.response(flow))
     return got
 
 
@@ -76,7 +76,7 @@ async def part(
     """Ask for a part as a browser does; return the status of a refusal, or 0."""
     flow = bench.flow(url, method, **{**PICTURE, **changes})
     flow.request.headers.update({name.replace("_", "-"): text for name, text in changes.items()})
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     return status(flow)
 
 
@@ -123,7 +123,7 @@ async def test_a_page_that_the_browser_has_comes_anew(bench: Bench) -> None:
     other = bench.flow(
         "https://school.example/", accept="text/html", if_none_match='"x"', accept_encoding="br"
     )
-    await bench.addon.requestheaders(other)
+    await done(bench.addon.requestheaders(other))
     assert (other.request.headers["if-none-match"], other.request.headers["accept-encoding"]) == ('"x"', "br")
 
 
@@ -235,7 +235,7 @@ async def test_nothing_is_sent_with_a_part(bench: Bench) -> None:
     """HTTP/2 can carry a body that no field announces; it goes nowhere."""
     await page(bench)
     flow = bench.flow("https://parts.example/a.png", **PICTURE)
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     assert callable(flow.request.stream)
     assert flow.request.stream(b"words") == b""
 

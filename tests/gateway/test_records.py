@@ -62,7 +62,7 @@ def played(layer: GatewayClientTls | GatewayServerTls, tls: Tls, *script: comman
 def test_pieces_of_one_event_leave_together(context: Context) -> None:
     """Head and body of an answer climb the layers once, in the order in which they were written."""
     head, body = (commands.SendData(context.client, text) for text in (b"head", b"body"))
-    assert played(GatewayClientTls(context), Tls(), head, commands.Log("x"), body) == ["Log", b"[head][body]"]
+    assert played(GatewayClientTls(context), Tls(), head, commands.Log("x"), body) == ["Log", b"[headbody]"]
 
 
 def test_nothing_is_done_to_a_connection_before_what_was_written_has_left(context: Context) -> None:
@@ -76,7 +76,7 @@ def test_nothing_is_done_to_a_connection_before_what_was_written_has_left(contex
 def test_both_sides_are_encrypted_alike(context: Context) -> None:
     """What goes to a site leaves together as well."""
     asked = (commands.SendData(context.server, text) for text in (b"ask", b"more"))
-    assert played(GatewayServerTls(context), Tls(), *asked) == [b"[ask][more]"]
+    assert played(GatewayServerTls(context), Tls(), *asked) == [b"[askmore]"]
 
 
 def test_bytes_for_a_peer_that_has_gone_go_nowhere(context: Context) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hpack.hpack
 import pytest
 import trustme
 
@@ -24,6 +25,7 @@ from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import LAG_SECONDS, Worker, quiet_libraries, watch_lag
 from appliance.model.decision import Reason
 from tests.doubles.addon import Bench
+from tests.doubles.running import free_port
 
 HOST = "127.0.0.1"
 LOOPBACK = Reach([ipaddress.ip_network("127.0.0.0/8")])
@@ -33,12 +35,6 @@ CERTIFICATES = {"site.example": ORIGIN_CA, "bets.example": ORIGIN_CA, "forged.ex
 
 async def nowhere(_host: str, _port: int) -> socket.socket:
     raise OSError("no network")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -385,5 +381,7 @@ def test_libraries_that_print_what_passes_are_silenced() -> None:
     before = {name: logging.getLogger(name).level for name in names}
     quiet_libraries()
     assert not any(logging.getLogger(name).isEnabledFor(logging.ERROR) for name in names)
+    hpack.hpack.log.debug("what a pupil sent")
+    assert not hpack.hpack.log.isEnabledFor(logging.ERROR)
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -47,6 +48,20 @@ async def test_a_worker_knows_of_a_sign_in_and_of_a_freeze_at_its_next_look(tmp_
     await at.follower.look()
     assert at.cut == [Lost(frozenset({TABLET.address, "fd00::14"}))]
     assert at.resolver.resolve(TABLET.address).standing is Standing.FROZEN
+    at.follower.close()
+
+
+@pytest.mark.slow
+async def test_whoever_asks_during_a_look_knows_what_it_found(tmp_path: Path) -> None:
+    """A sign-in that is told while a look is under way counts when both have ended: none is passed over."""
+    made = school(tmp_path)
+    at = Following(made)
+    made.sessions.begin(made.add("amy"), TABLET, NOW, 2 * NOW)
+    first = asyncio.create_task(at.follower.look())
+    await asyncio.sleep(0)
+    await at.follower.look()
+    assert first.done()
+    assert at.resolver.resolve(TABLET.address).name == "amy"
     at.follower.close()
 
 

@@ -47,6 +47,15 @@ SETS = {
 REFERENCE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b")
 
 
+PROBES = [
+    {"title": "IWF", "address": "http://floor-test.example/listed/page.html", "expect": "statutory"},
+    {"title": "Terrorism", "address": "https://ctiru-test.example/", "expect": "statutory"},
+    {"title": "Adult content", "category": "pornography"},
+    {"title": "Help", "address": "https://www.childline.org.uk/", "expect": "open"},
+]
+"""What the lab's own gateway is tested with: the lists that ship hold reserved names alone."""
+
+
 class Via(Enum):
     """How a device's traffic gets to the gateway."""
 
@@ -239,6 +248,7 @@ def settings(origin: Origin, set_id: str) -> dict[str, Any]:
         },
         "identity": {"networks": networks},
         "overrides": {"typed_for_others": True},
+        "selftest": {"probes": PROBES},
         "metrics": {"listen": f"{GATEWAY}:{METRICS}"},
     }
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import trustme
 
+from tests.doubles.running import free_port
 from tests.journeys.running import until
 
 _MAIN = """compatibility_level = 3.6
@@ -83,7 +84,7 @@ def running(ca: trustme.CA) -> Iterator[Postfix]:
         tempfile.mkdtemp(prefix="postfix-")
     )  # its own user must get there, unlike to pytest's folders
     folder.chmod(0o755)
-    port = _free_port()
+    port = free_port()
     user = pwd.getpwnam("postfix")
     for name in ("queue", "data", "mail", "conf"):
         (folder / name).mkdir(mode=0o755)
@@ -115,12 +116,6 @@ def running(ca: trustme.CA) -> Iterator[Postfix]:
         process.wait(timeout=30)
         until(lambda: master is None or not Path(f"/proc/{master}").exists(), "postfix ends")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _answers(port: int) -> bool:

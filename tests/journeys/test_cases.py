@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.doubles.people import WORD
+from tests.doubles.running import free_port
 from tests.journeys.postfix import Postfix
 from tests.journeys.postfix import running as postfix_running
 from tests.journeys.running import ROOT, until
@@ -41,12 +41,6 @@ people:
   - {{name: {LEAD}, group: staff, kind: staff, password: Quiet-harbour-lamp-9, must_change: false}}
 """
 SCREENS = ((1280, 800, "light"), (360, 740, "dark"))
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def own_state() -> dict[str, str]:

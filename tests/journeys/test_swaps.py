@@ -22,8 +22,8 @@ from appliance.lists.compiler import compile_lists
 from appliance.lists.importer import Wanted, import_list
 from appliance.lists.paths import Paths
 from tests.doubles.feeds import FeedServer
+from tests.doubles.running import free_port
 from tests.journeys.running import ROOT, until
-from tests.journeys.test_updates import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,18 +15,12 @@ import pytest
 import yaml
 
 from tests.doubles.feeds import FeedServer
+from tests.doubles.running import free_port
 from tests.journeys.running import ROOT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PLAIN = "http://floor-supplied.example/page\nhttp://other.floor-supplied.example/\n"
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

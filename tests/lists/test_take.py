@@ -239,6 +239,7 @@ def test_a_download_may_be_a_table_and_keeps_its_licence(updated: School) -> Non
     assert status.licence == "CC0 1.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["null", ""])
 def test_a_damaged_list_is_told_and_mended_by_its_own_update(updated: School, damage: str) -> None:
     """An update of another list says in words which one is damaged; its own puts it in order."""

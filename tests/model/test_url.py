@@ -16,6 +16,7 @@ from appliance.model import url as url_module
 from appliance.model.url import (
     MAX_LENGTH,
     UrlRefusedError,
+    at,
     canonical_path,
     embedded_ipv4,
     parse_host,
@@ -218,3 +219,52 @@ def test_short_cut_to_the_canonical_path_changes_nothing(tail: str) -> None:
     )
     query = url_module._escape(url_module._unescape(url.query))
     assert canonical_path(url) == (f"{whole}?{query}" if url.query else whole)
+
+
+@pytest.mark.slow
+@given(
+    st.sampled_from(
+        ["https://site.example/", "http://site.example:8080/", "https://192.0.2.7/", "https://[2001:db8::1]/"]
+    ),
+    st.lists(
+        st.sampled_from(
+            [
+                *PIECES,
+                "?",
+                "/",
+                ".",
+                "..",
+                "%2e",
+                "%2E.",
+                "'",
+                "|",
+                "\\",
+                "é",
+                "#",
+                " ",
+                "{",
+                "~",
+                "@",
+                "&=",
+                "\t",
+            ]
+        )
+    ).map("".join),
+)
+def test_an_address_on_a_known_site_is_what_the_whole_would_be(site: str, tail: str) -> None:
+    """A path that is read in the short way cannot become another than the browser's (dot segments)."""
+    try:
+        whole = parse_url(f"{site}{tail}")
+    except UrlRefusedError:
+        with pytest.raises(UrlRefusedError):
+            at(parse_url(site), f"/{tail}")
+        return
+    assert at(parse_url(site), f"/{tail}") == whole
+
+
+def test_an_address_on_a_known_site_has_the_usual_length_at_most() -> None:
+    """However the path is read, an address that nobody sends is refused."""
+    site = parse_url("https://site.example/")
+    assert at(site, "/a/b.js?v=1") == parse_url("https://site.example/a/b.js?v=1")
+    with pytest.raises(UrlRefusedError):
+        at(site, "/" + "a" * MAX_LENGTH)

@@ -34,6 +34,7 @@ from appliance.policy.needs import (
 from appliance.policy.overrides import Asked, covers, needed, permits
 from tests.doubles.gateway import CATEGORIES, category, profile, rule
 from tests.policy import strategies
+from tests.reflex import dice
 
 NOW = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 AMY = Person("ks2", "own sign-in", Confidence.CERTAIN, "amy")
@@ -259,7 +260,7 @@ def _some_grant(dice: Random, number: int) -> tuple[Grant, Role, Named]:
     return made, of, Named({host: need}, frozenset({"lesson.example"}))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=dice(150), deadline=None)
 @given(
     strategies.knowns, strategies.people, strategies.profiles, strategies.categories, st.integers(0, 2**32)
 )

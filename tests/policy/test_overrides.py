@@ -21,6 +21,7 @@ from appliance.policy.decide import decide
 from appliance.policy.overrides import Asked, Grants, covers, needed, opened, permits
 from tests.doubles.gateway import CATEGORIES, profile, rule
 from tests.policy import strategies
+from tests.reflex import dice
 
 NOW = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 AMY = Person("ks2", "own sign-in", Confidence.CERTAIN, "amy")
@@ -232,7 +233,7 @@ def _some_role(dice: Random) -> Role:
     return Role("r", "R", "So.", "roles.yaml:1", May.AT_ONCE, 60, 1, people, opens, *flags)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=dice(150), deadline=None)
 @given(
     strategies.knowns, strategies.people, strategies.profiles, strategies.categories, st.integers(0, 2**32)
 )

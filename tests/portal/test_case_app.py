@@ -86,6 +86,7 @@ async def test_a_case_is_looked_at_with_a_purpose_which_is_audited(there: Office
     assert "Why do you look" in await browser.get("/cases/A-00002")
 
 
+@pytest.mark.slow
 async def test_a_case_goes_its_whole_way_by_pages(there: Office, browser: Browser) -> None:
     """Looked after, judged with one tap, taken as a row of the table, tasks done, noted, closed."""
     await browser.enter()
@@ -123,6 +124,7 @@ async def test_a_case_goes_its_whole_way_by_pages(there: Office, browser: Browse
         assert what in done
 
 
+@pytest.mark.slow
 async def test_who_is_handed_a_case_is_told_and_sees_it(there: Office, browser: Browser) -> None:
     """A lead who leaves for the day leaves nothing behind that nobody knows of."""
     await browser.enter()
@@ -181,6 +183,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_a_note_of_any_kind_is_kept_and_shown_as_text(browser: Browser, text: str) -> None:
     """Whatever is pasted into a note: no markup of it comes alive, and the page still works."""
@@ -268,6 +271,7 @@ def seen(reference: str, **person: object) -> Access:
     return replace(access(1, decision, person=who), reference=reference, url="https://harm.example/<b>x")
 
 
+@pytest.mark.slow
 async def test_a_class_and_a_device_are_named_as_such_and_never_as_a_child(
     there: Office, tmp_path: Path
 ) -> None:
@@ -297,6 +301,7 @@ async def test_a_class_and_a_device_are_named_as_such_and_never_as_a_child(
     assert (looked["whom"], looked["purpose"], looked["by"]) == ("Class 1B", "to see how it began", "m.lead")
 
 
+@pytest.mark.slow
 async def test_the_account_of_a_case_is_frozen_from_its_page(
     there: Office, browser: Browser, tmp_path: Path
 ) -> None:
@@ -356,6 +361,7 @@ async def test_a_book_that_is_locked_or_an_audit_that_cannot_be_written_shows_no
     assert "while it is locked" not in await browser.get("/cases/A-00001")
 
 
+@pytest.mark.slow
 async def test_two_people_who_close_a_case_at_once_are_told_of_each_other(there: Office) -> None:
     """The second one learns what the first one wrote, and nothing is overwritten."""
     first, second = Browser(there.pages()), Browser(there.pages(Limits()))

@@ -62,3 +62,43 @@ async def test_who_is_taken_out_of_the_settings_is_out_at_once(
     assert "A-00001" in await browser.get("/cases")
     monkeypatch.setitem(ROLES, "deputy", ())
     assert "Password" in await browser.get("/cases")
+
+
+async def test_a_code_is_asked_for_and_every_wrong_part_sounds_alike(tmp_path: Path) -> None:
+    """CY-8: a password that leaked opens no child's case, and nobody learns that it was right."""
+    there = office(tmp_path)
+    factors, secret = there.with_second_factor("m.lead")
+    browser = Browser(there.pages())
+    heard = {
+        (await browser.enter("m.lead", code=there.code(secret, 300))).partition('role="alert">')[2][:60],
+        (await browser.enter("m.lead", password="wrong-password-9")).partition('role="alert">')[2][:60],
+    }
+    assert len(heard) == 1
+    there.now += 400
+    assert "A-00001" in await browser.enter("m.lead", code=there.code(secret))
+    other = Browser(there.pages())
+    assert "A-00001" not in await other.enter("m.lead", code=there.code(secret))  # it counted once
+    # A lost phone: whoever holds it is out with the next click.
+    factors.enrol("m.lead", "m.lead", "Hill", there.now + 1)
+    assert "Password" in await browser.get("/cases")
+
+
+async def test_whoever_has_no_second_factor_does_not_come_in(tmp_path: Path) -> None:
+    """A school that switches it on is not open to those for whom nobody has made one yet."""
+    there = office(tmp_path)
+    there.with_second_factor("m.lead")
+    browser = Browser(there.pages())
+    assert "A-00001" not in await browser.enter("d.deputy", code="123456")
+    assert "A-00001" not in await browser.enter("d.deputy")
+    tried = [entry["what"] for entry in there.made.trail.entries() if "case-sign-in" in entry["what"]]
+    assert tried == ["case-sign-in-no-factor"]
+
+
+async def test_guessing_codes_locks_as_guessing_passwords_does(tmp_path: Path) -> None:
+    """With the right password a code of six digits is still not to be found by trying."""
+    there = office(tmp_path)
+    _, secret = there.with_second_factor("m.lead")
+    browser = Browser(there.pages())
+    for _ in range(3):
+        await browser.enter("m.lead", code="000000")
+    assert "Too many tries" in await browser.enter("m.lead", code=there.code(secret))

@@ -9,9 +9,9 @@ from mitmproxy import flow as mitmflow
 from mitmproxy import http
 from mitmproxy.test import tflow
 
-from appliance.gateway.addon import CARRIED
+from appliance.gateway.closing import CARRIED
 from appliance.model.decision import Action, Reason
-from tests.doubles.addon import Bench, NoPages, body, status
+from tests.doubles.addon import Bench, NoPages, body, done, status
 from tests.doubles.gateway import MemoryLists, MemoryMetrics, MemoryRecorder, OnePerson
 
 
@@ -21,7 +21,7 @@ def bench() -> Bench:
 
 
 async def ask(bench: Bench, flow: http.HTTPFlow) -> http.HTTPFlow:
-    await bench.addon.requestheaders(flow)
+    await done(bench.addon.requestheaders(flow))
     return flow
 
 
@@ -82,7 +82,7 @@ async def test_an_answer_that_cannot_be_counted_is_ended(bench: Bench) -> None:
     flow.response = http.Response.make(200)
     flow.live = True
     flow.metadata[CARRIED] = "junk"
-    await bench.addon.responseheaders(flow)
+    await done(bench.addon.responseheaders(flow))
     assert flow.error is not None
     assert flow.error.msg == mitmflow.Error.KILLED_MESSAGE
 
