@@ -70,6 +70,7 @@ def access(settings: Settings, name: str, now: datetime) -> dict[str, bytes]:
     name = spelling(state, name)
     people, rows, found = People(state), list[Record](), dict[str, Any]()
     if people.path.exists():
+        people.prepare()  # of an older release, where the gateway was not started since
         found["people"] = in_people.kept(people, name)
     if (state / LOG).exists():
         rows = list(in_log.accesses(state, name))
@@ -159,6 +160,7 @@ def _erase_cases(state: Path, name: str, done: Erasure) -> list[str]:
 def _erase_rest(state: Path, name: str, done: Erasure) -> None:
     people, overrides = People(state), Overrides(state)
     if people.path.exists():
+        people.prepare()
         gone, stops = in_people.erase(people, name)
         done.gone |= {what.replace("_", " "): count for what, count in gone.items()}
         done.stays += [f"a stop ({what}) that is in force: lift it first" for what in stops]

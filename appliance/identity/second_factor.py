@@ -59,7 +59,7 @@ class SecondFactors:
             row = (key, self._seal.close(secret, key), now, 0)
             db.execute("INSERT OR REPLACE INTO second_factor VALUES (?, ?, ?, ?)", row)
         self._tries.forget(f"code:{key}")
-        uri = _totp(secret).get_provisioning_uri(name, school.replace(":", " "))
+        uri = _totp(secret).get_provisioning_uri(name, school.replace(":", " ")).replace("+", "%20")
         return Enrolled(Secret(b32encode(secret).decode()), Secret(uri))
 
     def remove(self, key: str) -> bool:

@@ -127,10 +127,17 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
         try:
             made = School(folder, mail, ports[0], f"https://127.0.0.1:{ports[2]}", process)
             until(lambda: b"is running" in (folder / "out").read_bytes(), "the gateway runs", 60)
+            until(lambda: listens(ports[2]), "the pages of cases are served", 60)
             yield made
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
 
 
 @contextlib.contextmanager
