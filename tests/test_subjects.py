@@ -20,6 +20,7 @@ from appliance.events.record import from_access, from_review
 from appliance.events.store import DATABASE
 from appliance.events.subject import accesses
 from appliance.events.writer import Writer
+from appliance.identity.database import Database as People
 from appliance.model.decision import NOT_SHOWN
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import book, happen, rules, sighting
@@ -70,6 +71,19 @@ def test_a_bundle_holds_all_of_one_and_nothing_of_others(settings: Settings) -> 
     assert b"mr.head" not in everything
     assert b"Ben" not in everything
     assert b"url " in files["README.txt"]
+
+
+def test_a_file_of_an_older_release_is_no_hindrance(settings: Settings) -> None:
+    """DP-6: a restore from an older backup is asked and emptied before the gateway was started once."""
+    people = People(settings.state)
+    for step in ("asked", "emptied"):
+        with people.writing() as db:
+            db.execute("DROP TABLE second_factor")
+            db.execute("PRAGMA user_version = 4")
+        if step == "asked":
+            assert subjects.access(settings, ADA, NOW)
+        else:
+            assert subjects.erase(settings, ADA, "parent asked", by="office", now=NOW).gone
 
 
 def test_an_erasure_says_what_went_and_what_stays(settings: Settings) -> None:
