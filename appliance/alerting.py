@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -37,6 +35,7 @@ from appliance.model.profile import Policy
 from appliance.policy.schedule import within
 from appliance.reporting import log_to_stderr
 from appliance.settings import Settings
+from appliance.starter import watch_starter
 
 LOOK_SECONDS = 0.25
 """How often it is asked whether the log has changed: one look at a shared number."""
@@ -121,7 +120,7 @@ class Keeper:
         loop, told = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, told.set)
-        watching = _watch_parent(loop, told)
+        watching = watch_starter(told.set)
         tasks = [asyncio.create_task(task) for task in self._work()]
         try:
             await told.wait()
@@ -278,22 +277,3 @@ async def _again(what: str, work: Callable[[], Awaitable[None]], pause: float) -
         except Exception:
             logger.exception("%s: a fault of the keeper; it goes on", what)
             await asyncio.sleep(_PAUSE_SECONDS)
-
-
-def _watch_parent(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> Callable[[], None]:
-    # Whoever started us holds the other end of our standard input; by hand it is a terminal, or nothing.
-    try:
-        reading = sys.stdin.fileno()
-        loop.add_reader(reading, lambda: None if os.read(reading, 4_096) else _gone(loop, reading, told))
-    except (OSError, ValueError, AttributeError):
-        return lambda: None
-    return lambda: _stop_reading(loop, reading)
-
-
-def _gone(loop: asyncio.AbstractEventLoop, reading: int, told: asyncio.Event) -> None:
-    loop.remove_reader(reading)
-    told.set()
-
-
-def _stop_reading(loop: asyncio.AbstractEventLoop, reading: int) -> None:
-    loop.remove_reader(reading)

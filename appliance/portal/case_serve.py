@@ -7,14 +7,14 @@ started it has gone.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
-import sys
 from collections.abc import Sequence
 
 import uvicorn
 from starlette.applications import Starlette
+
+from appliance.starter import watch_starter
 
 MOST = 100
 """Connections at once; more are told that it is busy."""
@@ -40,22 +40,5 @@ async def _serve(app: Starlette, sockets: Sequence[socket.socket], context: ssl.
     config.load()
     config.ssl = context  # uvicorn would read it from files, and the key never comes to a disk
     server = uvicorn.Server(config)
-    _watch_starter(server)
+    watch_starter(lambda: setattr(server, "should_exit", True))
     await server.serve(list(sockets))
-
-
-def _watch_starter(server: uvicorn.Server) -> None:
-    # `run` holds the other end of our standard input. Under a unit of our own there is none (/dev/null, which
-    # cannot be waited for): then SIGTERM alone ends this, which uvicorn sees to.
-    loop = asyncio.get_running_loop()
-    try:
-        told = sys.stdin.fileno()
-        loop.add_reader(told, lambda: _ended(server, told))
-    except (OSError, ValueError, AttributeError):
-        return
-
-
-def _ended(server: uvicorn.Server, told: int) -> None:
-    if not os.read(told, 4096):
-        asyncio.get_running_loop().remove_reader(told)
-        server.should_exit = True

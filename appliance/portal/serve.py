@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
 from appliance.identity.wire import SOCKET
+from appliance.starter import watch_starter
 
 MOST = 400
 """Requests at once; more are told that the sign-in is busy."""
@@ -54,12 +54,5 @@ async def _serve(app: Starlette, listening: socket.socket) -> None:
         lifespan="off",
     )
     server = uvicorn.Server(config)
-    loop, told = asyncio.get_running_loop(), sys.stdin.fileno()
-    loop.add_reader(told, lambda: _ended(server, told))
+    watch_starter(lambda: setattr(server, "should_exit", True))
     await server.serve([listening])
-
-
-def _ended(server: uvicorn.Server, told: int) -> None:
-    if not os.read(told, 4096):
-        asyncio.get_running_loop().remove_reader(told)
-        server.should_exit = True
