@@ -16,7 +16,7 @@ from tests import reflex
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Have the dice ready before anybody asks for some of them; be quick where that is asked for."""
-    # Whoever only shares out loads no dice either, unless it is told which: the library then wants to know them.
+    # Whoever only shares out loads no dice, unless it is told which: the library then wants to know them.
     if not reflex.only_shares_out(config) or config.getoption("--hypothesis-profile", None):
         _lay_out_dice()
     if reflex.asked(config):
