@@ -1,7 +1,7 @@
 """`appliance log`: what was asked and answered, on a terminal or for a program.
 
-What lives only here: how a record looks there. Everything in it may come from a pupil's browser or a
-hostile site, so nothing is printed that a terminal would obey.
+What lives only here: how a record looks there, and that a name is shown for a purpose alone. Everything in
+it may come from a pupil's browser or a hostile site, so nothing is printed that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])", re.ASCII)
 _FLAGS = ("floor", "flagged")
 _HEADS = ("time", "who", "device", "action", "reason", "address", "reference")
+_EVERYBODY = "everybody"
+"""Whom the audit names where nobody's log in particular is looked at, with names."""
+
+_LEFT_OUT = "names are left out; --purpose TEXT shows them, and puts the look into the audit"
 _SHOWN = 240
 """Characters of an address in the table; `--json` gives all of it."""
 
@@ -72,7 +76,7 @@ class Duration(click.ParamType[timedelta]):
     help="The newest so many, oldest first.",
 )
 @click.option("--person", default="", metavar="NAME", help="Only what NAME did; needs --purpose.")
-@click.option("--purpose", default="", metavar="TEXT", help="Why a person's log is looked at, for the audit.")
+@click.option("--purpose", default="", metavar="TEXT", help="Show names, and put into the audit why.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.pass_obj
 def log(
@@ -87,14 +91,18 @@ def log(
 ) -> None:
     """Show what was asked and what the gateway answered, in this machine's local time, the newest last.
 
-    The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not. Who looks at
-    a person's log, and why, stands in the audit before anything is shown.
+    Who asked is shown by group and device; with --purpose also by name. Then who looks, at whose log, and why
+    stands in the audit before anything is shown. In --json a name that is left out is null.
+
+    The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not.
     """
-    if bool(person) != bool(purpose.strip()):
-        raise click.UsageError("a person's log is shown for a purpose: give --person and --purpose together")
-    if person:
+    named = bool(purpose.strip())
+    if (person or purpose) and not named:
+        raise click.UsageError("a person's log is shown for a purpose: give --purpose, with words")
+    if named:
         span = str(since) if since else "all"
-        obj.note("log-look-up", person, purpose=purpose.strip(), since=span, flagged=str(flagged))
+        whom = person or _EVERYBODY
+        obj.note("log-look-up", whom, purpose=purpose.strip(), since=span, flagged=str(flagged))
     try:
         records = asyncio.run(_read(obj.state, flagged=flagged, since=since, limit=limit, person=person))
     except EventsError as error:
@@ -102,9 +110,11 @@ def log(
         raise click.exceptions.Exit(2) from error
     if as_json:
         for record in records:
-            click.echo(as_line(record))
+            click.echo(as_line(record, named=named))
     elif records:
-        show(_HEADS, (tuple(map(escape, _cells(record))) for record in records))
+        show(_HEADS, (tuple(map(escape, _cells(record, named=named))) for record in records))
+        if not named and any(record.name for record in records):
+            click.echo(f"appliance log: {_LEFT_OUT}", err=True)
     else:
         click.echo("appliance log: nothing recorded that fits", err=True)
 
@@ -116,9 +126,11 @@ def escape(text: str) -> str:
     return "".join(mark if mark.isprintable() else _visible(mark) for mark in text)
 
 
-def as_line(record: Record) -> str:
-    """Return one record as a line of JSON: ASCII only, with the time in UTC."""
+def as_line(record: Record, *, named: bool = True) -> str:
+    """Return one record as a line of JSON: ASCII only, with the time in UTC; `named` false: without name."""
     values: dict[str, Any] = record._asdict()
+    if not named and record.name:
+        values["name"] = None
     values["time"] = record.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for flag in _FLAGS:
         values[flag] = bool(values[flag])
@@ -141,12 +153,12 @@ def _before(span: timedelta) -> datetime | None:
         return None  # before the year 1: everything
 
 
-def _cells(record: Record) -> tuple[str, ...]:
+def _cells(record: Record, *, named: bool) -> tuple[str, ...]:
     address = record.url or record.host or ("(not kept: statutory list)" if record.floor else "")
     why = f"{record.reason} {record.category}".strip()
     return (
         f"{record.at.astimezone():%Y-%m-%d %H:%M:%S}",
-        f"{record.name} ({record.group})" if record.name else record.group,
+        f"{record.name} ({record.group})" if named and record.name else record.group,
         record.device or record.client,
         record.action,
         why,

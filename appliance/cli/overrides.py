@@ -19,6 +19,7 @@ from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
 from appliance.cli.who import decides, typed_word
+from appliance.config.problems import InWordsError
 from appliance.events.queries import open_reader
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
@@ -48,7 +49,10 @@ class _At:
         self.store = granting.store(setup.state, typist=typist)
         self.reports = granting.reports(setup.state, typist=typist)
         self.now = time.time()
-        self.store.advance(self.now)
+        try:
+            self.store.advance(self.now)
+        except (OSError, InWordsError) as error:  # a full disk must not hide what is open
+            click.echo(f"note: what has ended could not be written down this time: {error}", err=True)
 
     def tell(self, override: Override, did: str) -> None:
         """Say what became of an override, and until when."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -37,7 +38,9 @@ async def held(state: Path) -> list[str]:
     """Return the names on hold; EventsError if the log cannot be read."""
     path = state / DATABASE
     try:
-        async with aiosqlite.connect(path, timeout=10) as db:
+        # To be read alone: where there is no log, asking makes no empty one.
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+        async with aiosqlite.connect(uri, uri=True, timeout=10) as db:
             return [str(name) for (name,) in await db.execute_fetchall("SELECT name FROM held ORDER BY name")]
     except sqlite3.Error as error:
         raise EventsError(f"{path}: cannot be read ({error})") from error

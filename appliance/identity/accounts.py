@@ -134,7 +134,7 @@ class Accounts:
         """Take an account out altogether, with its sessions; what the log says of it stays."""
         account = self.get(name)
         with self._database.writing(changes=True) as db:
-            for table in ("session", "agreement", "second_factor", "account"):
+            for table in ("session", "agreement", "second_factor", "proxy_sign_in", "account"):
                 db.execute(f"DELETE FROM {table} WHERE key = ?", (account.key,))  # noqa: S608 - our own names
 
     def accept(self, account: Account, version: str, address: str, now: float) -> None:

@@ -67,7 +67,12 @@ CREATE TABLE second_factor (key TEXT PRIMARY KEY, secret BLOB NOT NULL, since RE
     step INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES, _FACTOR)
+_PROXY = """
+CREATE TABLE proxy_sign_in (key TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL, ends REAL NOT NULL,
+    PRIMARY KEY (key, address)) STRICT, WITHOUT ROWID;
+"""
+
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES, _FACTOR, _PROXY)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
+from appliance.config.problems import InWordsError
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
@@ -27,6 +28,7 @@ from appliance.identity.outside import (
     admit,
 )
 from appliance.identity.passwords import Passwords, Rules, check
+from appliance.identity.proxy_sign_ins import ProxySignIns
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
 from appliance.identity.stops import Stops, Trail
 from appliance.identity.tries import Limits, Tries
@@ -88,6 +90,7 @@ class SignIn:
         self.stops = Stops(database, trail)
         self.rules = rules
         self._trail = trail
+        self._proxy = ProxySignIns(database, trail)
         self._tries = Tries(database, rules.limits)
         self._passwords = passwords.prepare()
         self._directory = directory
@@ -113,12 +116,23 @@ class SignIn:
         DueError where a new password or the agreement is still due, for which a page is needed. Who is
         stopped is returned: they are known, and stopped wherever they ask.
         A device repeats what it gives for ever, so that success forgets no failures here: somebody else's
-        guesses at the same account go on being counted.
+        guesses at the same account go on being counted. Of staff each sign-in is one record; where it cannot
+        be, it fails as at the sign-in's page (OSError, or an error in words that is no RefusedError).
         """
         account = self._compared(name, password, address, now)
         if self.must_change(account, now) or self.agreement(account):
             raise DueError("Something is still to be done before you are signed in.")
+        if account.kind is Kind.STAFF:
+            self._note_shown(account, address, now)
         return account
+
+    def _note_shown(self, account: Account, address: str, now: float) -> None:
+        try:
+            self._proxy.note(account, address, now, end_of_day(now, self.rules.day_ends))
+        except (OSError, InWordsError):
+            # Whoever is stopped enters nothing by it, and stays stopped only for as long as they are known.
+            if not self._stopped(account, now):
+                raise
 
     def _compared(self, name: str, password: Secret, address: str, now: float) -> Account:
         name = self._plain(name)
@@ -160,9 +174,12 @@ class SignIn:
     def _let_in(self, account: Account, now: float) -> Account:
         if not account.usable(now):
             raise RefusedError("This account is not in use now. Ask a member of staff.")
-        if any(stop.key == account.key for stop in self.stops.in_force(now)):
+        if self._stopped(account, now):
             raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
         return account
+
+    def _stopped(self, account: Account, now: float) -> bool:
+        return any(stop.key == account.key for stop in self.stops.in_force(now))
 
     def _plain(self, name: str) -> str:
         # An account that is kept here goes by its whole name, whatever a realm of the school looks like.

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from appliance.config.problems import InWordsError
 from appliance.model.grant import Grant, State
 from appliance.overrides.database import Database
 from appliance.overrides.names import OverrideError
@@ -140,7 +141,7 @@ class Follower:
     async def _write(self) -> None:
         try:
             await asyncio.to_thread(self._store.advance, self._clocks.wall(), self.left())
-        except (OSError, OverrideError) as error:
+        except (OSError, InWordsError) as error:  # a full disk, a file that is locked, a damaged audit
             # Here it has ended all the same; whoever can write next says so to everybody.
             _log.warning("the end of an override could not be written down this time: %s", error)
         else:

@@ -69,14 +69,14 @@ def test_programs_get_a_json_object_a_line(tmp_path: Path) -> None:
     first, second = map(json.loads, result.stdout.splitlines())
     assert (result.exit_code, first["flagged"], second["flagged"]) == (0, False, True)
     assert second["time"] == "2026-11-23T10:15:00.002Z"
-    assert (second["name"], second["rule"]) == ("Ada Example", "profiles/westways/ks2.yaml:14")
+    assert (second["name"], second["rule"]) == (None, "profiles/westways/ks2.yaml:14")
 
 
 @pytest.mark.slow
 def test_people_get_a_table(tmp_path: Path) -> None:
     """A technician sees at a glance who was refused what, and why."""
     write(tmp_path, access(2, BLOCKED))
-    shown = run(tmp_path).stdout
+    shown = run(tmp_path, "--purpose", "a lesson was refused").stdout
     for words in (
         "Ada Example (ks2)",
         "ipad-014",
@@ -131,7 +131,7 @@ def test_a_hostile_address_cannot_move_the_cursor(tmp_path: Path, option: list[s
     nasty = "https://x.example/\x1b[2J\x9b31m\u202egnp.exe\x7f\r\n2026 fake line\x00[red]\udcff"
     person = replace(PUPIL, name="\x1b]0;title\x07", device="")
     write(tmp_path, replace(access(1, person=person), url=nasty, client="\u2066"))
-    shown = run(tmp_path, *option).stdout
+    shown = run(tmp_path, "--purpose", "a test", *option).stdout
     assert not set(shown) & set("\x1b\x9b\x07\x7f\r\x00\u202e\u2066")
     assert "fake line" in shown
     assert len([line for line in shown.splitlines() if line.startswith(("2026 fake", "fake"))]) == 0
@@ -216,10 +216,38 @@ def test_a_persons_log_is_looked_at_for_a_purpose(tmp_path: Path) -> None:
     """DP: who looks at one child's log says why, and that stands in the audit before anything is shown."""
     amy, ben = replace(PUPIL, name="amy"), replace(PUPIL, name="ben")
     write(tmp_path, replace(access(1), person=amy), replace(access(2), person=ben))
-    for wrong in (("--person", "amy"), ("--purpose", "x"), ("--person", "amy", "--purpose", "  ")):
+    for wrong in (("--person", "amy"), ("--purpose", " "), ("--person", "amy", "--purpose", "  ")):
         assert run(tmp_path, *wrong).exit_code == 2
     assert Trail(tmp_path).entries() == []
     found = run(tmp_path, "--person", "amy", "--purpose", "a worried parent", "--json").stdout
     assert [json.loads(line)["name"] for line in found.splitlines()] == ["amy"]
     (entry,) = Trail(tmp_path).entries()
     assert (entry["what"], entry["whom"], entry["purpose"]) == ("log-look-up", "amy", "a worried parent")
+
+
+@pytest.mark.slow
+def test_no_name_is_shown_without_a_purpose(tmp_path: Path) -> None:
+    """DP: whoever looks why a site is refused sees group and device; names are a look-up, on record."""
+    nobody = replace(PUPIL, name="")
+    write(tmp_path, access(1, BLOCKED), access(2, BLOCKED, person=nobody))
+    table, lines = run(tmp_path), run(tmp_path, "--json")
+    assert "Ada" not in table.output + lines.output
+    assert "ks2" in table.stdout
+    assert "--purpose TEXT shows them" in table.stderr
+    assert [json.loads(line)["name"] for line in lines.stdout.splitlines()] == [None, ""]
+    assert Trail(tmp_path).entries() == []
+    for option in ([], ["--json"]):
+        assert "Ada Example" in run(tmp_path, "--purpose", "who was it", *option).stdout
+    first, second = Trail(tmp_path).entries()
+    assert first["what"] == second["what"] == "log-look-up"
+    assert (first["whom"], first["purpose"], first["since"]) == ("everybody", "who was it", "all")
+
+
+@pytest.mark.slow
+def test_without_an_audit_no_name_is_shown(tmp_path: Path) -> None:
+    """A look that cannot be recorded does not happen; what shows no name goes on."""
+    write(tmp_path, access(1, BLOCKED))
+    Trail(tmp_path).path.mkdir(parents=True)
+    refused = run(tmp_path, "--purpose", "who was it")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "REF-00001" in run(tmp_path).stdout

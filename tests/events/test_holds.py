@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -54,3 +55,10 @@ async def test_a_log_that_cannot_be_held_is_told(tmp_path: Path) -> None:
         await hold(tmp_path, "Ada Example", 0.0)
     with pytest.raises(EventsError):
         await held(tmp_path)
+
+
+def test_asking_makes_no_log(tmp_path: Path) -> None:
+    """A log that is not there is an error in words, and no empty file that a backup would take for one."""
+    with pytest.raises(EventsError, match="cannot be read"):
+        asyncio.run(held(tmp_path))
+    assert list(tmp_path.iterdir()) == []

@@ -210,6 +210,38 @@ def test_who_is_stopped_is_known_by_what_they_show(tmp_path: Path) -> None:
     assert made.sign_in().shown("amy", WORD, TABLET.address, NOW).name == "amy"
 
 
+def test_staff_who_show_credentials_stand_in_the_audit_once(tmp_path: Path) -> None:
+    """S-05: no way round the audit by giving the proxy what the sign-in's page would record."""
+    made = school(tmp_path)
+    made.add("amy")
+    made.add("ms.jones", Kind.STAFF, "staff")
+    for entry in (made.sign_in(), made.sign_in()):  # two workers
+        for name in ("amy", "ms.jones", "MS.Jones"):
+            entry.shown(name, WORD, TABLET.address, NOW)
+        with pytest.raises(RefusedError):
+            entry.shown("ms.jones", WRONG, TABLET.address, NOW)
+    noted = [(entry["what"], entry["whom"], entry["way"]) for entry in made.trail.entries()]
+    assert noted == [("sign-in", "ms.jones", "proxy credentials")]
+
+
+def test_without_an_audit_staff_enter_nowhere_and_whoever_is_stopped_stays_so(tmp_path: Path) -> None:
+    """A full disk opens no more at the proxy than at the page: no sign-in, and no stop that is forgotten."""
+    made = school(tmp_path)
+    account = made.add("ms.jones", Kind.STAFF, "staff")
+    made.trail.path.parent.mkdir()
+    made.trail.path.mkdir()  # nothing can be written there
+    sign_in = made.sign_in()
+    with pytest.raises(OSError, match="audit"):
+        sign_in.enter(account, TABLET, NOW)
+    with pytest.raises(OSError, match="audit"):
+        sign_in.shown("ms.jones", WORD, TABLET.address, NOW)
+    made.trail.path.rmdir()
+    made.stops.freeze("ms.jones", "x", by="head", now=NOW)
+    made.trail.path.unlink()
+    made.trail.path.mkdir()
+    assert sign_in.shown("ms.jones", WORD, TABLET.address, NOW).name == "ms.jones"
+
+
 def test_a_device_that_repeats_itself_forgives_no_guesses(tmp_path: Path) -> None:
     """CY-2: the right password, sent by its owner's tablet all day, does not start a guesser's count anew."""
     made = school(tmp_path)

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from appliance import granting
+from appliance.model.grant import State, What, Whom
+from appliance.overrides.written import Wish
 from tests.journeys.network import run
 from tests.journeys.running import Gateway, running, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PROXY = 8080
+SITE = "unlisted.example"
+"""A site that is closed to the class until somebody opens it; nobody answers there."""
 
 
 @pytest.fixture
@@ -33,7 +38,8 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
         {
             "school": {"name": "Hill School", "set": "westways"},
             "gateway": {"listen": f"127.0.0.1:{PROXY}", "workers": 1},
-            "identity": {"networks": [{"network": "127.0.0.1/32", "group": "ks2", "name": "Room 1"}]},
+            "identity": {"networks": [{"network": "127.0.0.1/32", "group": "eyfs", "name": "Room 1"}]},
+            "overrides": {"typed_for_others": True},
             "metrics": {"listen": "127.0.0.1:9464"},
         }
     )
@@ -88,3 +94,44 @@ def test_a_worker_that_starts_on_a_full_disk_serves(gateway: Gateway) -> None:
     assert status(gateway, "http://gambling.example/after") == 403
     rows = [row["url"] for row in gateway.log()]
     assert len([url for url in rows if url and "/full" in url]) == 3
+
+
+def test_overrides_on_a_full_disk_open_nothing_and_end_to_the_second(gateway: Gateway) -> None:
+    """Who asks then is refused in words; what is open goes on, ends on time, and is written down later."""
+    done = gateway.ask("people", "add", "mrs.jones", "--kind", "staff", "--group", "staff")
+    assert done.returncode == 0, done.stderr
+    assert status(gateway, f"http://{SITE}/") == 403
+    now, store = time.time(), granting.store(gateway.state)
+    what, whom = What(frozenset({SITE})), Whom(groups=frozenset({"eyfs"}))
+    wish = Wish(what, whom, "We look at one page.", "Year R", now, now + 45)
+    number = store.request_and_grant(wish, "teacher", by="mrs.jones", now=now).number
+    until(lambda: status(gateway, f"http://{SITE}/") != 403, "it is open", 3)
+    why = ("--subject", "Year R", "--reason", "We look at one other page.")
+    more = ("--for", "eyfs", "--minutes", "5", "--by", "mrs.jones", *why)
+    filler, host = fill(gateway), ""
+    # What is left of the last blocks may hold a record or two; whatever is said to be granted is there.
+    for attempt in range(20):
+        host = f"other{attempt}.example"
+        done = gateway.ask("overrides", "grant", host, *more)
+        there = {host for one in store.in_force() for host in one.wish.what.hosts}
+        assert (host in there) == (done.returncode == 0), done.stderr
+        if done.returncode:
+            break
+    assert done.returncode == 2
+    assert any(words in done.stderr.lower() for words in ("no space left", "full")), done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(host not in one.wish.what.hosts for one in store.all(over=True))
+    assert time.time() < wish.ends - 2, "the grant is still to be looked at"
+    assert status(gateway, f"http://{SITE}/") != 403
+    while time.time() < wish.ends - 0.5:
+        time.sleep(0.05)
+    assert status(gateway, f"http://{SITE}/") != 403
+    until(lambda: status(gateway, f"http://{SITE}/") == 403, "it has ended", 1.5)
+    assert time.time() <= wish.ends + 1.5
+    assert gateway.ask("overrides", "list").returncode == 0
+    filler.unlink()
+    until(lambda: store.get(number).state is State.EXPIRED, "its end is written down")
+    done = gateway.ask("overrides", "grant", SITE, *more)
+    assert done.returncode == 0, done.stderr
+    until(lambda: status(gateway, f"http://{SITE}/") != 403, "it is open again", 3)
+    assert gateway.ask("audit", "verify").returncode == 0

@@ -20,7 +20,7 @@ class MemoryTrail:
     """An audit trail in memory; `broken` is raised instead."""
 
     kept: list[dict[str, Any]] = field(default_factory=list)
-    broken: OSError | None = None
+    broken: Exception | None = None
 
     def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
         if self.broken is not None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from appliance.events.errors import EventsError
 from appliance.model.grant import Grant, State
+from appliance.overrides.database import Database
 from appliance.overrides.following import (
     KEEP_SECONDS,
     PATIENCE,
@@ -19,6 +23,7 @@ from appliance.overrides.following import (
     Watch,
     words,
 )
+from appliance.overrides.store import Overrides
 from appliance.overrides.times import moment
 from tests.overrides.making import HOUR, NOW, Made, make
 
@@ -76,6 +81,36 @@ async def test_a_grant_and_its_end_reach_every_worker(tmp_path: Path) -> None:
     assert made.store.get(number).state is State.EXPIRED, "whoever sees it first writes it down"
     assert await other.after(HOUR) == []
     assert other.ended == [number]
+
+
+async def test_while_the_database_is_locked_a_grant_ends_all_the_same(tmp_path: Path) -> None:
+    """Closed to the second, whoever holds the file; and written down once it is free again."""
+    made = make(tmp_path)
+    number = made.granted()
+    worker = Worker(Made(made.database, made.trail, Overrides(Database(tmp_path, patience=0.01), made.trail)))
+    with closing(sqlite3.connect(made.database.path, isolation_level=None)) as tool:
+        tool.execute("BEGIN IMMEDIATE")
+        assert await worker.after() == [number]
+        assert await worker.after(HOUR - 1) == [number]
+        assert await worker.after(1) == []
+        assert worker.ended == [number]
+        assert made.store.get(number).state is State.ACTIVE
+    assert await worker.after(0.1) == []
+    assert made.store.get(number).state is State.EXPIRED
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), EventsError("damaged")])
+async def test_without_an_audit_a_grant_ends_all_the_same(tmp_path: Path, error: Exception) -> None:
+    """What cannot be put into the audit closes, and what looks after it goes on looking."""
+    made = make(tmp_path)
+    worker, number = Worker(made), made.granted()
+    assert await worker.after() == [number]
+    made.trail.broken = error
+    assert await worker.after(HOUR) == []
+    assert await worker.after(1) == []
+    made.trail.broken = None
+    assert await worker.after(0.1) == []
+    assert made.store.get(number).state is State.EXPIRED
 
 
 async def test_what_is_revoked_is_cut(tmp_path: Path) -> None:

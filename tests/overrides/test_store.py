@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from appliance.model.grant import State
+from appliance.overrides.database import Database
 from appliance.overrides.names import OverrideError
-from appliance.overrides.store import MOST_WAITING
+from appliance.overrides.store import MOST_WAITING, Overrides
 from tests.overrides.making import HOUR, NOW, make, wish
 
 
@@ -172,3 +175,18 @@ def test_two_grants_that_overlap_end_each_by_itself(tmp_path: Path) -> None:
     again = made.granted(ends=NOW + 3 * HOUR)
     assert made.store.advance(NOW + HOUR) == [one]
     assert [each.number for each in made.store.in_force()] == [again]
+
+
+def test_while_the_database_is_locked_nothing_is_granted(tmp_path: Path) -> None:
+    """Somebody who holds the file makes a grant a refusal in words, with nothing half done."""
+    made = make(tmp_path)
+    before = made.granted()
+    noted = len(made.trail.kept)
+    store = Overrides(Database(tmp_path, patience=0.01), made.trail)
+    with closing(sqlite3.connect(made.database.path, isolation_level=None)) as tool:
+        tool.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OverrideError, match=r"locked.*nothing has changed"):
+            store.request_and_grant(wish(), "teacher", by="mrs.jones", now=NOW)
+        assert [one.number for one in store.in_force()] == [before], "what is in force can still be read"
+    assert len(made.trail.kept) == noted
+    assert [one.number for one in store.all(over=True)] == [before]
