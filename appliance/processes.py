@@ -310,7 +310,7 @@ async def _keep_overrides(settings: Settings, policy: Policy) -> None:
     while True:
         try:
             await keeper.look()
-        except (OverrideError, OSError) as error:
+        except (OverrideError, EventsError, OSError) as error:
             logger.warning("overrides could not be looked after this time: %s", error)
         await asyncio.sleep(_OVERRIDES_SECONDS)
 
