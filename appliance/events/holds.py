@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,12 +39,17 @@ async def held(state: Path) -> list[str]:
     """Return the names on hold; EventsError if the log cannot be read."""
     path = state / DATABASE
     try:
-        # To be read alone: where there is no log, asking makes no empty one.
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-        async with aiosqlite.connect(uri, uri=True, timeout=10) as db:
-            return [str(name) for (name,) in await db.execute_fetchall("SELECT name FROM held ORDER BY name")]
+        return await asyncio.to_thread(_names, path)
     except sqlite3.Error as error:
         raise EventsError(f"{path}: cannot be read ({error})") from error
+
+
+def _names(path: Path) -> list[str]:
+    # To be read alone: where there is no log, asking makes no empty one. Not by aiosqlite: its thread outlives
+    # an attempt that failed, and complains where the event loop has ended by then.
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
+        return [str(name) for (name,) in db.execute("SELECT name FROM held ORDER BY name")]
 
 
 async def _do(state: Path, *statements: tuple[str, tuple[str | int, ...]]) -> None:
