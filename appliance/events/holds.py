@@ -45,7 +45,7 @@ async def held(state: Path) -> list[str]:
 
 
 def _names(path: Path) -> list[str]:
-    # To be read alone: where there is no log, asking makes no empty one. Not by aiosqlite: its thread outlives
+    # To be read alone: where there is no log, asking makes none. Not by aiosqlite: its thread outlives
     # an attempt that failed, and complains where the event loop has ended by then.
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
