@@ -78,7 +78,8 @@ def test_a_file_of_an_older_release_is_no_hindrance(settings: Settings) -> None:
     people = People(settings.state)
     for step in ("asked", "emptied"):
         with people.writing() as db:
-            db.executescript("DROP TABLE second_factor; DROP TABLE proxy_sign_in")
+            db.execute("DROP TABLE second_factor")
+            db.execute("DROP TABLE proxy_sign_in")
             db.execute("PRAGMA user_version = 4")
         if step == "asked":
             assert subjects.access(settings, ADA, NOW)
