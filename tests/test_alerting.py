@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,24 +22,14 @@ from appliance.changes.notices import EMERGENCY
 from appliance.events.record import from_access
 from appliance.events.spill import Spill
 from appliance.events.store import SPILL, EventStore
-from appliance.model.category import Severity
-from appliance.model.event import Access, ReviewRequest
-from appliance.model.person import Person
+from appliance.model.event import ReviewRequest
 from appliance.settings import load_settings
-from tests.doubles.alerts import DEPUTY, DSL, HEAD
-from tests.doubles.events import BLOCKED, PUPIL, access
-from tests.doubles.keeping import Keeper, keeper, until
+from tests.doubles.alerts import DEPUTY, DSL
+from tests.doubles.keeping import Keeper, keeper, prepared, seen, until
 from tests.doubles.mailbox import Mailbox, serving
 from tests.doubles.school import configuration, load_once
 
 CA = trustme.CA()
-HARM = replace(BLOCKED, category="self_harm", severity=Severity.CRITICAL)
-
-
-def seen(number: int, who: str = "") -> Access:
-    """Return one access to self-harm by somebody of their own."""
-    person: Person = replace(PUPIL, name=who or f"Pupil {number}")
-    return access(number, HARM, person=person, at=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -51,11 +40,8 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 @pytest.fixture
 async def kept(tmp_path: Path, mailbox: Mailbox) -> AsyncIterator[Keeper]:
-    made = keeper(tmp_path, mailbox, CA)
-    made.prepare(DSL, DEPUTY, HEAD)
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    with prepared(tmp_path, mailbox, CA) as made:
+        yield made
 
 
 def test_what_a_message_links_to_and_who_is_told_follow_from_the_settings(tmp_path: Path) -> None:

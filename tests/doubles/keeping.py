@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,17 @@ import yaml
 
 from appliance import assembly
 from appliance.alerts.book import Book
+from appliance.model.category import Severity
+from appliance.model.event import Access
+from appliance.model.person import Person
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import DEPUTY, DSL, HEAD
+from tests.doubles.events import BLOCKED, PUPIL, access
 from tests.doubles.mailbox import Mailbox
 from tests.doubles.school import ROOT, configuration
 
 PATIENCE = 40.0
+HARM = replace(BLOCKED, category="self_harm", severity=Severity.CRITICAL)
 ROLES = {"dsl": [DSL], "deputy": [DEPUTY], "head": [HEAD], "online_safety": [DSL]}
 
 
@@ -77,6 +84,22 @@ class Keeper:
         """Return what the outbox holds: episode, to whom, how it went."""
         with self.book.reading() as db:
             return list(db.execute("SELECT episode, address, state FROM outbox ORDER BY id"))
+
+
+def seen(number: int, who: str = "") -> Access:
+    """Return one access to self-harm by somebody of their own."""
+    person: Person = replace(PUPIL, name=who or f"Pupil {number}")
+    return access(number, HARM, person=person, at=datetime.now(UTC))
+
+
+@contextmanager
+def prepared(folder: Path, mailbox: Mailbox, ca: trustme.CA) -> Iterator[Keeper]:
+    """Give a keeper that can be started; it ends with the block."""
+    made = keeper(folder, mailbox, ca)
+    made.prepare(DSL, DEPUTY, HEAD)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
 
 
 def keeper(folder: Path, mailbox: Mailbox, ca: trustme.CA, **alerts: Any) -> Keeper:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trustme
 
 from appliance.events.store import EventStore
-from appliance.model.category import Severity
-from tests.doubles.alerts import DEPUTY, DSL, HEAD
-from tests.doubles.events import BLOCKED, PUPIL, access
-from tests.doubles.keeping import Keeper, keeper, until
+from tests.doubles.keeping import Keeper, prepared, seen, until
 from tests.doubles.mailbox import Mailbox, serving
 from tests.journeys.network import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 CA = trustme.CA()
-HARM = replace(BLOCKED, category="self_harm", severity=Severity.CRITICAL)
 
 
 @pytest.fixture
@@ -43,11 +37,8 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 @pytest.fixture
 async def kept(disk: Path, mailbox: Mailbox) -> AsyncIterator[Keeper]:
-    made = keeper(disk, mailbox, CA)
-    made.prepare(DSL, DEPUTY, HEAD)
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    with prepared(disk, mailbox, CA) as made:
+        yield made
 
 
 def fill(disk: Path) -> Path:
@@ -63,17 +54,12 @@ async def test_what_is_flagged_while_the_disk_is_full_is_told_once_there_is_room
     """A disk that nobody looked after costs time, and neither an alert nor the keeper (S-40, DFE-M1)."""
     store = await EventStore.open(kept.settings.state)
     kept.start()
-
-    async def flagged(number: int) -> None:
-        who = replace(PUPIL, name=f"Pupil {number}")
-        await store.commit(access(number, HARM, person=who, at=datetime.now(UTC)))
-
-    await flagged(0)
+    await store.commit(seen(0))
     await until(lambda: mailbox.arrived, "the first mail")
     before = len(mailbox.arrived)
     filler = fill(disk)
     for number in range(1, 6):
-        await flagged(number)  # on record, or it would raise
+        await store.commit(seen(number))  # on record, or it would raise
     assert kept.process is not None
     assert kept.process.poll() is None
     filler.unlink()
