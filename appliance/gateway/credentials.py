@@ -161,7 +161,9 @@ class Credentials:
 
     def knows(self, values: Sequence[str], tunnel: Tunnel) -> bool:
         """Note in `tunnel` what the header's `values` lead to; False if `learn` must compare them first."""
-        if not tunnel.to_proxy:
+        # Each request to the proxy itself counts by its own credentials; those within a tunnel, by what was
+        # shown when it was opened. Who shows nothing, and has shown nothing, is who they were.
+        if not tunnel.to_proxy or not (values or tunnel.user or tunnel.wrong or tunnel.due):
             return True
         found = self.look(values, tunnel)
         if found is not None:

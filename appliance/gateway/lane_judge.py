@@ -188,8 +188,8 @@ class Lane:
     def _judge(self, known: Connection, head: RequestHead) -> Carried | None:
         tunnel = known.tunnel
         site = _site(known, head)
-        if site is None or not self._knows(tunnel, head):
-            return None
+        if site is None or not self._addon.credentials.knows(head.shown, tunnel):
+            return None  # what must be compared first is the full lane's, which can wait
         url = at(site.url, head.path)
         request = Request(url, site.names, head.method, tunnel.client, tunnel.destination, user=tunnel.user)
         if self._site.serves(request) or may_hold_term(url, head.method):
@@ -205,17 +205,6 @@ class Lane:
         if self._reads(known, request, judgement):
             return None
         return Carried(request, judgement, actions.new_reference())
-
-    def _knows(self, tunnel: Tunnel, head: RequestHead) -> bool:
-        # Each request to the proxy itself counts by its own credentials; those within a tunnel, by what was
-        # shown when it was opened. What must be compared first is the full lane's, which can wait.
-        if not tunnel.to_proxy or not (head.shown or tunnel.user or tunnel.wrong or tunnel.due):
-            return True
-        found = self._addon.credentials.look(head.shown, tunnel)
-        if found is None:
-            return False
-        found.note(tunnel)
-        return True
 
     def _reads(self, known: Connection, request: Request, judgement: Judgement) -> bool:
         # Whether a rule reads what the site's pages say: that is the full lane's. Asked once for each host.
