@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -201,7 +202,7 @@ async def test_a_keeper_that_is_killed_tells_of_each_report_once(tmp_path: Path,
     assert len({mail["Message-ID"] for _, mail in mailbox.arrived}) == len(numbers)
     assert len(mailbox.arrived) <= len(numbers) + 4
     assert not any("Ada" in str(mail) or "secret" in str(mail) for _, mail in mailbox.arrived)
-    with sqlite3.connect(Database(state).path) as db:
+    with closing(sqlite3.connect(Database(state).path)) as db:
         assert db.execute("SELECT count(*), min(times), max(times) FROM visit").fetchone() == (
             len(numbers),
             1,

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
 
 import aiosqlite
 
 from appliance.events import rows
+from appliance.events.connection import connect
 from appliance.events.errors import EventsError
 from appliance.events.record import Entry, Record, Review, from_line
 from appliance.events.schema import VERSION, check_version
@@ -223,10 +223,7 @@ class Following:
         if self._db is not None and self._file == now:
             return self._db
         await self.close()
-        uri = f"file:{quote(str(self._path.absolute()))}?mode=ro"
-        connecting = aiosqlite.connect(uri, uri=True, timeout=1, isolation_level=None)
-        connecting._thread.daemon = True  # noqa: SLF001 - else a keeper that fails never ends
-        db = await connecting
+        db = await connect(self._path, patience=1, reading=True)
         try:
             ((found,),) = await db.execute_fetchall("PRAGMA user_version")
             check_version(self._path, found)

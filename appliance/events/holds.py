@@ -10,10 +10,8 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
-import aiosqlite
-
+from appliance.events.connection import connected, to_read
 from appliance.events.errors import EventsError
 from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
@@ -45,10 +43,7 @@ async def held(state: Path) -> list[str]:
 
 
 def _names(path: Path) -> list[str]:
-    # To be read alone: where there is no log, asking makes none. Not by aiosqlite: its thread outlives
-    # an attempt that failed, and complains where the event loop has ended by then.
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
+    with closing(sqlite3.connect(to_read(path), uri=True, timeout=10)) as db:
         return [str(name) for (name,) in db.execute("SELECT name FROM held ORDER BY name")]
 
 
@@ -56,7 +51,7 @@ async def _do(state: Path, *statements: tuple[str, tuple[str | int, ...]]) -> No
     path = state / DATABASE
     try:
         await asyncio.to_thread(prepare, path)
-        async with aiosqlite.connect(path, timeout=10, isolation_level=None) as db:
+        async with connected(path, patience=10) as db:
             await db.execute("PRAGMA synchronous = FULL")
             await db.execute("BEGIN IMMEDIATE")
             for statement, values in statements:

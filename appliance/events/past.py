@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
+from appliance.events.connection import to_read
 from appliance.events.errors import EventsError
 from appliance.events.rows import unpack_url
 from appliance.events.store import DATABASE
@@ -58,7 +58,6 @@ def _opened(state: Path) -> closing[sqlite3.Connection]:
     if not path.exists():
         raise EventsError(f"{path}: no event log there; has the gateway been started with this state folder?")
     try:
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-        return closing(sqlite3.connect(uri, uri=True, timeout=5))
+        return closing(sqlite3.connect(to_read(path), uri=True, timeout=5))
     except sqlite3.Error as error:
         raise EventsError(f"{path}: cannot be read ({error})") from error

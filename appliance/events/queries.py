@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import aiosqlite
 
 from appliance.events import rows
+from appliance.events.connection import connect
 from appliance.events.errors import EventsError
 from appliance.events.record import Record, Review, milliseconds
 from appliance.events.schema import DAY, VERSION, check_version
@@ -102,9 +102,8 @@ async def open_reader(state: Path) -> AsyncIterator[EventReader]:
     path = state / DATABASE
     if not path.exists():
         raise EventsError(f"{path}: no event log there; has the gateway been started with this state folder?")
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
-        db = await aiosqlite.connect(uri, uri=True, timeout=5, isolation_level=None)
+        db = await connect(path, patience=5, reading=True)
     except sqlite3.Error as error:
         raise EventsError(f"{path}: cannot be read ({error})") from error
     try:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 
+from appliance.events.connection import connected
 from appliance.events.errors import EventsError
 from appliance.events.fields import FIELDS, Retention
 from appliance.events.holds import HELD_WHO
@@ -126,7 +127,7 @@ async def retire(state: Path, retention: Retention, now: datetime) -> Retired:
     done = Retired()
     try:
         await asyncio.to_thread(prepare, path)
-        async with aiosqlite.connect(path, timeout=10, isolation_level=None) as db:
+        async with connected(path, patience=10) as db:
             await db.execute("PRAGMA secure_delete = ON")
             await db.execute("PRAGMA synchronous = NORMAL")  # what a power cut undoes, the next run repeats
             await _find_held(db)

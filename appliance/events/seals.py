@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from appliance.events import rows
 from appliance.events.audit import Trail
 from appliance.events.checkpoints import GATEWAY
+from appliance.events.connection import to_read
 from appliance.events.errors import EventsError
 from appliance.events.record import Record
 from appliance.events.schema import prepare
@@ -153,9 +153,8 @@ def _difference(entry: dict[str, Any], batch: Sequence[tuple[int, Record]]) -> s
 
 def _events(state: Path, after: int, upto: int, most: int) -> list[tuple[int, Record]]:
     path = state / DATABASE
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+        with closing(sqlite3.connect(to_read(path), uri=True, timeout=5)) as db:
             found = db.execute(f"{_QUERY} ORDER BY a.id LIMIT ?", (after, upto, most)).fetchall()
     except sqlite3.Error as error:
         raise EventsError(f"{path}: cannot be read ({error})") from error

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
+from appliance.events.connection import to_read
 from appliance.events.errors import EventsError
 from appliance.events.store import DATABASE
 from appliance.model.decision import FAULTS
@@ -54,9 +54,8 @@ def shares(state: Path, since: float, until: float, version: str, meant: Callabl
     path, found = state / DATABASE, Shares()
     if not path.exists():
         return found
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+        with closing(sqlite3.connect(to_read(path), uri=True, timeout=5)) as db:
             rows = db.execute(_QUERY, (int(since * 1000), int(until * 1000), version, version)).fetchall()
             for who, kind, count in rows:
                 known = db.execute(_WHO, (who,)).fetchone() or (who, "", "", "")

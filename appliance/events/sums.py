@@ -11,8 +11,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
+from appliance.events.connection import to_read
 from appliance.events.errors import EventsError
 from appliance.events.record import milliseconds
 from appliance.events.store import DATABASE
@@ -76,5 +76,4 @@ def _opened(state: Path) -> closing[sqlite3.Connection]:
     path = state / DATABASE
     if not path.exists():
         raise EventsError(f"{path}: no event log there; has the gateway been started with this state folder?")
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return closing(sqlite3.connect(uri, uri=True, timeout=10))
+    return closing(sqlite3.connect(to_read(path), uri=True, timeout=10))

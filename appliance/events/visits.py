@@ -10,8 +10,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
+from appliance.events.connection import to_read
 from appliance.events.errors import EventsError
 from appliance.events.schema import DAY
 from appliance.events.store import DATABASE
@@ -47,9 +47,7 @@ def counted(state: Path, rule: str, since: float) -> list[Counted]:
         raise EventsError(f"{path}: no event log there; has the gateway been started with this state folder?")
     found = []
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5)
-        ) as db:
+        with closing(sqlite3.connect(to_read(path), uri=True, timeout=5)) as db:
             first = int(since * 1000) // DAY - 1
             for (day,) in db.execute(_DAYS, (first, rule)).fetchall():
                 found += db.execute(_COUNT, (day * DAY, (day + 1) * DAY, day, rule)).fetchall()

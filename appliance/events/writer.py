@@ -15,6 +15,7 @@ from pathlib import Path
 import aiosqlite
 
 from appliance.events import rows
+from appliance.events.connection import connect
 from appliance.events.errors import is_busy
 from appliance.events.record import Entry, Record, Review
 from appliance.events.schema import prepare
@@ -164,10 +165,7 @@ class Writer:
         await self.close()
         await asyncio.to_thread(prepare, self._path)
         self._file = _identity(self._path)
-        step = min(_BUSY_STEP, self._patience)
-        connecting = aiosqlite.connect(self._path, timeout=step, isolation_level=None)
-        connecting._thread.daemon = True  # noqa: SLF001 - else a worker that fails never ends, nor returns
-        db = self._db = await connecting
+        db = self._db = await connect(self._path, patience=min(_BUSY_STEP, self._patience))
         await db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         # The store says when: a flagged event shall not pay for moving a whole log.
         await db.execute("PRAGMA wal_autocheckpoint = 0")

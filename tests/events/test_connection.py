@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.events.connection import connect, connected
+from appliance.events.schema import prepare
+from appliance.events.store import DATABASE
+
+
+def left(folder: Path) -> list[str]:
+    """Return the threads and the files of `folder` that this process still holds."""
+    gc.collect()
+    files = [os.path.realpath(name) for name in Path("/proc/self/fd").iterdir()]
+    threads = [thread.name for thread in threading.enumerate() if "connection_worker" in thread.name]
+    return threads + [name for name in files if name.startswith(str(folder))]
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_whoever_is_told_to_end_while_connecting_leaves_nothing_behind(tmp_path: Path, steps: int) -> None:
+    """A worker that stops in that very moment keeps no file open and has no thread without its loop."""
+    prepare(tmp_path / DATABASE)
+
+    async def look() -> None:
+        async with connected(tmp_path / DATABASE, patience=1, reading=True) as db:
+            await db.execute_fetchall("PRAGMA user_version")
+
+    async def end_it() -> None:
+        looking = asyncio.create_task(look())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+    for _ in range(10):
+        asyncio.run(end_it())
+    assert left(tmp_path) == []
+
+
+def test_what_cannot_be_opened_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """To look at a log that is not there makes none."""
+
+    async def look() -> None:
+        db = await connect(tmp_path / DATABASE, patience=1, reading=True)
+        await db.close()
+
+    for _ in range(10):
+        with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+            asyncio.run(look())
+    assert left(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
