@@ -14,12 +14,17 @@ from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
 
 
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "connection_worker" in thread.name]
+
+
 def left(folder: Path) -> list[str]:
     """Return the threads and the files of `folder` that this process still holds."""
     gc.collect()
+    for thread in workers():
+        thread.join(5)  # its loop has heard of its end, but the thread may have its last line to go
     files = [os.path.realpath(name) for name in Path("/proc/self/fd").iterdir()]
-    threads = [thread.name for thread in threading.enumerate() if "connection_worker" in thread.name]
-    return threads + [name for name in files if name.startswith(str(folder))]
+    return [thread.name for thread in workers()] + [name for name in files if name.startswith(str(folder))]
 
 
 @pytest.mark.parametrize("steps", range(12))
