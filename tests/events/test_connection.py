@@ -43,7 +43,7 @@ def test_whoever_is_told_to_end_while_connecting_leaves_nothing_behind(tmp_path:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
-    for _ in range(10):
+    for _ in range(4):
         asyncio.run(end_it())
     assert left(tmp_path) == []
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_opened_is_told_and_leaves_nothing_behind(tmp_path: Path)
         db = await connect(tmp_path / DATABASE, patience=1, reading=True)
         await db.close()
 
-    for _ in range(10):
+    for _ in range(4):
         with pytest.raises(sqlite3.OperationalError, match="unable to open"):
             asyncio.run(look())
     assert left(tmp_path) == []
