@@ -44,6 +44,7 @@ def test_what_stands_at_the_beginning_is_held_once(config: Path) -> None:
     assert "10.21.0.0/16" in after["settings"]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_when_it_is_proposed(config: Path) -> None:
     """A broken catalogue is no proposal: nobody could release it."""
     settings = load_settings(config).settings

@@ -270,6 +270,7 @@ def test_the_port_answers_nothing_else(endpoint: Endpoint, method: str, path: st
     assert ask(endpoint, method, path)[0] == status
 
 
+@pytest.mark.slow
 def test_the_port_can_be_an_ipv6_one(metrics: Metrics) -> None:
     """A school on IPv6 can watch its gateway."""
     served = metrics.serve("::1", 0)

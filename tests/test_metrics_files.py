@@ -143,6 +143,7 @@ def test_a_process_on_a_full_disk_lives(small_disk: Path, left: int) -> None:
     assert (done.returncode, done.stdout) == (0, "counted\n"), done.stderr
 
 
+@pytest.mark.slow
 async def test_durations_are_gathered_for_a_moment_and_none_is_lost() -> None:
     """A lesson's thousands of requests write a few numbers a second, and the end of a worker loses none."""
     metrics = Metrics()

@@ -52,6 +52,7 @@ def asked_of(share: tuple[int, int] | None) -> Any:
     return plain if share is None else SimpleNamespace(**vars(plain), workerinput={reflex.SHARE: share})
 
 
+@pytest.mark.slow
 def test_a_folder_is_for_those_who_have_a_file_in_it() -> None:
     """What a folder's tests share is loaded where they run, and every file of a share is reached."""
     tests = Path(reflex.__file__).parent

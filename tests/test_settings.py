@@ -111,6 +111,7 @@ def test_a_wrong_value_is_named_with_its_place_and_what_to_write(
     assert found.startswith(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -224,6 +225,7 @@ def test_true_is_no_number(tmp_path: Path, text: str, said: str) -> None:
     assert settings(configuration(tmp_path)).gateway.deadline_seconds == 5
 
 
+@pytest.mark.slow
 def test_no_network_asks_for_a_sign_in_that_is_not_served(tmp_path: Path) -> None:
     """Nobody could get in: that is told before the school finds out."""
     path = configuration(tmp_path)

@@ -23,6 +23,7 @@ def test_files_name_their_schema(name: str) -> None:
     assert first == f"# yaml-language-server: $schema={NAME}"
 
 
+@pytest.mark.slow
 def test_addresses_are_texts_and_fields_can_be_completed() -> None:
     """An editor marks what the loader refuses, and nothing that it takes."""
     shapes = json.loads(text())["$defs"]

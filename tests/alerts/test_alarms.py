@@ -43,6 +43,7 @@ def pass_by(
     return [(letter.address, letter.message) for letter in letters if isinstance(letter.message, Alarm)]
 
 
+@pytest.mark.slow
 def test_a_closed_gate_is_told_once_and_its_end_as_well(tmp_path: Path) -> None:
     """A thousand pupils who find everything closed are one mail, and not a thousand."""
     made = book(tmp_path, IT)

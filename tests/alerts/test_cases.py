@@ -14,6 +14,7 @@ from tests.doubles.alerts import DSL, MONDAY, book, happen, rule, rules, sightin
 NOW = MONDAY.timestamp()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["A-00001", "a-1", "A00001", "1", " a-00001 "])
 def test_a_reference_is_found_as_people_type_it(tmp_path: Path, typed: str) -> None:
     """It is read out over the telephone."""
@@ -23,6 +24,7 @@ def test_a_reference_is_found_as_people_type_it(tmp_path: Path, typed: str) -> N
         assert cases.find(db, typed).reference == "A-00001"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["", "A-2", "0", "Ada", "1; DROP TABLE episode", "9" * 30])
 def test_anything_else_is_no_case(tmp_path: Path, typed: str) -> None:
     """A slip of the finger shows nobody else's case."""

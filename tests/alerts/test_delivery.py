@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery
 from appliance.alerts.ladder import Directory
@@ -77,6 +79,7 @@ async def test_what_waits_is_sent_once(tmp_path: Path) -> None:
     assert counts.sent == {"mail": 1}
 
 
+@pytest.mark.slow
 async def test_one_address_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
     """The deputy is told while the lead's server sleeps; and the lead gets one message at a time."""
     made, way = book(tmp_path, DSL, DEPUTY), Line(holds=asyncio.Event())

@@ -44,6 +44,7 @@ def test_the_secret_of_a_mail_confirms_its_address_once(tmp_path: Path) -> None:
         answer(made, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["", "a" * 25, "z" * 26, "\udc80", "' OR 1=1 --", "a" * 10_000])
 def test_whatever_else_is_given_confirms_nobody(tmp_path: Path, given: str) -> None:
     """Nobody makes himself a recipient by guessing."""

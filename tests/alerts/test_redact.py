@@ -76,6 +76,7 @@ def test_the_others_hold_numbers_and_words_of_ours() -> None:
         Alarm(MONDAY, "fault", "Ada", over=False)  # type: ignore[arg-type] # that is what is wrong with it
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_a_title_is_one_short_printable_line(text: str) -> None:
     """What a technician writes into alerts.yaml cannot break a header."""

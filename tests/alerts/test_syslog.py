@@ -58,6 +58,7 @@ async def test_a_line_arrives_by_tcp_with_its_length_and_by_udp_without() -> Non
         assert there.recv(4_096) == line(LETTER)
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_not_there_is_told() -> None:
     """It is tried again, and the mail says that syslog cannot be reached."""
     with pytest.raises(WayError, match="cannot be reached"):

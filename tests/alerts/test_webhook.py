@@ -69,6 +69,7 @@ async def test_a_message_is_signed_with_its_time(tmp_path: Path) -> None:
     assert json.loads(body)["case"] == "A-00012"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [301, 400, 404, 429, 500])
 async def test_anything_but_a_yes_is_tried_again(status: int) -> None:
     """A redirect is not followed: it could lead anywhere."""

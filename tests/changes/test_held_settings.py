@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ _KEYS = st.sampled_from(["changes", "alerts", "gateway", "paths", "mail", "liste
 _TREES = st.dictionaries(_KEYS, st.dictionaries(_KEYS, st.integers(0, 3), max_size=4), max_size=4)
 
 
+@pytest.mark.slow
 @given(file=_TREES, agreed=_TREES)
 def test_no_edit_changes_what_was_agreed(file: dict[str, Any], agreed: dict[str, Any]) -> None:
     """Whatever is edited, each held key that both have comes out as it was agreed."""

@@ -37,6 +37,7 @@ def nothing(_: Proposal) -> None:
     """Put nothing in force."""
 
 
+@pytest.mark.slow
 def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
     """S-26: who proposed, who released, and why stand in the trail, and what was released is put in force."""
     made, trail = changes(tmp_path, "head")
@@ -53,6 +54,7 @@ def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
         made.release(1, by="head", at=3.0, current={"policy": "a"}, act=nothing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "current", "said"),
     [

@@ -46,6 +46,7 @@ def run(config: Path, *arguments: str) -> int:
     return run_cli(["alerts", *arguments, "--config", str(config)])
 
 
+@pytest.mark.slow
 def test_a_list_names_nobody_and_a_look_does_and_is_audited(config: Path, made: Book, capsys: Output) -> None:
     """Personal details are shown to who asks for one case, and that they asked stands in the trail (S-52)."""
     assert run(config, "list", "--json") == 0

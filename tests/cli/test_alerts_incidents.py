@@ -19,6 +19,7 @@ def run(config: Path, *arguments: str) -> int:
     return run_cli(["alerts", *arguments, "--config", str(config)])
 
 
+@pytest.mark.slow
 def test_a_case_goes_from_the_table_to_its_outcome(config: Path, made: Book, capsys: Output) -> None:
     """What the pages can do, a command can: take, tasks, what is held, hand over, close."""
     del made
@@ -61,6 +62,7 @@ def test_a_slip_of_the_finger_is_told_in_words(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_table_of_the_school_is_shown(config: Path, capsys: Output) -> None:
     """Whoever takes a case `--as` something must find what there is."""
     assert run(config, "incidents", "--json") == 0

@@ -38,6 +38,7 @@ def test_only_what_is_there_is_offered(
     assert missing not in text
 
 
+@pytest.mark.slow
 def test_the_demo_offers_its_own_site() -> None:
     """The first allowed page needs no internet."""
     text = what_to_try(load_settings(DEMO).settings, DEMO)

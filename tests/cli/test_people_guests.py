@@ -32,6 +32,7 @@ def ask(made: School, *more: str, sponsor: str = "ms.jones", until: int = 2) -> 
     return run_cli(["people", "voucher", "Ann Other", *options, "--config", config])
 
 
+@pytest.mark.slow
 def test_a_voucher_is_an_account_that_ends(made: School, tmp_path: Path, capsys: Output) -> None:
     """S-08: purpose, sponsor, end and number of devices are kept, and the paper has the code."""
     sheet = tmp_path / "paper.html"

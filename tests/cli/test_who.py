@@ -71,6 +71,7 @@ def test_an_override_is_decided_by_a_password(made: Setup, monkeypatch: pytest.M
     assert (decides(other, "head", typed=False), decides(other, "", typed=False)) == ("head", "tech")
 
 
+@pytest.mark.slow
 def test_one_person_sets_passwords_as_ever(made: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A school with one technician meets no question and no waiting (changes.approval: single)."""
     head = Accounts(Database(made.state)).get("head")

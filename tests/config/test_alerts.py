@@ -89,6 +89,7 @@ def test_a_rule_given_twice_is_a_problem() -> None:
     assert "a second rule is named 'all'" in problems(f"{GOOD}{line}\n")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["westways", "west"])
 def test_the_shipped_rules_tell_of_every_theme_of_the_seeds(name: str, tmp_path: Path) -> None:
     """What the schools' safeguarding leads are to be aware of reaches them from the first day (T:229-236)."""

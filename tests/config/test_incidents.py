@@ -75,6 +75,7 @@ def steps(row: Incident) -> list[str]:
     return [step.id for step in row.steps]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("who", "row"), ROWS, ids=[f"W:{row['line']}" for _, row in ROWS])
 def test_each_row_of_the_seeds_yields_exactly_its_ticks(
     shipped: dict[str, Incidents], who: Who, row: dict[str, Any]

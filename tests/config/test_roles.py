@@ -46,6 +46,7 @@ roles:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -69,6 +70,7 @@ def test_a_role_that_cannot_mean_anything_is_a_problem(
     assert any(problem in one for one in found), found
 
 
+@pytest.mark.slow
 def test_roles_are_part_of_the_policy_and_no_profile(tmp_path: Path) -> None:
     """A change of who may open what is a new version of the policy, as every other change is."""
     assert roles(tmp_path, ROLE) == []
@@ -83,6 +85,7 @@ def test_roles_are_part_of_the_policy_and_no_profile(tmp_path: Path) -> None:
     assert without.version != policy.version
 
 
+@pytest.mark.slow
 def test_the_shipped_roles_open_nothing_that_a_school_calls_illegal() -> None:
     """UKF-I3: what the schools' tables call illegal is in no role that ships."""
     policy = load_policy(ROOT / "profiles", CATEGORIES)

@@ -96,6 +96,7 @@ def test_a_full_disk_leaves_the_trail_as_it_was(tmp_path: Path, monkeypatch: pyt
     assert made.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_many_who_write_at_once_make_one_chain(tmp_path: Path) -> None:
     """The sign-in, a command and the housekeeping write the same file: each waits for its turn."""
 

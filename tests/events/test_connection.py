@@ -27,6 +27,7 @@ def left(folder: Path) -> list[str]:
     return [thread.name for thread in workers()] + [name for name in files if name.startswith(str(folder))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", range(12))
 def test_whoever_is_told_to_end_while_connecting_leaves_nothing_behind(tmp_path: Path, steps: int) -> None:
     """A worker that stops in that very moment keeps no file open and has no thread without its loop."""
@@ -48,6 +49,7 @@ def test_whoever_is_told_to_end_while_connecting_leaves_nothing_behind(tmp_path:
     assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_opened_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """To look at a log that is not there makes none."""
 

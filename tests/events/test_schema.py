@@ -47,6 +47,7 @@ def test_preparing_again_changes_nothing(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM taken").fetchone() == (1,)
 
 
+@pytest.mark.slow
 def test_an_older_log_is_brought_up_to_date_with_everything_in_it(tmp_path: Path) -> None:
     """An upgrade loses no record, and one person's day is then found without a look at the others."""
     path = tmp_path / "events.sqlite3"

@@ -76,6 +76,7 @@ def test_every_deletion_is_found_and_named(start: int, many: int) -> None:
     assert any("missing" in text and str(start + 1) in text for text in told) or "start is missing" in told[0]
 
 
+@pytest.mark.slow
 @given(st.permutations(range(12)))
 def test_every_other_order_is_found(order: list[int]) -> None:
     """What happened first stays first."""

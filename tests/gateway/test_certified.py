@@ -14,6 +14,7 @@ from appliance.gateway.ca import Authority, ensure_authority
 from appliance.gateway.certified import Certified
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cases.school.example", "127.0.0.1"])
 async def test_whoever_trusts_the_schools_ca_trusts_the_server(tmp_path: Path, name: str) -> None:
     """Staff see no warning that they would have to learn to click away."""

@@ -106,6 +106,7 @@ async def test_a_hook_that_waits_too_long_is_ended_and_closes() -> None:
     assert [reason for _, reason, _ in hooks.faults] == [Reason.DEADLINE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 async def test_a_hook_that_computes_too_long_closes_afterwards(name: str) -> None:
     """A judgement that came too late does not count, even where nothing could interrupt it."""

@@ -210,6 +210,7 @@ async def test_only_so_many_wait_for_their_comparison(one: School) -> None:
     assert other.user == "amy"
 
 
+@pytest.mark.slow
 async def test_ten_thousand_tries_are_ten(tmp_path: Path) -> None:
     """CY-2: after ten wrong pairs the device and the account wait, whoever is named, and no hash is made."""
     made = school(tmp_path)
@@ -291,6 +292,7 @@ def test_what_is_answered_with_a_question_is_on_record_as_stopped() -> None:
     assert WRONG != UNKNOWN
 
 
+@pytest.mark.slow
 @settings(max_examples=dice(40))
 @given(st.lists(st.text(max_size=60) | st.binary(max_size=60).map(basic), max_size=3))
 def test_whatever_is_shown_is_a_pair_or_nobodys(values: list[str]) -> None:

@@ -22,6 +22,7 @@ def theirs(headers: Headers, name: str | bytes) -> list[str]:
     return [value.decode("utf-8", "surrogateescape") for value in MultiDict.get_all(headers, key)]
 
 
+@pytest.mark.slow
 @given(FIELDS, NAMES)
 @example(((b"Host", b"a.example"), (b"hOST", b"\xff")), b"host")
 @settings(max_examples=30)
@@ -38,6 +39,7 @@ def test_what_is_found_is_what_mitmproxy_would_find(
         assert headers.get(asked, "other") == (", ".join(found) if found else "other")
 
 
+@pytest.mark.slow
 @given(FIELDS)
 @settings(max_examples=20)
 def test_what_is_taken_away_is_gone_in_every_spelling(fields: tuple[tuple[bytes, bytes], ...]) -> None:

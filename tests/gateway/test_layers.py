@@ -153,6 +153,7 @@ def test_an_upload_to_a_site_that_cannot_be_reached_is_dropped(play: Start) -> N
     assert game.statuses == [502, 403]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -281,6 +282,7 @@ def test_a_connect_within_a_tunnel_opens_nothing(play: Start) -> None:
 # --- which layer ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "chosen"),
     [

@@ -81,6 +81,7 @@ async def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example", ".".join(["a" * 60] * 5), "\ud800"])
 async def test_what_is_no_name_is_not_asked(name: str) -> None:
     """A hostile name ends as an error of ours, not as a crash."""

@@ -51,6 +51,7 @@ def test_every_reason_audience_and_want_gets_a_whole_answer(audience: Audience) 
             assert headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.slow
 def test_no_answer_invites_a_retry_or_names_the_product() -> None:
     """A refused page must not reload itself, set a cookie or tell an attacker what answers."""
     for reason in Reason:
@@ -131,6 +132,7 @@ def test_hostile_text_cannot_change_a_page(
     assert all("\n" not in value and "\r" not in value for _, value in answer.headers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", PUPILS)
 def test_a_pupil_is_told_to_tell_without_blame(audience: Audience) -> None:
     """S-67: telling somebody about an accident must be easy and blameless."""
@@ -176,6 +178,7 @@ def test_self_harm_puts_help_before_anything_else(audience: Audience) -> None:
         assert html.index('class="help"') < html.index(HOST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", Audience)
 def test_what_was_blocked_and_why_is_said_in_the_readers_words(audience: Audience) -> None:
     """GAI-1: each audience reads the site, its kind in fitting words, and a reference for staff."""

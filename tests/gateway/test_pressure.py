@@ -128,6 +128,7 @@ def asked(game: Sites, client: h2.connection.H2Connection, headers: Any = None) 
     game.receive(client.data_to_send())
 
 
+@pytest.mark.slow
 def test_a_client_that_gives_no_window_stops_its_site(play: Begin) -> None:
     """One browser tab that reads nothing costs kilobytes, not the site's whole answer (F2)."""
     game, context = play()

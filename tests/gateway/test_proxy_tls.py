@@ -73,6 +73,7 @@ async def until(ask: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [NAME, HOST])
 async def test_what_is_said_under_encryption_comes_to_the_same_door(folder: Path, name: str) -> None:
     """The device's own address counts, the certificate is the proxy's, and HTTP/2 is not spoken to it."""

@@ -83,6 +83,7 @@ async def test_who_has_signed_in_is_known_before_they_hear_of_it(
     assert len(looked) == looks
 
 
+@pytest.mark.slow
 async def test_a_look_that_fails_or_hangs_keeps_no_answer_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ async def test_one_device_cannot_hold_up_another() -> None:
     assert resolver._flights == {}
 
 
+@pytest.mark.slow
 async def test_help_is_reachable_from_the_device_that_asks_for_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -214,6 +214,7 @@ async def test_what_has_ended_is_freed_at_once(tmp_path: Path) -> None:
     server.close()
 
 
+@pytest.mark.slow
 async def test_an_attempt_that_is_given_up_leaves_nobody_waiting() -> None:
     """A client that leaves while its site is being reached leaves nothing behind."""
     user = User()

@@ -223,6 +223,7 @@ def test_junk_is_answered_and_counted(tmp_path: Path) -> None:
     play(scenario, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_connection_that_opens_for_ever_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that drips bytes without ever finishing a request does not hold its place."""
     monkeypatch.setattr(handler, "OPENING_SECONDS", 0.02)

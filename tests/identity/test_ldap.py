@@ -135,6 +135,7 @@ def test_the_gateways_own_password_is_not_tried_again_and_again(slapd: Slapd, tm
     assert made._rests > 0
 
 
+@pytest.mark.slow
 def test_active_directory_is_asked_to_follow_groups_within_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Year 4 is in Pupils: with `nested` the directory itself says so, by its own rule."""
     asked = []

@@ -85,6 +85,7 @@ def test_servers_are_asked_in_their_order_and_one_that_is_down_rests(slapd: Slap
             assert said in error.value.detail
 
 
+@pytest.mark.slow
 def test_a_bind_without_a_password_is_never_sent() -> None:
     """RFC 4513 5.1.2: a server would call it a success, and mean nobody."""
     servers = Servers(["ldap://192.0.2.1"], None, 1)

@@ -98,6 +98,7 @@ def test_each_format_says_who_has_which_address_until_when(kind: LeaseFormat, te
         assert found["fd00:20::14"] == Lease("", "tablet-14", ENDS)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.sampled_from(LeaseFormat), st.text(max_size=200))
 def test_no_file_is_too_broken_to_be_read(kind: LeaseFormat, text: str) -> None:

@@ -29,6 +29,7 @@ def test_only_a_json_object_is_an_answer(status: int, body: bytes) -> None:
     assert f"{URL} answers {status}" in error.value.detail
 
 
+@pytest.mark.slow
 def test_nothing_goes_out_without_encryption() -> None:
     """A code and a secret are never sent over plain HTTP, whatever a document says."""
     with pytest.raises(UnreachableError, match="cannot be asked"):

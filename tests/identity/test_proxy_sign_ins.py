@@ -52,6 +52,7 @@ def test_workers_that_compare_at_the_same_moment_write_one_record(there: School)
     assert noted(there) == [("ms.jones", AT)]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_recorded_is_not_remembered(there: School) -> None:
     """With a full disk there is no sign-in, and none that a later try takes for recorded."""
     there.trail.path.mkdir(parents=True)  # nothing can be written there
@@ -67,6 +68,7 @@ def test_a_clock_that_was_wrong_hides_nothing(there: School) -> None:
     assert note(there, NOW)
 
 
+@pytest.mark.slow
 def test_one_password_on_endless_addresses_fills_no_disk(there: School) -> None:
     """CY-2: after so many addresses of one account the last record says so, and the next day counts anew."""
     done = [note(there, NOW, f"2001:db8::{number:x}") for number in range(MOST + 20)]

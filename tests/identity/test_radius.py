@@ -75,6 +75,7 @@ def test_a_truncated_packet_is_no_packet() -> None:
     assert dropped(b"\4" * 5000) is Outcome.MALFORMED
 
 
+@pytest.mark.slow
 @given(data=st.binary(max_size=200))
 def test_no_rubbish_is_anything_but_dropped(data: bytes) -> None:
     """Whatever comes from the network, it is counted and forgotten, never a fault."""

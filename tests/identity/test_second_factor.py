@@ -48,6 +48,7 @@ def test_the_codes_are_those_of_the_standard(tmp_path: Path) -> None:
         assert factors.accepts(WHO, f"{shown[:3]} {shown[3:]}", FROM, at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [-60, -31, 61, 90, 3_600])
 def test_a_code_of_another_time_does_not_count(tmp_path: Path, late: float) -> None:
     """What was read over a shoulder an hour ago opens nothing; half a minute is for whoever types slowly."""
@@ -58,6 +59,7 @@ def test_a_code_of_another_time_does_not_count(tmp_path: Path, late: float) -> N
     assert factors.accepts(WHO, code(start), FROM, start + 59)
 
 
+@pytest.mark.slow
 def test_a_code_counts_once_also_at_the_same_moment(tmp_path: Path) -> None:
     """A code that somebody watched being typed is no code any more, nor is the one before it."""
     there, factors = made(tmp_path, tries=100)

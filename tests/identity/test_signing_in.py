@@ -210,6 +210,7 @@ def test_who_is_stopped_is_known_by_what_they_show(tmp_path: Path) -> None:
     assert made.sign_in().shown("amy", WORD, TABLET.address, NOW).name == "amy"
 
 
+@pytest.mark.slow
 def test_staff_who_show_credentials_stand_in_the_audit_once(tmp_path: Path) -> None:
     """S-05: no way round the audit by giving the proxy what the sign-in's page would record."""
     made = school(tmp_path)
@@ -242,6 +243,7 @@ def test_without_an_audit_staff_enter_nowhere_and_whoever_is_stopped_stays_so(tm
     assert sign_in.shown("ms.jones", WORD, TABLET.address, NOW).name == "ms.jones"
 
 
+@pytest.mark.slow
 def test_a_device_that_repeats_itself_forgives_no_guesses(tmp_path: Path) -> None:
     """CY-2: the right password, sent by its owner's tablet all day, does not start a guesser's count anew."""
     made = school(tmp_path)

@@ -74,6 +74,7 @@ def test_a_style_sheet_names_what_it_loads() -> None:
         assert read(text, style=True, size=size) == PARTS
 
 
+@pytest.mark.slow
 def test_what_is_packed_is_read_and_a_bomb_is_not_unpacked() -> None:
     """DFE: a page of some bytes that unpacks to gigabytes costs a filter nothing."""
     assert read(gzip.compress(b'<img src="https://parts.example/a.png">'), coding="gzip") == PARTS
@@ -96,6 +97,7 @@ def test_only_the_beginning_of_a_page_is_read_and_so_many_names() -> None:
     assert reader.feed(tag.encode()) == frozenset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["<img ", '<img "', '<img "<img" ', "<style>", "<style>url( ", "<link rel=", '<img ""']
 )

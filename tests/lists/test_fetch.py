@@ -77,6 +77,7 @@ def test_half_of_one_edition_never_meets_half_of_another(
     assert file.read_bytes() == other
 
 
+@pytest.mark.slow
 def test_a_range_that_is_not_there_starts_anew(server: FeedServer, tmp_path: Path) -> None:
     """A server that answers 416 is asked once more from the beginning."""
     file = tmp_path / "list"
@@ -138,6 +139,7 @@ def test_only_a_server_that_proves_itself_is_heard(server: FeedServer) -> None:
     assert server.asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["http://localhost/list", "file:///etc/passwd", "ftp://localhost/list"])
 def test_a_redirect_leads_to_https_alone(server: FeedServer, target: str) -> None:
     """Nobody in between turns a download into one in the clear, or into a file of this machine."""

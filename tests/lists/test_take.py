@@ -230,6 +230,7 @@ def test_a_full_disk_changes_nothing(updated: School) -> None:
     assert json.loads(job)["feed"] == "mine"
 
 
+@pytest.mark.slow
 def test_a_download_may_be_a_table_and_keeps_its_licence(updated: School) -> None:
     """The catalogue says in which column the addresses stand, and under which licence a list may be used."""
     taken = take(_job(updated, "rank,host\n1,a-bet.example\n2,b-bet.example\n", "table"))

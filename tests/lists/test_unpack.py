@@ -26,6 +26,7 @@ def _lines(path: Path) -> dict[str, list[str]]:
     return {member.name: [line.strip() for line in member.lines] for member in members(path)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, bz2.compress, zstandard.compress])
 def test_packed_files_are_told_by_their_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """A list named .txt that is really gzip, xz or bzip2 is read all the same."""

@@ -99,6 +99,7 @@ async def test_while_the_database_is_locked_a_grant_ends_all_the_same(tmp_path: 
     assert made.store.get(number).state is State.EXPIRED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), EventsError("damaged")])
 async def test_without_an_audit_a_grant_ends_all_the_same(tmp_path: Path, error: Exception) -> None:
     """What cannot be put into the audit closes, and what looks after it goes on looking."""
@@ -160,6 +161,7 @@ async def test_a_worker_that_was_down_begins_with_the_truth(tmp_path: Path) -> N
     assert KEEP_SECONDS <= 10
 
 
+@pytest.mark.slow
 async def test_a_worker_that_was_down_at_the_end_does_not_open_it_again(tmp_path: Path) -> None:
     """What ended while nobody was there to write it down is over for whoever starts, by either clock."""
     made = make(tmp_path)

@@ -97,6 +97,7 @@ def test_a_request_can_be_granted_without_what_its_pages_need(made: Made) -> Non
     assert made.store.get(number).grant("").learns is True
 
 
+@pytest.mark.slow
 def test_a_page_cannot_fill_the_database(made: Made, workers: tuple[Learnt, Learnt]) -> None:
     """A wiki that names a thousand hosts opens so many of them, and the list stays readable."""
     number = made.granted()
@@ -154,6 +155,7 @@ def test_a_verb_that_asks_sees_the_same_and_changes_nothing() -> None:
     assert seen.naming("new.example") == []
 
 
+@pytest.mark.slow
 def test_what_another_worker_learns_is_known_with_the_next_question(tmp_path: Path) -> None:
     """The first style sheet of a page is open whichever worker is asked, and however often before."""
     made = make(tmp_path)

@@ -36,6 +36,7 @@ def test_what_a_pupil_asks_for_waits_for_staff(tmp_path: Path) -> None:
     assert "amy" not in str(made.trail.kept)
 
 
+@pytest.mark.slow
 def test_each_counts_once_and_the_same_site_waits_once(tmp_path: Path) -> None:
     """Thirty pupils who press one button are one decision, also over a restart."""
     made = make(tmp_path)

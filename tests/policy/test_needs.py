@@ -260,6 +260,7 @@ def _some_grant(dice: Random, number: int) -> tuple[Grant, Role, Named]:
     return made, of, Named({host: need}, frozenset({"lesson.example"}))
 
 
+@pytest.mark.slow
 @settings(max_examples=dice(150), deadline=None)
 @given(
     strategies.knowns, strategies.people, strategies.profiles, strategies.categories, st.integers(0, 2**32)

@@ -233,6 +233,7 @@ def _some_role(dice: Random) -> Role:
     return Role("r", "R", "So.", "roles.yaml:1", May.AT_ONCE, 60, 1, people, opens, *flags)
 
 
+@pytest.mark.slow
 @settings(max_examples=dice(150), deadline=None)
 @given(
     strategies.knowns, strategies.people, strategies.profiles, strategies.categories, st.integers(0, 2**32)

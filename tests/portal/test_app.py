@@ -89,6 +89,7 @@ def visitor(tmp_path: Path) -> Visitor:
     return Visitor(made)
 
 
+@pytest.mark.slow
 async def test_a_pupil_signs_in_and_out(visitor: Visitor) -> None:
     """S-04, S-12: name, password, and out again when the work is done."""
     page = await visitor.send(await visitor.get(), name="Amy.Smith", password=WORD.reveal())
@@ -133,6 +134,7 @@ async def test_the_first_password_and_the_agreement_come_before_the_session(tmp_
     assert "Please start again" in await visitor.send(change, "/sign-in/change", password="x", again="x")
 
 
+@pytest.mark.slow
 async def test_a_step_is_nobody_elses_and_ends(tmp_path: Path) -> None:
     """A ticket that is copied to another device, or comes after ten minutes, is worth nothing."""
     made = school(tmp_path)
@@ -185,6 +187,7 @@ async def test_no_other_site_can_send_our_forms(headers: dict[str, str], visitor
     assert visitor.signed_in() == []
 
 
+@pytest.mark.slow
 async def test_a_session_cannot_be_fixed_beforehand_nor_carried_off(visitor: Visitor) -> None:
     """Session fixation and cookie theft: each sign-in has a new cookie, of no use on another device."""
     visitor.browser.cookies.set(SESSION_COOKIE, "chosen-by-an-attacker", domain="filter.internal")
@@ -255,6 +258,7 @@ async def test_whoever_logged_in_to_the_network_is_not_asked_to_sign_in(visitor:
     assert 'name="password"' in await visitor.get()
 
 
+@pytest.mark.slow
 async def test_a_frozen_pupil_gets_out_of_it_by_no_page(visitor: Visitor) -> None:
     """S-60: signing out, another browser and cleared cookies leave the device as it is."""
     await visitor.send(await visitor.get(), name="amy.smith", password=WORD.reveal())
@@ -280,6 +284,7 @@ async def test_a_flood_of_sign_ins_is_told_to_wait(visitor: Visitor) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_nothing_that_is_typed_becomes_part_of_a_page(visitor: Visitor) -> None:
     """A hostile name is text, on our page and in the log."""
     page = await visitor.send(await visitor.get(), name='"><script>x</script>', password="x")

@@ -48,6 +48,7 @@ async def test_nothing_is_told_to_whoever_is_not_signed_in(there: Office, browse
     assert there.made.stops.in_force(NOW) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["amy.smith", "t.teacher", "nobody"])
 async def test_an_account_that_is_not_named_meets_the_words_of_a_wrong_password(
     there: Office, browser: Browser, name: str
@@ -68,6 +69,7 @@ async def test_guessing_waits(browser: Browser) -> None:
     assert "Too many tries" in await browser.enter()
 
 
+@pytest.mark.slow
 async def test_a_case_is_looked_at_with_a_purpose_which_is_audited(there: Office, browser: Browser) -> None:
     """S-52: who it is about is shown after the reason is in the audit, and asked for once a session."""
     await browser.enter()
@@ -140,6 +142,7 @@ async def test_who_is_handed_a_case_is_told_and_sees_it(there: Office, browser: 
     assert SECRET in await deputy.look()
 
 
+@pytest.mark.slow
 async def test_a_case_is_for_the_roles_that_it_was_told_to(there: Office) -> None:
     """Who looks after filters reads nothing of self-harm; and the reference tells them nothing either."""
     there.alerting = replace(there.alerting, rules=(replace(there.alerting.rules[0], tell=("dsl",)),))
@@ -153,6 +156,7 @@ async def test_a_case_is_for_the_roles_that_it_was_told_to(there: Office) -> Non
     assert "no such case" in await browser.send(page, "/cases/A-00002/look", purpose="curious")
 
 
+@pytest.mark.slow
 async def test_nobody_sees_a_case_about_themselves(there: Office) -> None:
     """A lead whose own access was flagged must not be the one who closes it."""
     there.see(sighting(1, who="M.Lead"))
@@ -163,6 +167,7 @@ async def test_nobody_sees_a_case_about_themselves(there: Office) -> None:
     assert browser.status == 404
 
 
+@pytest.mark.slow
 async def test_a_task_that_is_held_is_for_the_safeguarding_lead_alone(there: Office) -> None:
     """B2: no deputy by mistake, and no pupil with a deputy's laptop, has parents told."""
     browser = Browser(there.pages())
@@ -195,6 +200,7 @@ async def test_a_note_of_any_kind_is_kept_and_shown_as_text(browser: Browser, te
     assert "A-00001" in page
 
 
+@pytest.mark.slow
 async def test_a_form_from_elsewhere_or_too_long_does_nothing(there: Office, browser: Browser) -> None:
     """Another site, or a page that a pupil saved, cannot close a case in the lead's browser (CSRF)."""
     await browser.enter()
@@ -212,6 +218,7 @@ async def test_a_form_from_elsewhere_or_too_long_does_nothing(there: Office, bro
         assert db.execute("SELECT state FROM episode").fetchone() == ("open",)
 
 
+@pytest.mark.slow
 async def test_a_session_is_bound_to_its_device_and_ends(there: Office) -> None:
     """A cookie that was copied, a laptop left alone, an account taken away: each meets the sign-in."""
     pages = there.pages()
@@ -233,6 +240,7 @@ async def test_a_session_is_bound_to_its_device_and_ends(there: Office) -> None:
     assert "Password" in await browser.send(await browser.get("/cases"), "/sign-out")
 
 
+@pytest.mark.slow
 async def test_no_answer_is_kept_anywhere_and_no_script_runs(browser: Browser) -> None:
     """What is personal lies in no cache, no frame, no address and no log of another site."""
     await browser.enter()
@@ -247,6 +255,7 @@ async def test_no_answer_is_kept_anywhere_and_no_script_runs(browser: Browser) -
         assert not re.search(r'(?:href|action)="[^"]*(?:amy|smith)', answer.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted", ["//evil.example", "https://evil.example/", "/cases/A-00001/close", "/\\evil.example", ""]
 )
@@ -316,6 +325,7 @@ async def test_the_account_of_a_case_is_frozen_from_its_page(
     assert [e["what"] for e in there.made.trail.entries()][-2:] == ["freeze", "bundle"]
 
 
+@pytest.mark.slow
 async def test_looking_at_a_confirmation_confirms_nothing_and_the_button_does(
     there: Office, browser: Browser
 ) -> None:
@@ -335,6 +345,7 @@ async def test_looking_at_a_confirmation_confirms_nothing_and_the_button_does(
         assert recipients.confirmed(db) == {DSL}
 
 
+@pytest.mark.slow
 async def test_a_book_that_is_locked_or_an_audit_that_cannot_be_written_shows_nothing_personal(
     there: Office, browser: Browser
 ) -> None:

@@ -11,6 +11,7 @@ from tests.doubles.casework import ROLES, Browser, office
 from tests.doubles.people import NOW
 
 
+@pytest.mark.slow
 async def test_an_attempt_is_in_the_audit_once_an_hour(tmp_path: Path) -> None:
     """A pupil who tries for a whole lesson leaves a trace, and fills no disk."""
     there = office(tmp_path)
@@ -23,6 +24,7 @@ async def test_an_attempt_is_in_the_audit_once_an_hour(tmp_path: Path) -> None:
     assert len(tried) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -42,6 +44,7 @@ async def test_an_account_that_is_not_whole_does_not_come_in(
     assert "A-00001" not in await browser.get("/cases")
 
 
+@pytest.mark.slow
 async def test_a_frozen_member_of_staff_is_out_at_once(tmp_path: Path) -> None:
     """Who is frozen while they read is out with the next click."""
     there = office(tmp_path)
@@ -52,6 +55,7 @@ async def test_a_frozen_member_of_staff_is_out_at_once(tmp_path: Path) -> None:
     assert "stopped" in await browser.enter()
 
 
+@pytest.mark.slow
 async def test_who_is_taken_out_of_the_settings_is_out_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +68,7 @@ async def test_who_is_taken_out_of_the_settings_is_out_at_once(
     assert "Password" in await browser.get("/cases")
 
 
+@pytest.mark.slow
 async def test_a_code_is_asked_for_and_every_wrong_part_sounds_alike(tmp_path: Path) -> None:
     """CY-8: a password that leaked opens no child's case, and nobody learns that it was right."""
     there = office(tmp_path)
@@ -94,6 +99,7 @@ async def test_whoever_has_no_second_factor_does_not_come_in(tmp_path: Path) -> 
     assert tried == ["case-sign-in-no-factor"]
 
 
+@pytest.mark.slow
 async def test_guessing_codes_locks_as_guessing_passwords_does(tmp_path: Path) -> None:
     """With the right password a code of six digits is still not to be found by trying."""
     there = office(tmp_path)

@@ -54,6 +54,7 @@ async def test_it_serves_under_encryption_alone_and_ends_with_its_starter(
         await asyncio.wait_for(serving, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nothing", [os.devnull, None])
 async def test_it_serves_as_a_unit_of_its_own_where_nobody_holds_its_input(
     nothing: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

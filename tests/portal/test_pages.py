@@ -25,6 +25,7 @@ DRAWN: dict[str, dict[str, object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", Audience)
 @pytest.mark.parametrize("template", DRAWN)
 def test_every_page_is_whole_for_every_age(template: str, audience: Audience) -> None:

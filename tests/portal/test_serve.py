@@ -22,6 +22,7 @@ async def told(request: Request) -> Response:
     return answer
 
 
+@pytest.mark.slow
 async def test_the_sign_in_is_reached_over_its_socket_and_ends_with_its_starter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
