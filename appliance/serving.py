@@ -46,6 +46,7 @@ from appliance.gateway.resolver import Resolver
 from appliance.gateway.site import OwnSite
 from appliance.gateway.tls import SchoolTls, write_roots
 from appliance.gateway.worker import Worker, quiet_libraries, watch_lag
+from appliance.giving_back import give_back
 from appliance.identity.accounts import Account
 from appliance.identity.database import FOLDER, Database
 from appliance.identity.following import LOOK_SECONDS
@@ -169,7 +170,7 @@ async def _work(settings: Settings, under: Under | None) -> None:
         lambda: watch_lag(metrics.loop_lag),
         passage.watch,
     )
-    tasks = [loop.create_task(go_on(each)) for each in for_ever]
+    tasks = [loop.create_task(go_on(each)) for each in (*for_ever, give_back)]
     _end_on_signals(worker, under.alive.fileno() if under is not None else None, settings.gateway.recycle)
     try:
         await worker.run(lambda: _say_ready(under.said) if under is not None else None)
