@@ -6,6 +6,7 @@ What lives only here: starting and ending them, and what the kernel says of thei
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ import yaml
 from tests.bench.measure import ROOT, give_up
 from tests.doubles.running import free_port
 
+PYTHON_OF_OURS = "GATEWAY_PYTHON"
+"""Names another Python to run ours by: how one was built decides what a request costs."""
 PATIENCE = 60.0
 """Seconds after which a program that has not done what it should is given up."""
 _STEP = 0.005
@@ -91,8 +94,8 @@ def answers(address: tuple[str, int]) -> bool:
 
 
 def appliance(*arguments: str, config: Path) -> list[str]:
-    """Return the command line of one verb."""
-    return [sys.executable, "-m", "appliance", *arguments, "--config", str(config)]
+    """Return the command line of one verb, run by PYTHON_OF_OURS where that is set."""
+    return [os.environ.get(PYTHON_OF_OURS, sys.executable), "-m", "appliance", *arguments, "--config", str(config)]
 
 
 def configure(folder: Path, state: Path, **gateway: Any) -> Path:
