@@ -22,7 +22,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._hooks import HttpConnectHook, HttpErrorHook
 
 from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
 from appliance.gateway.hooks import Answering, above
@@ -90,6 +90,17 @@ class GatewayStream(http.HttpStream):
             return
         self.client_state = self._discard_request_body
         yield from self.send_response()
+
+    @override
+    def handle_connect(self) -> CommandGenerator[None]:
+        if self.mode is http.HTTPMode.regular:
+            yield from super().handle_connect()
+            return
+        # mitmproxy would lead the connection elsewhere first, and fails where it leads to a site already.
+        self.client_state = self.state_done
+        yield HttpConnectHook(self.flow)
+        if not (yield from self.check_killed(emit_error_hook=False)):
+            yield from self.handle_connect_upstream()
 
     @override
     def handle_connect_upstream(self) -> CommandGenerator[None]:

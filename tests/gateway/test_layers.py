@@ -6,6 +6,7 @@ import h2.events
 import pytest
 from mitmproxy import http, version
 from mitmproxy.addons.next_layer import NeedsMoreData
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
@@ -276,6 +277,15 @@ def test_a_connect_within_a_tunnel_opens_nothing(play: Start) -> None:
     unjudged = play(http_connect=lambda _flow: None)
     unjudged.receive(head)
     assert (unjudged.statuses, unjudged.opened) == ([400], [])
+
+
+def test_a_connect_on_a_connection_that_leads_to_a_site_is_no_crash(play: Start) -> None:
+    """Whoever asks for a tunnel where a site is reached already is refused, and feigns no fault of ours."""
+    game = play(http_connect=lambda flow: block(flow) if INVALID in flow.metadata else None)
+    server = game.layer.context.server
+    server.state = ConnectionState.OPEN
+    game.receive(b"CONNECT other.example:443 HTTP/1.1\r\nHost: other.example\r\n\r\n")
+    assert (game.statuses, game.opened, server.address) == ([403], [], SITE)
 
 
 # --- which layer ---
