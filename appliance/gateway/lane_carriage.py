@@ -16,6 +16,7 @@ from typing import Protocol
 
 from mitmproxy.connection import Client
 
+from appliance.gateway.actions import Carried
 from appliance.gateway.heads import ANSWER_HEAD_LIMIT, HEAD_LIMIT, HEAD_SECONDS, INTERIM_HEAD, MOST_INTERIM
 from appliance.gateway.lane_acts import Act, Alarm, Close, HandOver, Refuse
 from appliance.gateway.lane_bodies import LAST_CHUNK, BadBodyError, Body, UntilClose, chunk
@@ -59,8 +60,8 @@ class Sites(Protocol):
     def open(self, target: Target) -> None:
         """Begin a new connection; `opened` or `unreachable` tells what came of it."""
 
-    def keep(self) -> None:
-        """The exchange is over, and the connection fit for another."""
+    def keep(self, *, shared: bool) -> None:
+        """The exchange is over, and the connection fit for another: of any client, or of this one alone."""
 
     def drop(self) -> None:
         """End the connection, or the attempt at one."""
@@ -92,6 +93,11 @@ class Carriage:
     def idle(self) -> bool:
         """True while no request is under way, and none has begun."""
         return self._now is None and not self._buffer
+
+    @property
+    def carried(self) -> Carried | None:
+        """The request that is under way, until its last byte is there; None between two of them."""
+        return self._now.carried if self._now is not None else None
 
     # --- what the client sends ---
 
@@ -366,9 +372,13 @@ class Carriage:
         self._end()
 
     def _release(self, *, keep: bool) -> None:
-        if self._now is not None:
-            self._now.upstream = None
-        (self._sites.keep if keep else self._sites.drop)()
+        now = self._now
+        if now is not None:
+            now.upstream = None
+        if keep:
+            self._sites.keep(shared=now is None or not now.own)
+        else:
+            self._sites.drop()
 
     def _end(self) -> None:
         unread = bool(self._buffer) or (self._now is not None and self._now.body is not None)

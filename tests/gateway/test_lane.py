@@ -114,6 +114,8 @@ SCRIPTS: dict[str, tuple[str, Callable[[Lane], bytes]]] = {
         SITE,
         lambda lane: lane.request() + lane.request(host="bets.example", more=LAST),
     ),
+    "a tunnel to nowhere": (SITE, lambda lane: lane.request(method="CONNECT", more=LAST)),
+    "another protocol's beginning": (SITE, lambda lane: lane.request(method="PRI", more=LAST)),
     "two hosts": (SITE, lambda lane: lane.request(more="Host: other.example\r\n")),
     "two framings": (
         SITE,
@@ -215,6 +217,32 @@ def test_a_connection_that_sends_more_than_its_answer_is_not_used_again(tmp_path
         assert (await lane.ask(lane.request("/more", LAST))).endswith(b"hello")
         assert (await lane.ask(lane.request(more=LAST))).endswith(b"hello")
         assert lane.origin.connections == 2
+
+    play(scenario, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_request_within_a_body_gets_no_other_pupil_an_answer(tmp_path: Path) -> None:
+    """A site that reads no bodies answers twice: the second answer is nobody's, however late it comes."""
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: site.example\r\n\r\n"
+
+    async def reads_no_bodies(
+        origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            origin.heads.append(head)
+            if b"GET /hidden" in head:  # answered only once somebody else asks
+                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+                writer.write(HELLO.replace(b"hello", b"wrong"))
+            writer.write(HELLO)
+
+    async def scenario(lane: Lane) -> None:
+        lane.origin.act = reads_no_bodies
+        for method in ("POST", "GET"):
+            more = f"Content-Length: {len(hidden)}\r\n"
+            first = await lane.ask(lane.request(method=method, more=more) + hidden, quiet=0.05)
+            assert first.endswith(b"hello")
+            assert (await lane.ask(lane.request(more=LAST))).endswith(b"hello")
 
     play(scenario, tmp_path)
 

@@ -52,8 +52,8 @@ class Game:
     def open(self, target: Target) -> None:
         self.done.append(f"open {target.host}")
 
-    def keep(self) -> None:
-        self.done.append("keep")
+    def keep(self, *, shared: bool) -> None:
+        self.done.append("keep" if shared else "keep for its client")
 
     def drop(self) -> None:
         self.done.append("drop")
@@ -112,7 +112,25 @@ def test_an_early_answer_does_not_end_an_upload_that_the_site_still_reads() -> N
     assert game.client == HELLO
     game.carriage.feed(b"def" + GET)
     assert b"abcdef" in game.site.sent
-    assert game.done == ["take site.example False", "keep", "take site.example True"]
+    assert game.done == ["take site.example False", "keep for its client", "take site.example True"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (GET, "keep"),
+        (GET.replace(b"GET", b"HEAD"), "keep for its client"),
+        (POST % 1 + b"x", "keep for its client"),
+        ((POST % 1).replace(b"POST", b"GET") + b"x", "keep for its client"),
+        (POST % 0, "keep"),
+    ],
+)
+def test_what_a_body_can_have_left_behind_is_nobody_else_s(asked: bytes, kept: str) -> None:
+    """A site that reads no body there takes it for a request, whose answer another pupil would get."""
+    game = Game()
+    game.carriage.feed(asked)
+    game.carriage.received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert game.done[1:] == [kept]
 
 
 def test_an_early_answer_and_an_end_bound_the_upload() -> None:
