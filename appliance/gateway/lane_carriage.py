@@ -99,6 +99,11 @@ class Carriage:
         """The request that is under way, until its last byte is there; None between two of them."""
         return self._now.carried if self._now is not None else None
 
+    @property
+    def endless(self) -> bool:
+        """Whether that request, or its answer, does not say how long it is."""
+        return self._now is not None and self._now.endless
+
     # --- what the client sends ---
 
     def feed(self, data: bytes) -> None:

@@ -68,6 +68,11 @@ class Exchange:
         self.discarded = 0
 
     @property
+    def endless(self) -> bool:
+        """Whether the body that is under way, either way, does not say how long it is."""
+        return isinstance(self.body, Chunked) or isinstance(self.reader, Chunked | UntilClose)
+
+    @property
     def own(self) -> bool:
         """Whether its client alone may go on using the site's connection.
 

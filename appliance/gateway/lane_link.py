@@ -100,6 +100,10 @@ class Carriage(Protocol):
         """The request that is under way."""
 
     @property
+    def endless(self) -> bool:
+        """Whether it has no end that is known."""
+
+    @property
     def idle(self) -> bool:
         """True while no request is under way."""
 
