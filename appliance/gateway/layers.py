@@ -24,7 +24,7 @@ from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
 from mitmproxy.proxy.layers.http._hooks import HttpConnectHook, HttpErrorHook
 
-from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
+from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server, tidy
 from appliance.gateway.hooks import Answering, above
 from appliance.gateway.lane import LeanLayer
 from appliance.gateway.lane_judge import Lane
@@ -70,6 +70,7 @@ class GatewayStream(http.HttpStream):
         try:
             if self.flow.response is not None:
                 validate_headers(self.flow.response)
+                tidy(self.flow.request, self.flow.response)
         except ValueError as error:
             yield commands.CloseConnection(self.flow.server_conn)
             self.flow.response = None

@@ -27,6 +27,12 @@ PAGES = {
     b"/short": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nX: close\r\n\r\nhello",
     b"/badchunk": b"HTTP/1.1 200 OK\r\nX: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxx\r\n",
     b"/none": b"",
+    b"/return": b"HTTP/1.1 200 OK\r\nX: close\rContent-Length: 9\r\nContent-Length: 5\r\n\r\nhello",
+    b"/nul": b"HTTP/1.1 200 OK\r\nX: close\0\r\nContent-Length: 5\r\n\r\nhello",
+    b"/low": b"HTTP/1.1 099 OK\r\nX: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"/switch": b"HTTP/1.1 101 close\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"/blank": b"\r\n\r\nHTTP/1.1 200 OK\r\nX: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"/folded": b"HTTP/1.1 200 OK\r\nX: close\r\n and more\r\nContent-Length: 5\r\n\r\nhello",
 }
 
 
@@ -139,7 +145,8 @@ def of(path: bytes) -> Callable[[Lane], bytes]:
     return lambda lane: lane.request(path.decode(), LAST)
 
 
-for broken in (b"/twice", b"/both", b"/junk", b"/short", b"/badchunk"):
+BROKEN = (b"/twice", b"/both", b"/junk", b"/short", b"/badchunk")
+for broken in (*BROKEN, b"/return", b"/nul", b"/low", b"/switch", b"/blank", b"/folded"):
     SCRIPTS[f"a site that answers {broken[1:].decode()}"] = (SITE, of(broken))
 
 
