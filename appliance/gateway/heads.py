@@ -192,11 +192,12 @@ def tidy(request: http_message.Request, response: http_message.Response) -> None
     switches = response.status_code == _SWITCHED and "upgrade" in request.headers
     if response.status_code < _FINAL and not switches:
         raise ValueError("the status is none that was asked for")
+    if _CONTROLS.search(b" ".join([value for _, value in response.headers.fields])) is None:
+        return  # as nearly always
     fields = tuple((name, value.replace(b"\r\n ", b" ")) for name, value in response.headers.fields)
     if any(_CONTROLS.search(value) for _, value in fields):
         raise ValueError("a field holds control characters")
-    if fields != response.headers.fields:
-        response.headers.fields = fields
+    response.headers.fields = fields
 
 
 def plain_answer(status: int, text: str) -> bytes:
