@@ -38,7 +38,8 @@ DISCARD_LIMIT = 1_048_576
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent a second time (RFC 9110 9.2.2), of those that have no body as a rule."""
 
-_END = re.compile(rb"\n\r?\n")
+_END, _ENDS = re.compile(rb"\n\r?\n"), 3
+# What was looked through for it is not again, but for so many bytes: one byte at a time would cost seconds.
 
 
 class Out(Protocol):
@@ -84,6 +85,7 @@ class Carriage:
         self.out = out
         self._sites = sites
         self._buffer = b""
+        self._looked = 0
         self._waits = False
         self._now: Exchange | None = None
         self._head_began: float | None = None
@@ -159,9 +161,11 @@ class Carriage:
     def _begin(self) -> bool:
         # True when something was done, and there may be more to do.
         data = self._buffer
-        end = data.find(b"\r\n\r\n") + 4
+        looked, self._looked = self._looked, 0
+        end = data.find(b"\r\n\r\n", looked) + 4
         if end < 4:  # noqa: PLR2004 - not found
-            if len(data) > HEAD_LIMIT or _END.search(data) or not data[:1].isupper():
+            self._looked = max(len(data) - _ENDS, 0)
+            if len(data) > HEAD_LIMIT or _END.search(data, looked) or not data[:1].isupper():
                 self._hand_over()
             elif self._head_began is None:
                 self._head_began = time.monotonic()
@@ -285,9 +289,11 @@ class Carriage:
 
     def _answer(self, now: Exchange, data: bytes) -> None:
         now.early = True
+        looked = max(len(now.unread) - _ENDS, 0)
         data = now.unread + data if now.unread else data
         # Interim answers are passed over, as in the full lane: "100 Continue" was said already.
-        while (end := _END.search(data, 0, ANSWER_HEAD_LIMIT)) and INTERIM_HEAD.match(data):
+        while (end := _END.search(data, looked, ANSWER_HEAD_LIMIT)) and INTERIM_HEAD.match(data):
+            looked = 0
             now.interim += 1
             if now.interim > MOST_INTERIM:
                 self._fail(now, "the site never comes to its answer")

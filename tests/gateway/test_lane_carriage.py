@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -158,6 +159,23 @@ def test_a_site_that_fails_is_answered_for_once() -> None:
     game.carriage.apologise(failure)
     assert game.client.startswith(b"HTTP/1.1 503 ")
     assert game.done.count("open site.example") == 2
+
+
+@pytest.mark.parametrize("site", [False, True])
+def test_a_head_in_many_pieces_costs_what_it_is_long(site: bool) -> None:
+    """Whoever sends a long head byte by byte keeps no worker busy: 60 KB took twenty seconds of work."""
+
+    def cost(lines: int) -> float:
+        game = Game()
+        if site:
+            game.carriage.feed(GET)
+        begun = time.process_time()
+        for byte in (b"HTTP/1.1 200 OK\r\n" if site else GET[:-2]) + b"a:\r\n" * lines:
+            (game.carriage.received if site else game.carriage.feed)(bytes([byte]))
+        assert (game.done[1:], game.client) == ([], b"")
+        return time.process_time() - begun
+
+    assert cost(6000) < cost(1000) * 15, "six times as much cost more than thirty times as much"
 
 
 def test_a_head_in_pieces_sets_one_alarm() -> None:
