@@ -30,6 +30,7 @@ STAGES = (
     "connection",
     "door",
     "splice",
+    "ongoing",
     "record",
     "lane",
     "lane_failed",

@@ -37,6 +37,7 @@ from appliance.gateway.listen import WorkerError
 from appliance.gateway.lived import cut_overrides
 from appliance.gateway.loop import GuardedLoop
 from appliance.gateway.nameservers import NameServers
+from appliance.gateway.ongoing import Ongoing
 from appliance.gateway.options import Recycle
 from appliance.gateway.pages import Pages
 from appliance.gateway.passage import Passage
@@ -281,6 +282,8 @@ def _worker(
         http2=settings.gateway.http2,
         credentials=doors.passage.credentials if doors.passage is not None else None,
     )
+    if doors.passage is not None:
+        doors.passage.ongoing = Ongoing(doors, journey, addon).judge_again
     roots = write_roots(settings.state / "ca" / "upstream-roots.pem", settings.gateway.extra_roots)
     lane = Lane(
         addon=addon,

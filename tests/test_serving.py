@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from appliance import serving
+from appliance import assembly, serving
 from appliance.events.errors import EventsError
-from appliance.gateway.ca import AuthorityError
+from appliance.gateway.ca import AuthorityError, ensure_authority
 from appliance.gateway.listen import WorkerError
 from appliance.gateway.options import Recycle
+from appliance.gateway.passage import Passage
+from appliance.settings import load_settings
 from appliance.supervisor import CANNOT_START, READY
+from tests.doubles.addon import Bench
 from tests.doubles.school import configuration
 
 
@@ -94,3 +97,16 @@ def test_a_worker_that_cannot_serve_says_why(
         assert f"appliance: worker 1: {error}" in capsys.readouterr().err
         assert serving.serve_one(tmp_path / "none.yaml", 0, under) == CANNOT_START
         assert "none.yaml:1:1: cannot be read" in capsys.readouterr().err
+
+
+async def test_a_worker_judges_again_what_it_carries(tmp_path: Path) -> None:
+    """What nobody asks for does not happen: where unread connections are judged again, so are read ones."""
+    settings = load_settings(configuration(tmp_path)).settings
+    ensure_authority(settings.state / "ca", "Westways")
+    assembly.ensure_key(settings.state / "keys" / "review.key")
+    bench = Bench()
+    nobody: Any = None
+    bench.doors.passage = passage = Passage(bench.filtering, bench.recorder, bench.metrics, nobody)
+    serving._worker(settings, bench.filtering, nobody, nobody, bench.doors, nobody)
+    assert passage.ongoing is not None
+    await passage.ongoing()

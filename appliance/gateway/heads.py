@@ -12,6 +12,7 @@ import time
 from typing import Any, override
 
 import h11
+from mitmproxy import http as http_message
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers import http
@@ -34,6 +35,9 @@ INVALID = "invalid"
 
 MALFORMED_MARK = "request head refused: "
 """How the handler recognises, in our own log commands, a request that never became a flow."""
+
+_SWITCHED, _FINAL = 101, 200
+_CONTROLS = re.compile(rb"[\r\n\0]")
 
 INTERIM_HEAD = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 """How an interim answer begins. 101 is none: it ends HTTP on its connection."""
@@ -148,6 +152,9 @@ class GatewayHttp1Client(_http1.Http1Client):
             yield from self._give_up(self.stream_id, "the site never comes to its answer")
         elif len(self.buf) > ANSWER_HEAD_LIMIT and not _complete(self.buf, ANSWER_HEAD_LIMIT):
             yield from self._give_up(self.stream_id, "the site's headers are too long")
+        elif bytes(self.buf).startswith((b"\r", b"\n")):
+            # mitmproxy would take them for an empty head, and wait for ever.
+            yield from self._give_up(self.stream_id, "the answer begins with a blank line")
         else:
             yield from super().read_headers(event)
 
@@ -175,6 +182,22 @@ def _complete(buffer: Any, limit: int = HEAD_LIMIT) -> bool:
     # Only the first bytes count: a body behind a short head is no long head.
     start = bytes(buffer)[:limit]
     return b"\r\n\r\n" in start or b"\n\n" in start
+
+
+def tidy(request: http_message.Request, response: http_message.Response) -> None:
+    """Unfold the fields of a site's answer (RFC 9112 5.2); ValueError where programs would not read it alike.
+
+    To browsers a carriage return ends a line; mitmproxy passes it on, and reads past it.
+    """
+    switches = response.status_code == _SWITCHED and "upgrade" in request.headers
+    if response.status_code < _FINAL and not switches:
+        raise ValueError("the status is none that was asked for")
+    if _CONTROLS.search(b" ".join([value for _, value in response.headers.fields])) is None:
+        return  # as nearly always
+    fields = tuple((name, value.replace(b"\r\n ", b" ")) for name, value in response.headers.fields)
+    if any(_CONTROLS.search(value) for _, value in fields):
+        raise ValueError("a field holds control characters")
+    response.headers.fields = fields
 
 
 def plain_answer(status: int, text: str) -> bytes:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from mitmproxy.connection import Client
 
+from appliance.gateway.actions import Carried
 from appliance.gateway.heads import ANSWER_HEAD_LIMIT, HEAD_LIMIT, HEAD_SECONDS, INTERIM_HEAD, MOST_INTERIM
 from appliance.gateway.lane_acts import Act, Alarm, Close, HandOver, Refuse
 from appliance.gateway.lane_bodies import LAST_CHUNK, BadBodyError, Body, UntilClose, chunk
@@ -37,7 +38,8 @@ DISCARD_LIMIT = 1_048_576
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent a second time (RFC 9110 9.2.2), of those that have no body as a rule."""
 
-_END = re.compile(rb"\n\r?\n")
+_END, _ENDS = re.compile(rb"\n\r?\n"), 3
+# What was looked through for it is not again, but for so many bytes: one byte at a time would cost seconds.
 
 
 class Out(Protocol):
@@ -59,8 +61,8 @@ class Sites(Protocol):
     def open(self, target: Target) -> None:
         """Begin a new connection; `opened` or `unreachable` tells what came of it."""
 
-    def keep(self) -> None:
-        """The exchange is over, and the connection fit for another."""
+    def keep(self, *, shared: bool) -> None:
+        """The exchange is over, and the connection fit for another: of any client, or of this one alone."""
 
     def drop(self) -> None:
         """End the connection, or the attempt at one."""
@@ -83,6 +85,7 @@ class Carriage:
         self.out = out
         self._sites = sites
         self._buffer = b""
+        self._looked = 0
         self._waits = False
         self._now: Exchange | None = None
         self._head_began: float | None = None
@@ -92,6 +95,16 @@ class Carriage:
     def idle(self) -> bool:
         """True while no request is under way, and none has begun."""
         return self._now is None and not self._buffer
+
+    @property
+    def carried(self) -> Carried | None:
+        """The request that is under way, until its last byte is there; None between two of them."""
+        return self._now.carried if self._now is not None else None
+
+    @property
+    def endless(self) -> bool:
+        """Whether that request, or its answer, does not say how long it is."""
+        return self._now is not None and self._now.endless
 
     # --- what the client sends ---
 
@@ -148,9 +161,11 @@ class Carriage:
     def _begin(self) -> bool:
         # True when something was done, and there may be more to do.
         data = self._buffer
-        end = data.find(b"\r\n\r\n") + 4
+        looked, self._looked = self._looked, 0
+        end = data.find(b"\r\n\r\n", looked) + 4
         if end < 4:  # noqa: PLR2004 - not found
-            if len(data) > HEAD_LIMIT or _END.search(data) or not data[:1].isupper():
+            self._looked = max(len(data) - _ENDS, 0)
+            if len(data) > HEAD_LIMIT or _END.search(data, looked) or not data[:1].isupper():
                 self._hand_over()
             elif self._head_began is None:
                 self._head_began = time.monotonic()
@@ -274,9 +289,11 @@ class Carriage:
 
     def _answer(self, now: Exchange, data: bytes) -> None:
         now.early = True
+        looked = max(len(now.unread) - _ENDS, 0)
         data = now.unread + data if now.unread else data
         # Interim answers are passed over, as in the full lane: "100 Continue" was said already.
-        while (end := _END.search(data, 0, ANSWER_HEAD_LIMIT)) and INTERIM_HEAD.match(data):
+        while (end := _END.search(data, looked, ANSWER_HEAD_LIMIT)) and INTERIM_HEAD.match(data):
+            looked = 0
             now.interim += 1
             if now.interim > MOST_INTERIM:
                 self._fail(now, "the site never comes to its answer")
@@ -366,9 +383,13 @@ class Carriage:
         self._end()
 
     def _release(self, *, keep: bool) -> None:
-        if self._now is not None:
-            self._now.upstream = None
-        (self._sites.keep if keep else self._sites.drop)()
+        now = self._now
+        if now is not None:
+            now.upstream = None
+        if keep:
+            self._sites.keep(shared=now is None or not now.own)
+        else:
+            self._sites.drop()
 
     def _end(self) -> None:
         unread = bool(self._buffer) or (self._now is not None and self._now.body is not None)

@@ -68,6 +68,20 @@ class Exchange:
         self.discarded = 0
 
     @property
+    def endless(self) -> bool:
+        """Whether the body that is under way, either way, does not say how long it is."""
+        return isinstance(self.body, Chunked) or isinstance(self.reader, Chunked | UntilClose)
+
+    @property
+    def own(self) -> bool:
+        """Whether its client alone may go on using the site's connection.
+
+        Sites that do not read a body where one came, or send one where none can be, take it for a request of
+        its own, or let it be taken for an answer: so one client could write the answer that another one gets.
+        """
+        return self.head.length != 0 or self.head.method == "HEAD"
+
+    @property
     def status(self) -> int:
         """The status that the client has seen, or 0."""
         return self.answer.status if self.answer is not None else 0

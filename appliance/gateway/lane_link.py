@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mitmproxy.proxy import events
 from mitmproxy.proxy.context import Context
 
+from appliance.gateway.actions import Carried
 from appliance.gateway.lane_pool import Pool, Target, Upstream
 from appliance.gateway.resolver import CLIENT
 
@@ -95,6 +96,14 @@ class Carriage(Protocol):
     gone: bool
 
     @property
+    def carried(self) -> Carried | None:
+        """The request that is under way."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether it has no end that is known."""
+
+    @property
     def idle(self) -> bool:
         """True while no request is under way."""
 
@@ -134,6 +143,8 @@ class Link:
         self._handler = handler
         self._pool = pool
         self._device = device
+        self._client = object()
+        """Stands for this client among the connections of the pool."""
         self._upstream: Upstream | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Event()
@@ -152,7 +163,7 @@ class Link:
 
     def take(self, target: Target, *, again: bool) -> Upstream | None:
         """Return a connection of the pool that is now this client's; None if there is none."""
-        upstream = self._pool.take(target, again=again)
+        upstream = self._pool.take(target, self._client, again=again)
         if upstream is not None:
             self._use(upstream)
         return upstream
@@ -161,10 +172,12 @@ class Link:
         """Begin a new connection; `Opened` or `Unreachable` tells what came of it."""
         self._start(self._connect(target))
 
-    def keep(self) -> None:
-        """Give the connection back: its exchange is over, and left no doubt."""
+    def keep(self, *, shared: bool) -> None:
+        """Give the connection back: its exchange is over, and left no doubt; else for this client alone."""
         upstream = self._released()
         if upstream is not None:
+            if not shared:
+                upstream.only = self._client
             if self._unread:  # its next user has not this client's patience
                 self._unread = False
                 upstream.reading(on=True)

@@ -67,6 +67,8 @@ class Upstream(asyncio.Protocol):
     def __init__(self, pool: Pool, target: Target) -> None:
         self.target = target
         self.user: User | None = None
+        self.only: object = None
+        """The one client that may use it from here on; None for whoever comes."""
         self.since = 0.0
         """When it became idle, on the monotonic clock."""
         self.open = False
@@ -188,15 +190,23 @@ class Pool:
         """How many connections wait for a request."""
         return self._count
 
-    def take(self, target: Target, *, again: bool) -> Upstream | None:
-        """Return an idle connection to `target`, if there is one.
+    def take(self, target: Target, client: object = None, *, again: bool) -> Upstream | None:
+        """Return an idle connection to `target` that `client` may use, if there is one.
 
         `again` says that the request may be sent once more, should the site have closed meanwhile.
         """
         waiting = self._idle.get(target)
-        if not waiting or (not again and time.monotonic() - waiting[-1].since > IDLE_FRESH):
+        if not waiting:
             return None
-        upstream = waiting.pop()
+        upstream = waiting[-1]
+        if upstream.only not in (None, client):
+            found = next((each for each in reversed(waiting) if each.only in (None, client)), None)
+            if found is None:
+                return None
+            upstream = found
+        if not again and time.monotonic() - upstream.since > IDLE_FRESH:
+            return None
+        waiting.remove(upstream)
         self._count -= 1
         if not waiting:
             del self._idle[target]

@@ -9,6 +9,7 @@ the layers do it. No layer notices: each keeps its state, and TLS has one state 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol, override
 
@@ -167,14 +168,20 @@ class Wire(asyncio.Protocol):
             while not _is_record(data):  # of one record nothing is left: to be told so costs an exception
                 found.append(session.recv(_RECORD))
         except SSL.WantReadError:
-            pass
+            self._reply(session)
         except (SSL.ZeroReturnError, SSL.Error):  # an orderly end, and a broken one
+            self._reply(session)
             ended = True
         if found and self._link is not None:
             self._carriage.feed(found[0] if len(found) == 1 else b"".join(found))
         if ended:
             self.leave()
             self._handler.deliver(Left(self._layer))
+
+    def _reply(self, session: SSL.Connection) -> None:
+        # What reading has to say to the client's encryption itself: a new key, or what was wrong.
+        with contextlib.suppress(SSL.Error):  # nothing at all, as a rule
+            self._transport.write(session.bio_read(READ_SIZE))
 
 
 def _is_record(data: bytes) -> bool:

@@ -22,9 +22,9 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers import http, modes
 from mitmproxy.proxy.layers.http import _events
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._hooks import HttpConnectHook, HttpErrorHook
 
-from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server
+from appliance.gateway.heads import INVALID, MALFORMED_MARK, GatewayHttp1Server, tidy
 from appliance.gateway.hooks import Answering, above
 from appliance.gateway.lane import LeanLayer
 from appliance.gateway.lane_judge import Lane
@@ -70,6 +70,7 @@ class GatewayStream(http.HttpStream):
         try:
             if self.flow.response is not None:
                 validate_headers(self.flow.response)
+                tidy(self.flow.request, self.flow.response)
         except ValueError as error:
             yield commands.CloseConnection(self.flow.server_conn)
             self.flow.response = None
@@ -90,6 +91,17 @@ class GatewayStream(http.HttpStream):
             return
         self.client_state = self._discard_request_body
         yield from self.send_response()
+
+    @override
+    def handle_connect(self) -> CommandGenerator[None]:
+        if self.mode is http.HTTPMode.regular:
+            yield from super().handle_connect()
+            return
+        # mitmproxy would lead the connection elsewhere first, and fails where it leads to a site already.
+        self.client_state = self.state_done
+        yield HttpConnectHook(self.flow)
+        if not (yield from self.check_killed(emit_error_hook=False)):
+            yield from self.handle_connect_upstream()
 
     @override
     def handle_connect_upstream(self) -> CommandGenerator[None]:

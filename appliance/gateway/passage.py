@@ -159,6 +159,8 @@ class Passage:
     """Connects to a site that need not be looked up, and tells of it; False for all others."""
     credentials: Credentials = field(default_factory=Credentials)
     """What devices have shown to the proxy, for the doors to ask."""
+    ongoing: Callable[[], Awaitable[None]] | None = None
+    """Judges again what is under way on connections that are read, whenever this does what passes unread."""
     waiting: list[Waiting] = field(default_factory=list)
     """The doors at which clients wait that have not said yet what they want."""
     _passing: set[_Passing] = field(default_factory=set)
@@ -274,6 +276,8 @@ class Passage:
             state = self._state()
             if state != self._seen:
                 await self.judge_again()
+                if self.ongoing is not None:
+                    await self.ongoing()
                 self._seen = state
             now = asyncio.get_running_loop().time()
             for passing in list(self._passing):

@@ -182,7 +182,7 @@ def taken(context: Context, connection: Connection) -> bool:
     """
     return connection.alpn == b"h2" or not any(
         stream.context.server is connection and waiting_for_client(layer, stream_id) > ENOUGH
-        for layer in _http_layers(context)
+        for layer in http_layers(context)
         for stream_id, stream in layer.streams.items()
     )
 
@@ -190,7 +190,7 @@ def taken(context: Context, connection: Connection) -> bool:
 def held(context: Context) -> int:
     """Return how many bytes of a connection wait for a decision, or for a connection to a site."""
     total = sum(_paused(layer) for layer in context.layers)
-    for layer in _http_layers(context):
+    for layer in http_layers(context):
         for stream in layer.streams.values():
             at = stream.context.layers.index(stream)
             total += sum(_paused(inner) for inner in stream.context.layers[at:])
@@ -199,10 +199,11 @@ def held(context: Context) -> int:
 
 def busy(context: Context) -> bool:
     """Tell whether a request, a tunnel or a WebSocket is under way on a connection."""
-    return any(layer.streams for layer in _http_layers(context))
+    return any(layer.streams for layer in http_layers(context))
 
 
-def _http_layers(context: Context) -> Iterable[http.HttpLayer]:
+def http_layers(context: Context) -> Iterable[http.HttpLayer]:
+    """Return the HTTP layers of a connection, and those within its tunnels."""
     for layer in context.layers:
         if isinstance(layer, http.HttpLayer):
             yield layer

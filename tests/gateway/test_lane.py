@@ -27,6 +27,12 @@ PAGES = {
     b"/short": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nX: close\r\n\r\nhello",
     b"/badchunk": b"HTTP/1.1 200 OK\r\nX: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxx\r\n",
     b"/none": b"",
+    b"/return": b"HTTP/1.1 200 OK\r\nX: close\rContent-Length: 9\r\nContent-Length: 5\r\n\r\nhello",
+    b"/nul": b"HTTP/1.1 200 OK\r\nX: close\0\r\nContent-Length: 5\r\n\r\nhello",
+    b"/low": b"HTTP/1.1 099 OK\r\nX: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"/switch": b"HTTP/1.1 101 close\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"/blank": b"\r\n\r\nHTTP/1.1 200 OK\r\nX: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"/folded": b"HTTP/1.1 200 OK\r\nX: close\r\n and more\r\nContent-Length: 5\r\n\r\nhello",
 }
 
 
@@ -114,6 +120,8 @@ SCRIPTS: dict[str, tuple[str, Callable[[Lane], bytes]]] = {
         SITE,
         lambda lane: lane.request() + lane.request(host="bets.example", more=LAST),
     ),
+    "a tunnel to nowhere": (SITE, lambda lane: lane.request(method="CONNECT", more=LAST)),
+    "another protocol's beginning": (SITE, lambda lane: lane.request(method="PRI", more=LAST)),
     "two hosts": (SITE, lambda lane: lane.request(more="Host: other.example\r\n")),
     "two framings": (
         SITE,
@@ -137,7 +145,8 @@ def of(path: bytes) -> Callable[[Lane], bytes]:
     return lambda lane: lane.request(path.decode(), LAST)
 
 
-for broken in (b"/twice", b"/both", b"/junk", b"/short", b"/badchunk"):
+BROKEN = (b"/twice", b"/both", b"/junk", b"/short", b"/badchunk")
+for broken in (*BROKEN, b"/return", b"/nul", b"/low", b"/switch", b"/blank", b"/folded"):
     SCRIPTS[f"a site that answers {broken[1:].decode()}"] = (SITE, of(broken))
 
 
@@ -215,6 +224,32 @@ def test_a_connection_that_sends_more_than_its_answer_is_not_used_again(tmp_path
         assert (await lane.ask(lane.request("/more", LAST))).endswith(b"hello")
         assert (await lane.ask(lane.request(more=LAST))).endswith(b"hello")
         assert lane.origin.connections == 2
+
+    play(scenario, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_request_within_a_body_gets_no_other_pupil_an_answer(tmp_path: Path) -> None:
+    """A site that reads no bodies answers twice: the second answer is nobody's, however late it comes."""
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: site.example\r\n\r\n"
+
+    async def reads_no_bodies(
+        origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            origin.heads.append(head)
+            if b"GET /hidden" in head:  # answered only once somebody else asks
+                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+                writer.write(HELLO.replace(b"hello", b"wrong"))
+            writer.write(HELLO)
+
+    async def scenario(lane: Lane) -> None:
+        lane.origin.act = reads_no_bodies
+        for method in ("POST", "GET"):
+            more = f"Content-Length: {len(hidden)}\r\n"
+            first = await lane.ask(lane.request(method=method, more=more) + hidden, quiet=0.05)
+            assert first.endswith(b"hello")
+            assert (await lane.ask(lane.request(more=LAST))).endswith(b"hello")
 
     play(scenario, tmp_path)
 

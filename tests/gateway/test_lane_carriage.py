@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -52,8 +53,8 @@ class Game:
     def open(self, target: Target) -> None:
         self.done.append(f"open {target.host}")
 
-    def keep(self) -> None:
-        self.done.append("keep")
+    def keep(self, *, shared: bool) -> None:
+        self.done.append("keep" if shared else "keep for its client")
 
     def drop(self) -> None:
         self.done.append("drop")
@@ -112,7 +113,25 @@ def test_an_early_answer_does_not_end_an_upload_that_the_site_still_reads() -> N
     assert game.client == HELLO
     game.carriage.feed(b"def" + GET)
     assert b"abcdef" in game.site.sent
-    assert game.done == ["take site.example False", "keep", "take site.example True"]
+    assert game.done == ["take site.example False", "keep for its client", "take site.example True"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (GET, "keep"),
+        (GET.replace(b"GET", b"HEAD"), "keep for its client"),
+        (POST % 1 + b"x", "keep for its client"),
+        ((POST % 1).replace(b"POST", b"GET") + b"x", "keep for its client"),
+        (POST % 0, "keep"),
+    ],
+)
+def test_what_a_body_can_have_left_behind_is_nobody_else_s(asked: bytes, kept: str) -> None:
+    """A site that reads no body there takes it for a request, whose answer another pupil would get."""
+    game = Game()
+    game.carriage.feed(asked)
+    game.carriage.received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert game.done[1:] == [kept]
 
 
 def test_an_early_answer_and_an_end_bound_the_upload() -> None:
@@ -140,6 +159,23 @@ def test_a_site_that_fails_is_answered_for_once() -> None:
     game.carriage.apologise(failure)
     assert game.client.startswith(b"HTTP/1.1 503 ")
     assert game.done.count("open site.example") == 2
+
+
+@pytest.mark.parametrize("site", [False, True])
+def test_a_head_in_many_pieces_costs_what_it_is_long(site: bool) -> None:
+    """Whoever sends a long head byte by byte keeps no worker busy: 60 KB took twenty seconds of work."""
+
+    def cost(lines: int) -> float:
+        game = Game()
+        if site:
+            game.carriage.feed(GET)
+        begun = time.process_time()
+        for byte in (b"HTTP/1.1 200 OK\r\n" if site else GET[:-2]) + b"a:\r\n" * lines:
+            (game.carriage.received if site else game.carriage.feed)(bytes([byte]))
+        assert (game.done[1:], game.client) == ([], b"")
+        return time.process_time() - begun
+
+    assert cost(6000) < cost(1000) * 15, "six times as much cost more than thirty times as much"
 
 
 def test_a_head_in_pieces_sets_one_alarm() -> None:

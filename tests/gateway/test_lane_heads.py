@@ -105,6 +105,9 @@ def test_what_is_not_plain_is_left_to_the_full_lane(what: str) -> None:
         b"GET http://a@site.example/ HTTP/1.1",
         b"GET http://site.example HTTP/1.1",
         b"CONNECT site.example:443 HTTP/1.1",
+        b"CONNECT / HTTP/1.1",
+        b"CONNECT http://site.example/ HTTP/1.1",
+        b"PRI / HTTP/1.1",
         b"",
     ],
 )

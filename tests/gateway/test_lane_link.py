@@ -18,6 +18,7 @@ class Site:
 
     def __init__(self) -> None:
         self.user: Any = None
+        self.only: object = None
         self.done: list[str] = []
 
     def reading(self, *, on: bool) -> None:
@@ -55,7 +56,9 @@ def made(connect: Any = None) -> tuple[Link, Handler, Site]:
     async def stands(_: Target) -> Upstream:
         return cast("Upstream", site)
 
-    pool = SimpleNamespace(take=lambda _target, again: site if again else None, connect=connect or stands)
+    pool = SimpleNamespace(
+        take=lambda _target, _client, again: site if again else None, connect=connect or stands
+    )
     link = Link(handler, cast("Pool", pool))
     link.join("owner", cast("Any", SimpleNamespace()), cast("Any", None))
     return link, handler, site
@@ -103,7 +106,7 @@ async def test_a_slow_client_holds_up_its_site_and_nothing_else() -> None:
     assert site.done == ["wait", "read"]
     handler.drained.clear()
     link.received(b"x")
-    link.keep()
+    link.keep(shared=True)
     assert site.done == ["wait", "read", "wait", "read", "keep"]
 
 

@@ -66,6 +66,18 @@ async def test_a_connection_serves_its_own_target_only(pool: Pool) -> None:
     pool.close()
 
 
+async def test_what_is_one_client_s_alone_goes_to_nobody_else(pool: Pool) -> None:
+    """The answer to a request that one client hid in a body is not another one's (response smuggling)."""
+    mine, free = object(), idle(pool)
+    own = idle(pool)
+    own.only = mine
+    assert pool.take(SITE, object(), again=True) is free
+    assert pool.take(SITE, object(), again=True) is None
+    assert pool.take(SITE, mine, again=True) is own
+    assert pool.idle == 0
+    pool.close()
+
+
 async def test_what_must_not_be_sent_twice_gets_a_connection_that_was_just_in_use(pool: Pool) -> None:
     """A form is not sent over a connection that its site may have left long ago."""
     kept = idle(pool)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,23 @@ def test_a_slow_client_and_a_slow_site_cost_little_memory(tmp_path: Path, encryp
 def test_a_connection_with_other_layers_keeps_to_them() -> None:
     """Only where every layer is known to pass on what it gets is it passed by."""
     assert lane_wire._session(type("Context", (), {"layers": [object()]})()) == (False, None)
+
+
+@pytest.mark.slow
+def test_what_breaks_the_encryption_is_told_so(tmp_path: Path) -> None:
+    """On the short way as well, the client's TLS hears what TLS has to say: else it would wait for it."""
+
+    async def scenario(lane: Lane) -> None:
+        reader, writer = await lane.dial()
+        writer.write(lane.request())
+        await reader.readuntil(b"hello")
+        assert await wires(lane) == [True]
+        os.write(writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x02no")
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.transport.abort()
+
+    play(scenario, tmp_path)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import h2.events
 import pytest
 from mitmproxy import http, version
 from mitmproxy.addons.next_layer import NeedsMoreData
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
@@ -163,6 +164,13 @@ def test_an_upload_to_a_site_that_cannot_be_reached_is_dropped(play: Start) -> N
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nBad Name: x\r\nContent-Length: 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\rContent-Length: 1\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n b\rc\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
 def test_a_site_that_answers_nonsense_gets_our_page(play: Start, answer: bytes) -> None:
@@ -176,6 +184,16 @@ def test_a_site_that_answers_nonsense_gets_our_page(play: Start, answer: bytes) 
         game.leave(site)
     assert game.statuses == [502]
     assert game.answer.endswith(TROUBLE.body)
+
+
+def test_an_answer_s_folded_field_is_unfolded(play: Start) -> None:
+    """What old servers fold is passed on in one line, as browsers and HTTP/2 want it (RFC 9112 5.2)."""
+    game = play()
+    game.receive(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n")
+    answer = b"HTTP/1.1 200 OK\r\nX: a\r\n\t b\r\n c\r\nContent-Length: 3\r\n\r\nabc"
+    game.receive(answer, game.opened[0])
+    assert b"\r\nX: a b c\r\n" in game.answer
+    assert game.statuses == [200]
 
 
 def test_a_site_that_fails_in_mid_answer_ends_the_connection(play: Start) -> None:
@@ -277,6 +295,15 @@ def test_a_connect_within_a_tunnel_opens_nothing(play: Start) -> None:
     unjudged = play(http_connect=lambda _flow: None)
     unjudged.receive(head)
     assert (unjudged.statuses, unjudged.opened) == ([400], [])
+
+
+def test_a_connect_on_a_connection_that_leads_to_a_site_is_no_crash(play: Start) -> None:
+    """Whoever asks for a tunnel where a site is reached already is refused, and feigns no fault of ours."""
+    game = play(http_connect=lambda flow: block(flow) if INVALID in flow.metadata else None)
+    server = game.layer.context.server
+    server.state = ConnectionState.OPEN
+    game.receive(b"CONNECT other.example:443 HTTP/1.1\r\nHost: other.example\r\n\r\n")
+    assert (game.statuses, game.opened, server.address) == ([403], [], SITE)
 
 
 # --- which layer ---
