@@ -75,7 +75,7 @@ class AlertRuleShape(Section):
     times: Name | None = None
     """Only at these times: a timetable of set.yaml."""
     severity: SeverityName | None = None
-    """What the alert says; the category's own when left out."""
+    """What the alert says at least: never less than the category's own, which it is when left out."""
     tell: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Who is told: roles, each when the one before did not acknowledge in time."""
     acknowledge_minutes: Annotated[int, Field(strict=True, ge=1, le=7 * _DAY)] = 30
