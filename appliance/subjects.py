@@ -128,11 +128,25 @@ def erase(settings: Settings, name: str, reason: str, *, by: str, now: datetime)
     return done
 
 
-def spelling(state: Path, name: str) -> str:
-    """Return a name as its account spells it, which is what the log has; as given where there is none."""
+def spellings(state: Path, name: str) -> list[str]:
+    """Return a name as its account spells it, and as the log and the cases do; empty where none has it.
+
+    The log has the account's spelling, or that of the school's directory, where there is no account here.
+    """
     people = People(state)
     account = Accounts(people).find(name) if people.path.exists() else None
-    return account.name if account else name
+    kept = in_log.names(state) if (state / LOG).exists() else set[str]()
+    book = Book(state)
+    if book.path.exists():
+        with book.reading() as db:
+            kept = kept | in_alerts.names(db)
+    same = sorted((each for each in kept if key(each) == key(name)), key=lambda each: (each != name, each))
+    return list(dict.fromkeys([*([account.name] if account else []), *same]))
+
+
+def spelling(state: Path, name: str) -> str:
+    """Return a name as it is kept; as given where nobody has it."""
+    return next(iter(spellings(state, name)), name)
 
 
 def number_of(state: Path, name: str) -> str:
