@@ -82,6 +82,8 @@ def test_a_name_is_found_as_it_is_kept_without_an_account_as_well(settings: Sett
     assert subjects.spellings(settings.state, "Ada") == []
     rest = json.loads(subjects.access(settings, "ZOË.SMITH", NOW)["everything-else.json"])
     assert len(rest["cases"]) == 1
+    asyncio.run(hold(settings.state, "zoë.smith", 0.0))
+    assert subjects.erase(settings, "Zoë.Smith", "left", by="it", now=NOW).held
 
 
 def test_a_file_of_an_older_release_is_no_hindrance(settings: Settings) -> None:
