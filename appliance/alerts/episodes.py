@@ -25,6 +25,10 @@ KEPT_HITS = 100
 
 _MINUTE, _DAY = 60.0, 86_400.0
 
+LONGEST_QUIET = 84 * _DAY
+"""Seconds for which a theme of somebody can be made quiet: about a term. What lies further ahead was noted by
+a clock that was wrong, and counts for nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -147,8 +151,8 @@ class _Taking:
             "INSERT OR IGNORE INTO reader VALUES (?, ?)", [(episode, role) for role in rule.tell]
         )
         muted = self._db.execute(
-            "SELECT 1 FROM mute WHERE subject = ? AND theme = ? AND level >= ? AND until > ?",
-            (*self._whom, int(level), self._at),
+            "SELECT 1 FROM mute WHERE subject = ? AND theme = ? AND level >= ? AND until > ? AND until <= ?",
+            (*self._whom, int(level), self._at, self._at + LONGEST_QUIET),
         ).fetchone()
         if muted:  # not noted as told by this rule: what goes on when the quiet is over is told then
             return UNTOLD

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.alerts.book import Book
+from appliance.alerts.book import AlertsError, Book
 from appliance.alerts.cases import cases, close
 from appliance.model.alerting import Sighting
 from appliance.model.category import Severity
@@ -115,6 +115,17 @@ def test_what_goes_on_when_the_quiet_is_over_is_told(kept: Book) -> None:
     assert happen(kept, rules(), *(sighting(n, minutes=n * 10) for n in range(1, 6))) == []
     assert happen(kept, rules(), sighting(6, minutes=61)) == [("A-00002", "alert", "dsl")]
     assert happen(kept, rules(), sighting(7, minutes=62)) == []
+
+
+def test_nobody_is_made_quiet_for_good(kept: Book) -> None:
+    """A slip of the finger, or a clock that was years ahead, must not silence a child for ever."""
+    happen(kept, rules(), sighting())
+    now = MONDAY.timestamp()
+    with pytest.raises(AlertsError, match="12 weeks at most"), kept.writing() as db:
+        close(db, "A-00001", "dsl", "done", now, quiet_until=now + 85 * 86_400)
+    with kept.writing() as db:
+        close(db, "A-00001", "dsl", "done", now + 9e7, quiet_until=now + 9e7 + 86_400)
+    assert happen(kept, rules(), sighting(1)) == [("A-00002", "alert", "dsl")]
 
 
 def test_what_is_met_out_of_order_still_adds_up(kept: Book) -> None:
