@@ -27,6 +27,7 @@ from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.following import Following
 from appliance.events.holds import held
+from appliance.events.leap import leapt
 from appliance.gateway.wording import upset_messages
 from appliance.identity.sessions import SCHOOL_ZONE
 from appliance.keeping import Keeping, Telling
@@ -210,6 +211,8 @@ class Keeper:
 
     async def _tidy(self) -> None:
         # As long as the log itself keeps the name of whoever was flagged; holds stay (S-60, DP-2).
+        if await self._leapt():
+            return
         days = max(_LEAST_KEPT_DAYS, self._settings.retention.keep["name"].flagged_days)
         try:
             names = frozenset(f"name {name}" for name in await held(self._settings.state))
@@ -239,7 +242,13 @@ class Keeper:
         if await asyncio.to_thread(auditing.mail_checkpoints, self._settings, self._book, self._clock()):
             self._wake.set()
 
+    async def _leapt(self) -> bool:
+        # A clock that is wrong by a year must not remove a year of cases (S-60).
+        return await leapt(self._settings.state, datetime.fromtimestamp(self._clock(), UTC))
+
     async def _forget_overrides(self) -> None:
+        if await self._leapt():
+            return
         await asyncio.to_thread(afterwards.forget, self._settings, self._clock())
 
 

@@ -19,6 +19,7 @@ from appliance.alerts.book import Book, get, put
 from appliance.events.audit import Trail
 from appliance.events.checkpoints import GATEWAY, Checkpoints, send
 from appliance.events.errors import EventsError
+from appliance.events.leap import leapt
 from appliance.events.record import moment
 from appliance.events.retention import Gone, retire
 from appliance.events.seals import Sealer
@@ -65,8 +66,15 @@ async def seal(settings: Settings) -> None:
 async def forget(settings: Settings, now: datetime, by: str = GATEWAY) -> list[Gone]:
     """Remove what is past its days, and note each class of it in the audit; EventsError or OSError.
 
-    `now` is aware. Returns what has gone. What is on hold stays.
+    `now` is aware. Returns what has gone. What is on hold stays; all of it does for a day after the clock has
+    leapt ahead, which is logged.
     """
+    if await leapt(settings.state, now):
+        logger.warning(
+            "the clock is more than a week ahead of the last time that old records were removed: they stay "
+            "for a day, so that a wrong clock removes nothing; `date` shows whether it is right"
+        )
+        return []
     done = await retire(settings.state, settings.retention, now)
     trail = Trail(settings.state)
     for gone in done.proof:

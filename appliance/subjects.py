@@ -94,7 +94,10 @@ def erase(settings: Settings, name: str, reason: str, *, by: str, now: datetime)
     state, done, at = settings.state, Erasure(), now.timestamp()
     name = spelling(state, name)
     log_there = (state / LOG).exists()
-    since = in_log.kept(state, name).held_since if log_there else None
+    # A hold on one spelling is a hold on the person.
+    same = spellings(state, name) if log_there else []
+    holds = [in_log.kept(state, each).held_since for each in same]
+    since = next((moment for moment in holds if moment is not None), None)
     trail, mark = Trail(state), number_of(state, name)
     if since is not None:
         done.held = True
@@ -128,11 +131,27 @@ def erase(settings: Settings, name: str, reason: str, *, by: str, now: datetime)
     return done
 
 
-def spelling(state: Path, name: str) -> str:
-    """Return a name as its account spells it, which is what the log has; as given where there is none."""
+def spellings(state: Path, name: str) -> list[str]:
+    """Return a name as it was given, as its account spells it, and as the log and the cases do.
+
+    Only as far as something is kept of it; so empty where nobody has it. The log has the account's spelling,
+    or that of the school's directory, where there is no account here.
+    """
     people = People(state)
     account = Accounts(people).find(name) if people.path.exists() else None
-    return account.name if account else name
+    kept = in_log.names(state) if (state / LOG).exists() else set[str]()
+    book = Book(state)
+    if book.path.exists():
+        with book.reading() as db:
+            kept = kept | in_alerts.names(db)
+    same = {each for each in kept if key(each) == key(name)} | ({account.name} if account else set())
+    own = account.name if account else ""
+    return sorted(same, key=lambda each: (each != name, each != own, each))
+
+
+def spelling(state: Path, name: str) -> str:
+    """Return a name as it is kept; as given where nobody has it."""
+    return next(iter(spellings(state, name)), name)
 
 
 def number_of(state: Path, name: str) -> str:

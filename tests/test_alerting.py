@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from appliance import alerting, releasing
-from appliance.alerts import outbox
+from appliance.alerts import cases, outbox
 from appliance.alerts.book import Book
 from appliance.alerts.options import CasePages
 from appliance.alerts.wording import words
@@ -24,7 +24,7 @@ from appliance.events.spill import Spill
 from appliance.events.store import SPILL, EventStore
 from appliance.model.event import ReviewRequest
 from appliance.settings import load_settings
-from tests.doubles.alerts import DEPUTY, DSL
+from tests.doubles.alerts import DEPUTY, DSL, MONDAY, happen, rules, sighting
 from tests.doubles.keeping import Keeper, keeper, prepared, seen, until
 from tests.doubles.mailbox import Mailbox, serving
 from tests.doubles.school import configuration, load_once
@@ -251,3 +251,16 @@ def kept_command(kept: Keeper, *arguments: str) -> list[str]:
     import sys  # noqa: PLC0415 - for this alone
 
     return [sys.executable, "-m", "appliance", *arguments, "--config", str(kept.config)]
+
+
+@pytest.mark.slow
+async def test_a_clock_that_leapt_ahead_removes_no_case_for_a_day(kept: Keeper) -> None:
+    """A box whose clock is wrong by years must not forget who was in need last week (S-60)."""
+    happen(kept.book, rules(), sighting())
+    left = []
+    for days in (0, 900, 900.5, 901.1):
+        one = alerting.Keeper(kept.settings, lambda days=days: MONDAY.timestamp() + days * 86_400)  # type: ignore[misc] # a day each
+        await one._tidy()
+        with kept.book.reading() as db:
+            left.append(len(cases.cases(db, everything=True)))
+    assert left == [1, 1, 1, 0]

@@ -81,9 +81,26 @@ async def test_what_was_forgotten_stands_in_the_audit_class_by_class(tmp_path: P
     assert await forget(settings, START + timedelta(days=92)) == []
 
 
+async def test_a_clock_that_leapt_ahead_removes_nothing_for_a_day(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A year of records must not go because a battery is empty; and they go where the clock was right."""
+    settings = load_settings(configuration(tmp_path)).settings
+    settings.state.mkdir()
+    writer = Writer(settings.state / DATABASE, durable=False, patience=1)
+    await writer.write([from_access(access(1)), from_access(access(2))])
+    await writer.close()
+    assert await forget(settings, START) == []
+    assert await forget(settings, START + timedelta(days=400)) == []
+    assert "they stay for a day" in caplog.text
+    assert await forget(settings, START + timedelta(days=1)) == []
+    assert await forget(settings, START + timedelta(days=400)) == []
+    assert await forget(settings, START + timedelta(days=401, hours=1)) != []
+
+
 @pytest.mark.parametrize("error", [OSError("disk"), EventsError("damaged")])
 async def test_records_that_cannot_be_retired_cost_one_round(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A locked log does not end the removal of what is past its days (DP-2)."""
     tried: list[object] = []
@@ -97,7 +114,7 @@ async def test_records_that_cannot_be_retired_cost_one_round(
 
     monkeypatch.setattr(auditing, "_RETIRE_SECONDS", 0.002)
     monkeypatch.setattr(auditing, "retire", fail)
-    settings: Any = SimpleNamespace(state="state", retention=None)
+    settings: Any = SimpleNamespace(state=tmp_path, retention=None)
     task = asyncio.create_task(auditing.keep_terms(settings))
     await asyncio.wait_for(enough.wait(), 10)
     task.cancel()

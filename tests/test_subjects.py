@@ -73,6 +73,19 @@ def test_a_bundle_holds_all_of_one_and_nothing_of_others(settings: Settings) -> 
     assert b"url " in files["README.txt"]
 
 
+def test_a_name_is_found_as_it_is_kept_without_an_account_as_well(settings: Settings) -> None:
+    """People of the school's directory have no account here: a capital letter must not hide what is kept."""
+    happen(Book(settings.state), rules(), sighting(7, who="Zoë.Smith"), sighting(8, who="zoë.smith"))
+    assert subjects.spellings(settings.state, "ZOE\u0308.SMITH") == ["Zoë.Smith", "zoë.smith"]
+    assert subjects.spellings(settings.state, "zoë.smith") == ["zoë.smith", "Zoë.Smith"]
+    assert subjects.spellings(settings.state, "ada example") == [ADA]
+    assert subjects.spellings(settings.state, "Ada") == []
+    rest = json.loads(subjects.access(settings, "ZOË.SMITH", NOW)["everything-else.json"])
+    assert len(rest["cases"]) == 1
+    asyncio.run(hold(settings.state, "zoë.smith", 0.0))
+    assert subjects.erase(settings, "Zoë.Smith", "left", by="it", now=NOW).held
+
+
 def test_a_file_of_an_older_release_is_no_hindrance(settings: Settings) -> None:
     """DP-6: a restore from an older backup is asked and emptied before the gateway was started once."""
     people = People(settings.state)

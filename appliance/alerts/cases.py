@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance.alerts.book import AlertsError
+from appliance.alerts.episodes import LONGEST_QUIET
 from appliance.alerts.outbox import case
 from appliance.model.category import Severity
 
@@ -165,13 +166,17 @@ def close(
     """End a case with its outcome; what comes after it is a new one.
 
     Until `quiet_until` nobody is told of the same theme of this person again, unless it is more severe.
-    AlertsError where it is closed already, or tasks of it are open.
+    AlertsError where it is closed already, tasks of it are open, or that is further than LONGEST_QUIET.
     """
     found = find(db, reference)
     if found.state == "closed":
         raise AlertsError(f"{found.reference} is closed already, by {found.by}: {found.outcome}")
     if not outcome.strip():
         raise AlertsError("say what came of it, for the record")
+    if quiet_until > now + LONGEST_QUIET:
+        raise AlertsError(
+            f"a theme is quiet for {LONGEST_QUIET / 604_800:.0f} weeks at most: who is in need again is heard"
+        )
     query = "SELECT count(*) FROM task WHERE episode = ? AND state IN ('open', 'held')"
     if count := db.execute(query, (found.number,)).fetchone()[0]:
         raise AlertsError(

@@ -82,8 +82,13 @@ class Delivery:
             await asyncio.wait(set(self._tasks))
 
     def _due(self) -> list[Letter]:
+        damaged: list[int] = []
         with self._book.reading() as db:
-            return outbox.due(db, self._clock(), self._base)
+            found = outbox.due(db, self._clock(), self._base, damaged=damaged)
+        if damaged:
+            with self._book.writing() as db:
+                outbox.give_up(db, damaged)
+        return found
 
     async def _all(self, to: tuple[str, str], letters: Sequence[Letter]) -> None:
         try:

@@ -25,6 +25,10 @@ KEPT_HITS = 100
 
 _MINUTE, _DAY = 60.0, 86_400.0
 
+LONGEST_QUIET = 84 * _DAY
+"""Seconds for which a theme of somebody can be made quiet: about a term. What lies further ahead was noted by
+a clock that was wrong, and counts for nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -99,11 +103,14 @@ class _Taking:
     # What the rules ask of the past (routing.Past).
 
     def sightings(self, minutes: int) -> int:
-        query = (
-            "SELECT total(count) FROM tally WHERE subject = ? AND theme = ? AND minute > ? AND minute <= ?"
-        )
-        end = int(self._at // _MINUTE)
-        return int(self._db.execute(query, (*self._whom, end - minutes, end)).fetchone()[0])
+        # The most within any such span that holds this one: what spilled is met after what came later, and a
+        # clock that was set back puts what follows before what was.
+        here = int(self._at // _MINUTE)
+        query = """SELECT max((SELECT total(count) FROM tally u WHERE u.subject = t.subject
+            AND u.theme = t.theme AND u.minute > t.minute - ? AND u.minute <= t.minute))
+            FROM tally t WHERE subject = ? AND theme = ? AND minute >= ? AND minute < ?"""
+        found = self._db.execute(query, (minutes, *self._whom, here, here + minutes)).fetchone()
+        return int(found[0] or 0)
 
     def episodes(self, days: int, least: Severity) -> int:
         query = "SELECT count(*) FROM episode WHERE subject = ? AND last >= ? AND severity >= ?"
@@ -140,16 +147,16 @@ class _Taking:
         return int(row.lastrowid or 0), 1, UNTOLD
 
     def _fire(self, episode: int, rule: AlertRule, level: Severity) -> int:
-        self._db.execute("INSERT OR REPLACE INTO fired VALUES (?, ?, ?)", (episode, rule.id, int(level)))
         self._db.executemany(
             "INSERT OR IGNORE INTO reader VALUES (?, ?)", [(episode, role) for role in rule.tell]
         )
         muted = self._db.execute(
-            "SELECT 1 FROM mute WHERE subject = ? AND theme = ? AND level >= ? AND until > ?",
-            (*self._whom, int(level), self._at),
+            "SELECT 1 FROM mute WHERE subject = ? AND theme = ? AND level >= ? AND until > ? AND until <= ?",
+            (*self._whom, int(level), self._at, self._at + LONGEST_QUIET),
         ).fetchone()
-        if muted:
+        if muted:  # not noted as told by this rule: what goes on when the quiet is over is told then
             return UNTOLD
+        self._db.execute("INSERT OR REPLACE INTO fired VALUES (?, ?, ?)", (episode, rule.id, int(level)))
         due = routing.send_at(rule, self._means.alerting.hours, self._now, self._means.within)
         self._db.execute("DELETE FROM duty WHERE episode = ? AND rule = ?", (episode, rule.id))
         self._db.execute(

@@ -15,6 +15,10 @@ from appliance.alerts import outbox
 from appliance.alerts.book import get, put
 from appliance.alerts.recipients import confirmed
 from appliance.alerts.redact import Checkpoint, What
+from appliance.alerts.routing import LONGEST_WAIT
+
+NOBODY = "nobody"
+"""The trouble that there is somebody to be told of, and nobody who has confirmed."""
 
 WITHOUT_ANYBODY = 30.0
 """Seconds until a duty is looked at again for which there is nobody yet."""
@@ -40,10 +44,17 @@ class Directory:
 def tell(db: Connection, directory: Directory, now: float) -> int:
     """Turn every duty that is due into messages; return how many messages there are more."""
     known = confirmed(db)
+    # A clock that was set back: nobody waits longer than a rule's own time from now on; and what lies further
+    # ahead than any rule could put it is due.
+    far = now + 8 * 86_400
+    db.execute(
+        "UPDATE duty SET due = ? + patience WHERE told = 1 AND due > ? + patience AND due <= ?",
+        (now, now, far),
+    )
     rows = db.execute(
         """SELECT id, episode, level, tell, step, told, patience FROM duty WHERE due <= ? OR due > ?
-            ORDER BY id""",
-        (now, now + 8 * 86_400),  # further ahead than any rule: noted before the clock was put right
+            OR (told = 0 AND due > ?) OR (told < 0 AND due > ?) ORDER BY id""",
+        (now, far, now + LONGEST_WAIT.total_seconds(), now + WITHOUT_ANYBODY),
     ).fetchall()
     return sum(_tell(db, directory, known, row, now) for row in rows)
 
@@ -78,6 +89,7 @@ def _tell(
     db.execute("UPDATE episode SET told = coalesce(told, ?) WHERE id = ?", (now, episode))
     if reached < 0 and told <= 0:
         db.execute("UPDATE duty SET told = -1, due = ? WHERE id = ?", (now + WITHOUT_ANYBODY, duty))
+        trouble(db, directory, NOBODY, now)
     elif 0 <= reached < len(ladder) - 1:
         db.execute(
             "UPDATE duty SET step = ?, told = 1, due = ? WHERE id = ?", (reached + 1, now + patience, duty)
@@ -94,7 +106,10 @@ def heartbeat(db: Connection, directory: Directory, day: str, now: float) -> boo
     put(db, "heartbeat", day)
     episodes = db.execute("SELECT count(*) FROM episode WHERE level >= 0 AND last >= ?", (now - 86_400,))
     unanswered = db.execute("SELECT count(*) FROM episode WHERE level >= 0 AND state = 'open'")
-    undelivered = db.execute("SELECT count(*) FROM outbox WHERE state != 'sent' AND at < ?", (now - 600,))
+    query = (
+        f"SELECT count(*) FROM outbox o WHERE (o.state = 'waiting' OR {outbox.FAILED}) AND o.at < :now - 600"  # noqa: S608 - our own words
+    )
+    undelivered = db.execute(query, {"now": now})
     body: dict[str, str | int] = {
         "episodes": int(episodes.fetchone()[0]),
         "unacknowledged": int(unanswered.fetchone()[0]),
@@ -142,16 +157,22 @@ def checkpoint(db: Connection, to: Iterable[str], name: str, text: str, now: flo
 
 
 def trouble(db: Connection, directory: Directory, channel: str, now: float) -> None:
-    """Tell of what cannot be delivered on `channel`, by every other way, at most once an hour."""
-    row = db.execute(
-        "SELECT count(*) FROM outbox WHERE state != 'sent' AND channel = ?", (channel,)
-    ).fetchone()
+    """Tell of what cannot be delivered on `channel`, by every other way, at most once an hour.
+
+    NOBODY is a channel as well, once a day: what waits is then each duty for which nobody has confirmed.
+    """
+    if channel == NOBODY:
+        span, row = 86_400, db.execute("SELECT count(*) FROM duty WHERE told < 0").fetchone()
+    else:
+        which = f"o.channel = :channel AND (o.state = 'waiting' OR {outbox.FAILED})"
+        query = f"SELECT count(*) FROM outbox o WHERE {which}"  # noqa: S608 - our own words
+        span, row = 3_600, db.execute(query, {"now": now, "channel": channel}).fetchone()
     body: dict[str, str | int] = {"channel": channel, "waiting": int(row[0])}
     known = confirmed(db)
     people = [(outbox.MAIL, a) for a in directory.technicians if a in known]
     for each in (*people, *directory.others, *directory.alarms):
         if each[0] != channel:
-            outbox.add(db, f"trouble|{channel}|{int(now // 3600)}", What.TROUBLE, each, now, body=body)
+            outbox.add(db, f"trouble|{channel}|{int(now // span)}", What.TROUBLE, each, now, body=body)
 
 
 def announce(

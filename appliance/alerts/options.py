@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from appliance.alerts.redact import LINK
 from appliance.config.addresses import HostName, ListenAddress, MailText
 from appliance.config.document import Path as Keys
 from appliance.config.fields import ClockText, Name
@@ -37,6 +38,17 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _link(text: str) -> str:
+    # As strict as what a message may hold: else each would fail, and nobody would be told of anything.
+    if not LINK.fullmatch(f"{_web_address(text).rstrip('/')}/A-{'0' * 12}"):
+        raise ValueError(
+            f"{text!r} is no address that a reference can be put behind; write one of letters, digits and "
+            "/ _ . ~ - alone, such as https://school.example/cases"
+        )
+    return text
+
+
+type Link = Annotated[str, AfterValidator(_link)]
 type Host = Annotated[str, AfterValidator(_host)]
 type WebAddress = Annotated[str, AfterValidator(_web_address)]
 type Port = Annotated[int, Field(strict=True, ge=1, le=65_535)]
@@ -149,10 +161,20 @@ class AlertSettings(Section):
     heartbeat: ClockText | None = Field(
         "07:45", description="When a daily sign of life is sent; null: never."
     )
-    link: WebAddress | None = Field(
+    link: Link | None = Field(
         None, description="A page of the school's own that a case's reference is put behind; null: none."
     )
     pages: CasePages | None = Field(None, description="The pages on which staff work on cases; null: none.")
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [one.name for one in self.webhooks]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"two webhooks are named {twice[0]!r}, and one of them would be told of nothing; "
+                "give each a name of its own"
+            )
+        return self
 
     def located(self, where: Callable[[Path], Path]) -> Self:
         """Return the same with every file's path given to `where`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,13 @@ from appliance.alerts.redact import (
 )
 from appliance.model.category import Severity
 
+FAILED = """o.state IN ('refused', 'given up') AND CASE WHEN o.episode IS NULL
+    THEN o.at > :now - 604800 AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.channel = o.channel
+        AND l.address = o.address AND l.state = 'sent' AND l.sent >= o.at)
+    ELSE EXISTS (SELECT 1 FROM episode e WHERE e.id = o.episode AND e.state = 'open') END"""
+"""Which rows of the outbox `o` are somebody's business at :now: of a case that nobody has acknowledged, or of
+no case, for a week, while nothing later was taken there. Nobody looks at what is always red."""
+
 MAIL, SYSLOG, WEBHOOK = "mail", "syslog", "webhook"
 
 BACKOFF = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
@@ -38,6 +46,9 @@ GIVE_UP = 3 * 86_400.0
 
 TROUBLED = 4
 """After so many tries somebody is told by another way: some two minutes."""
+
+MOST_REFUSALS = 10
+"""A message that was refused so often, while others were taken, is refused for what it is."""
 
 _CLOCK_JUMP = 2 * BACKOFF[-1]
 """A retry that lies further ahead than this was noted before the clock was put right."""
@@ -84,15 +95,34 @@ def add(
     return bool(done.rowcount)
 
 
-def due(db: sqlite3.Connection, now: float, base: str, limit: int = 500) -> list[Letter]:
-    """Return what is to be sent now, oldest first; `base` comes before a case's reference, or is empty."""
+def due(
+    db: sqlite3.Connection, now: float, base: str, limit: int = 500, damaged: list[int] | None = None
+) -> list[Letter]:
+    """Return what is to be sent now, oldest first; `base` comes before a case's reference, or is empty.
+
+    A row of which no message can be made keeps none of the others back: its number is put into `damaged`.
+    """
     found = db.execute(
         """SELECT o.id, o.name, o.what, o.channel, o.address, o.tries, o.level, o.body, o.at, o.episode,
             coalesce(e.title, '') FROM outbox o LEFT JOIN episode e ON e.id = o.episode
             WHERE o.state = 'waiting' AND (o.retry <= ? OR o.retry > ?) ORDER BY o.id LIMIT ?""",
         (now, now + _CLOCK_JUMP, limit),
     ).fetchall()
-    return [_letter(row, base) for row in found]
+    letters = []
+    for row in found:
+        try:
+            letters.append(_letter(row, base))
+        except (KeyError, TypeError, ValueError):
+            (damaged if damaged is not None else []).append(int(row[0]))
+    return letters
+
+
+def give_up(db: sqlite3.Connection, damaged: Iterable[int]) -> None:
+    """Note that no message can be made of these rows: `alerts status` shows it, and their cases stay."""
+    text = "this message is damaged on the disk; look at its case itself"
+    db.executemany(
+        "UPDATE outbox SET state = 'given up', error = ? WHERE id = ?", [(text, n) for n in damaged]
+    )
 
 
 def next_try(db: sqlite3.Connection) -> float | None:
@@ -106,10 +136,18 @@ def sent(db: sqlite3.Connection, letter: Letter, now: float) -> None:
     db.execute(
         "UPDATE outbox SET state = 'sent', sent = ?, error = '', body = '{}' WHERE id = ?", (now, letter.id)
     )
-    # This way works again: what waits for its next try need not.
+    # This way works again: what waits for its next try need not, and of a case that is not closed what was
+    # refused is tried again. A mailbox that is full, or a server set wrong for a day, says "never" as well.
+    to = (letter.channel, letter.address)
     db.execute(
         "UPDATE outbox SET retry = ? WHERE state = 'waiting' AND channel = ? AND address = ? AND retry > ?",
-        (now, letter.channel, letter.address, now),
+        (now, *to, now),
+    )
+    db.execute(
+        """UPDATE outbox SET state = 'waiting', retry = ? WHERE state = 'refused' AND tries < ? AND at > ?
+            AND channel = ? AND address = ?
+            AND episode IN (SELECT id FROM episode WHERE state != 'closed')""",
+        (now, MOST_REFUSALS, now - GIVE_UP, *to),
     )
 
 

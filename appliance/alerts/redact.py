@@ -15,7 +15,7 @@ from enum import StrEnum
 from appliance.model.category import Severity
 
 CASE = re.compile(r"A-[0-9]{5,12}")
-_LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
+LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[A-Za-z0-9/_.~-]{0,200}")
 _TOKEN = re.compile(r"[a-z2-7]{26}")
 _REPORT = re.compile(r"(weekly|termly)-[0-9]{4}-[0-9]{2}-[0-9]{2}|override-[0-9]{1,9}")
 _CHECKPOINT = re.compile(
@@ -67,7 +67,7 @@ class Notice:
             raise ValueError("a case reference is A- and digits")
         if self.theme != plain(self.theme):
             raise ValueError("a theme's title is one short printable line")
-        if self.link and not _LINK.fullmatch(self.link):
+        if self.link and not LINK.fullmatch(self.link):
             raise ValueError("a link leads to a page, and carries nothing else")
         if self.at.tzinfo is None:
             raise ValueError("a moment needs its zone")
@@ -99,7 +99,7 @@ class Confirmation:
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.token):
             raise ValueError("a token is 26 small letters and digits")
-        if self.link and not _LINK.fullmatch(self.link):
+        if self.link and not LINK.fullmatch(self.link):
             raise ValueError("a link leads to a page, and carries nothing else")
 
 

@@ -26,7 +26,7 @@ class Past(Protocol):
     """What was seen of this person before, this sighting included."""
 
     def sightings(self, minutes: int) -> int:
-        """Return how many sightings of this theme there were in the last `minutes`."""
+        """Return how many sightings of this theme there were in any `minutes` that hold this one."""
 
     def episodes(self, days: int, least: Severity) -> int:
         """Return how many episodes of any theme there were in the last `days`."""
@@ -64,8 +64,12 @@ def _often_enough(rule: AlertRule, past: Past) -> bool:
 
 
 def level(rule: AlertRule, sighting: Sighting) -> Severity:
-    """Return what an alert by this rule says: the rule's word, or what was seen."""
-    return sighting.severity if rule.severity is None else rule.severity
+    """Return what an alert by this rule says: what was seen, or the rule's word where that is more.
+
+    A rule never says less than was seen: else what becomes worse within a case would look the same, and be
+    told to nobody.
+    """
+    return sighting.severity if rule.severity is None else max(rule.severity, sighting.severity)
 
 
 def send_at(rule: AlertRule, hours: Timetable | None, now: datetime, within: Within) -> datetime:

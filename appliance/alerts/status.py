@@ -10,6 +10,7 @@ from appliance.alerts import alarms
 from appliance.alerts.alarms import Closed
 from appliance.alerts.cases import Precision, precision
 from appliance.alerts.ladder import Directory
+from appliance.alerts.outbox import FAILED
 from appliance.alerts.recipients import confirmed
 
 
@@ -58,13 +59,15 @@ def standing(db: sqlite3.Connection, directory: Directory, now: float) -> Standi
     """Return how alerts stand at `now`."""
     known = confirmed(db)
     waiting, oldest = db.execute("SELECT count(*), min(at) FROM outbox WHERE state = 'waiting'").fetchone()
-    failed = db.execute("SELECT count(*) FROM outbox WHERE state IN ('refused', 'given up')").fetchone()[0]
+    query = f"SELECT count(*) FROM outbox o WHERE {FAILED}"  # noqa: S608 - our own words
+    failed = db.execute(query, {"now": now}).fetchone()[0]
     nobody = db.execute("SELECT count(*) FROM duty WHERE told < 0").fetchone()[0]
     unanswered = db.execute("SELECT count(*) FROM episode WHERE level >= 0 AND state = 'open'").fetchone()[0]
     rows = db.execute(
-        """SELECT channel, address, state, count(*), min(at), max(error) FROM outbox
-            WHERE state IN ('refused', 'given up') OR (state = 'waiting' AND tries > 0)
-            GROUP BY channel, address, state ORDER BY channel, address"""
+        f"""SELECT channel, address, state, count(*), min(at), max(error) FROM outbox o
+            WHERE {FAILED} OR (state = 'waiting' AND tries > 0)
+            GROUP BY channel, address, state ORDER BY channel, address""",  # noqa: S608 - our own words
+        {"now": now},
     )
     stuck = tuple(
         Stuck(channel, address, state, count, datetime.fromtimestamp(at, UTC), error)

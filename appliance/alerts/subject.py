@@ -28,6 +28,12 @@ def _subject(name: str) -> str:
     return f"name {name}"
 
 
+def names(db: sqlite3.Connection) -> set[str]:
+    """Return every name that a case is about."""
+    found = db.execute("SELECT DISTINCT subject FROM episode WHERE subject LIKE 'name %'")
+    return {str(subject).removeprefix("name ") for (subject,) in found}
+
+
 def kept(db: sqlite3.Connection, name: str) -> list[Kept]:
     """Return every case of `name`, as the log has it, oldest first."""
     return [

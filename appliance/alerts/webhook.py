@@ -1,15 +1,18 @@
 """Alerts over HTTPS: our own JSON, signed; what Teams, Slack and Alertmanager read.
 
-What lives only here: the form of each, and the signature. It is an HMAC-SHA256 over the time, a dot and the
-body: whoever has the secret knows that the message is ours, and not an old one sent again.
+What lives only here: the form of each, the signature, and that whoever answers drop by drop holds up nobody
+else: a time limit of the library begins anew with each byte. The signature is an HMAC-SHA256 over the time, a
+dot and the body: whoever has the secret knows that the message is ours, and not an old one sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -53,11 +56,36 @@ class Webhook:
     def __init__(self, settings: WebhookSettings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
+        self._working: threading.Thread | None = None
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
 
     async def send(self, letter: Letter) -> None:
-        """Return when the other side has taken it; WayError when not."""
-        await asyncio.to_thread(self._post, letter)
+        """Return when the other side has taken it; WayError when not, or not within the time of the settings.
+
+        In a thread of its own: one that hangs must take none from those that read the log and the book.
+        """
+        name, limit = self._settings.name, self._settings.timeout_seconds
+        if self._working is not None and self._working.is_alive():
+            raise WayError(f"the webhook {name} still hangs in the try before")
+        ended = concurrent.futures.Future[None]()
+        self._working = threading.Thread(
+            target=self._settle, args=(letter, ended), name=f"webhook {name}", daemon=True
+        )
+        self._working.start()
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(ended), limit)
+        except TimeoutError:
+            raise WayError(f"the webhook {name} did not answer within {limit:g} s") from None
+
+    def _settle(self, letter: Letter, ended: concurrent.futures.Future[None]) -> None:
+        if not ended.set_running_or_notify_cancel():
+            return
+        try:
+            self._post(letter)
+        except Exception as error:  # noqa: BLE001 - told where it was asked for
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
 
     def _post(self, letter: Letter) -> None:
         body = json.dumps(payload(letter, self._settings.format), ensure_ascii=True).encode()
@@ -69,8 +97,15 @@ class Webhook:
         timeout = urllib3.Timeout(total=self._settings.timeout_seconds)
         try:
             answer = self._pool.request(
-                "POST", self._settings.url, body=body, headers=headers, timeout=timeout, redirect=False
+                "POST",
+                self._settings.url,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                redirect=False,
+                preload_content=False,
             )
+            answer.close()  # its status is all we ask for, however much it has to say
         except urllib3.exceptions.HTTPError as error:
             # The address may hold a secret of its own, and these errors name it: only their kind is told.
             raise WayError(

@@ -114,7 +114,7 @@ def ack(setup: Setup, *, case: str) -> None:
     "--quiet",
     type=Duration(),
     metavar="SPAN",
-    help="Tell nothing of the same theme and person for 1d, 2w, ...",
+    help="Tell nothing of the same theme and person for 1d, 2w, ... (12w at most).",
 )
 @click.pass_obj
 def close(setup: Setup, *, case: str, outcome: str, quiet: timedelta | None) -> None:

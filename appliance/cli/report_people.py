@@ -80,6 +80,7 @@ def subject_access(setup: Setup, *, name: str, to: Path, purpose: str, folder: b
     Names of other people are left out. The archive is encrypted (AES-256; 7-Zip and WinZip open it). Read the
     notes of cases before you hand it over: they are free text.
     """
+    _say_whose(setup, name)
     files = subjects.access(setup.settings, name, datetime.now(UTC))
     hand_over(setup, files, to, "subject-access", name, purpose=purpose, folder=folder, typed=typed)
 
@@ -97,6 +98,7 @@ def erase(setup: Setup, *, name: str, reason: str, yes: bool) -> int:
     """
     if not reason.strip():
         raise click.UsageError("an erasure has a reason, which the audit keeps: --reason ...")
+    _say_whose(setup, name)
     if not yes:
         click.confirm(f"Erase everything about {plain(name)}? This cannot be undone.", abort=True, err=True)
     done = subjects.erase(setup.settings, name, reason.strip(), by=setup.by, now=datetime.now(UTC))
@@ -117,6 +119,20 @@ def retire(setup: Setup) -> None:
     """
     for gone in asyncio.run(auditing.forget(setup.settings, datetime.now(UTC), setup.by)):
         click.echo(f"{gone.rows} rows, until {moment(gone.upto):%Y-%m-%d}: {gone.what}")
+
+
+def _say_whose(setup: Setup, name: str) -> None:
+    # A name that is mistyped must not look like somebody of whom nothing is kept.
+    found = subjects.spellings(setup.settings.state, name)
+    if not found:
+        text = "no account, no access and no case has this name; `appliance log` shows how names are spelled"
+        click.echo(f"{plain(name)}: {text}", err=True)
+        return
+    if found[0] != name:
+        click.echo(f"{plain(name)}: kept as {plain(found[0])}", err=True)
+    for other in found[1:]:
+        text = "something is kept under this spelling as well; ask for it by itself"
+        click.echo(f"{plain(other)}: {text}", err=True)
 
 
 OF_PEOPLE = (subject_access, erase, retire)

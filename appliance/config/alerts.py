@@ -75,7 +75,7 @@ class AlertRuleShape(Section):
     times: Name | None = None
     """Only at these times: a timetable of set.yaml."""
     severity: SeverityName | None = None
-    """What the alert says; the category's own when left out."""
+    """What the alert says at least: never less than the category's own, which it is when left out."""
     tell: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Who is told: roles, each when the one before did not acknowledge in time."""
     acknowledge_minutes: Annotated[int, Field(strict=True, ge=1, le=7 * _DAY)] = 30
@@ -216,10 +216,64 @@ def _complete(shape: AlertsFile, around: Around) -> _Found:
             ("themes",),
             f"the theme {SELF_REPORT!r} is missing: what somebody tells themselves reaches nobody (S-67)",
         )
-    covered = {theme for rule in shape.rules for theme in rule.themes or shape.themes}
+    covered = {theme for rule in shape.rules for theme in _themes(rule, shape)}
+    pupils = {
+        theme for rule in shape.rules if _meets(rule, around, Who.PUPILS) for theme in _themes(rule, shape)
+    }
     for name in shape.themes:
         if name not in covered:
             yield ("themes", name), f"no rule is about {name!r}: nobody would be told of it"
+        elif name not in pupils and not all(around.profiles.values()):
+            yield (
+                ("themes", name),
+                f"every rule about {name!r} is for adults: nobody would be told of a pupil's",
+            )
 
 
-_CHECKS = (_names, _once, _complete)
+def _applies(shape: AlertsFile, around: Around) -> _Found:
+    # Conditions that are each right and never true together: such a rule looks as if it told somebody.
+    for index, rule in enumerate(shape.rules):
+        at, themes = ("rules", index), [shape.themes[name] for name in _themes(rule, shape)]
+        if not all(name in shape.themes for name in rule.themes):
+            continue  # told by `_names`
+        if not themes:
+            yield (*at, "risks"), f"no theme of the rule {rule.rule!r} has such a risk: it never applies"
+            continue
+        listed = {name for theme in themes for name in theme.categories}
+        for place, name in enumerate(rule.categories):
+            if name in around.categories and name not in listed:
+                yield (
+                    (*at, "categories", place),
+                    f"{name!r} is in no theme of the rule {rule.rule!r}: it never applies to it",
+                )
+        if rule.who and rule.groups and not any(_meets(rule, around, who) for who in Who):
+            yield (*at, "who"), f"no profile of 'groups' is for {rule.who.value}: this rule never applies"
+        worst = _worst([name for name in rule.categories or listed if name in listed], themes, around)
+        if worst is not None and worst < Severity[rule.least.upper()]:
+            message = f"no category that the rule {rule.rule!r} is about is more than {worst.name.lower()}"
+            yield (*at, "least"), f"{message}: it never applies"
+
+
+def _themes(rule: AlertRuleShape, shape: AlertsFile) -> list[str]:
+    """Return the themes that a rule is about, as far as there are such."""
+    named = [name for name in rule.themes or shape.themes if name in shape.themes]
+    return [name for name in named if not rule.risks or shape.themes[name].risk in rule.risks]
+
+
+def _meets(rule: AlertRuleShape, around: Around, who: Who) -> bool:
+    """Return whether a rule can be about such a person."""
+    if rule.who not in (None, who):
+        return False
+    groups = [name for name in rule.groups or around.profiles if name in around.profiles]
+    return any(around.profiles[name] is (who is Who.ADULTS) for name in groups)
+
+
+def _worst(names: Collection[str], themes: Collection[ThemeShape], around: Around) -> Severity | None:
+    """Return how severe what a rule is about can be; None where a reason, and no category, says so."""
+    if any(theme.reasons or not theme.categories for theme in themes):
+        return None
+    known = [around.categories[name] for name in names if name in around.categories]
+    return max((Severity.CRITICAL if one.floor else one.severity for one in known), default=None)
+
+
+_CHECKS = (_names, _once, _complete, _applies)

@@ -30,7 +30,11 @@ async def hold(state: Path, name: str, at: float) -> None:
 
 async def release(state: Path, name: str) -> None:
     """End the hold on `name`; what is past its days goes with the next run of retention."""
-    await _do(state, ("DELETE FROM held WHERE name = ?", (name,)), ("DELETE FROM retired", ()))
+    await _do(
+        state,
+        ("DELETE FROM held WHERE name = ?", (name,)),
+        ("DELETE FROM retired WHERE what NOT LIKE 'clock %'", ()),
+    )
 
 
 async def held(state: Path) -> list[str]:

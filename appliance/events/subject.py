@@ -63,6 +63,15 @@ def accesses(state: Path, name: str) -> Iterator[Record]:
         raise EventsError(f"{state / DATABASE}: cannot be read ({error})") from error
 
 
+def names(state: Path) -> set[str]:
+    """Return every name that the log has; EventsError if it cannot be read."""
+    try:
+        with _opened(state, "ro") as db:
+            return {str(name) for (name,) in db.execute("SELECT DISTINCT name FROM who WHERE name != ''")}
+    except sqlite3.Error as error:
+        raise EventsError(f"{state / DATABASE}: cannot be read ({error})") from error
+
+
 def by_reference(state: Path, references: Iterable[str]) -> Iterator[Record]:
     """Yield the flagged accesses with these references; EventsError if the log cannot be read."""
     query = f"{rows.SELECT} WHERE a.flagged = 1 AND a.reference = ?"

@@ -13,6 +13,7 @@ from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery
 from appliance.alerts.ladder import Directory
 from appliance.alerts.outbox import Letter
+from appliance.alerts.status import standing
 from appliance.alerts.ways import RefusedError, WayError
 from tests.doubles.alerts import DEPUTY, DIRECTORY, DSL, MONDAY, book, happen, rule, rules, sighting
 
@@ -126,6 +127,21 @@ async def test_a_fault_of_our_own_ends_nothing(tmp_path: Path) -> None:
         assert db.execute("SELECT state, error FROM outbox").fetchall() == [
             ("waiting", "a fault of our own: ZeroDivisionError")
         ]
+
+
+async def test_a_message_that_is_damaged_on_the_disk_holds_up_no_other(tmp_path: Path) -> None:
+    """One bad row must not silence every alert of the school; and it is shown, not dropped."""
+    made, way = book(tmp_path, DSL), Line()
+    happen(made, rules(), sighting(), sighting(1, "gambling"), sighting(2, "filter_bypass"))
+    with made.writing() as db:
+        db.execute("UPDATE outbox SET body = '{' WHERE id = 1")
+        db.execute("UPDATE outbox SET what = 'x' WHERE id = 2")
+    await once(delivery(made, way))
+    assert way.got == [(DSL, "alert")]
+    with made.reading() as db:
+        stuck = standing(db, DIRECTORY, NOW).stuck
+    assert [(one.state, one.count) for one in stuck] == [("given up", 2)]
+    assert "damaged" in stuck[0].error
 
 
 async def test_a_way_that_left_the_settings_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.alerts.book import Book
+from appliance.alerts.book import AlertsError, Book
 from appliance.alerts.cases import cases, close
 from appliance.model.alerting import Sighting
 from appliance.model.category import Severity
@@ -104,6 +104,46 @@ def test_a_quiet_theme_is_recorded_and_told_again_when_it_gets_worse(kept: Book)
     assert happen(kept, rules(), sighting(1, minutes=5, severity=Severity.MEDIUM)) == []
     assert happen(kept, rules(), sighting(2, "gambling", minutes=6)) == [("A-00003", "alert", "dsl")]
     assert happen(kept, rules(), sighting(3, minutes=7)) == [("A-00002", "alert", "dsl")]
+
+
+def test_what_goes_on_when_the_quiet_is_over_is_told(kept: Book) -> None:
+    """A mute ends when staff said so, also in the middle of a case that began under it."""
+    happen(kept, rules(), sighting())
+    now = MONDAY.timestamp()
+    with kept.writing() as db:
+        close(db, "A-00001", "dsl", "spoke to her", now, quiet_until=now + 3_600)
+    assert happen(kept, rules(), *(sighting(n, minutes=n * 10) for n in range(1, 6))) == []
+    assert happen(kept, rules(), sighting(6, minutes=61)) == [("A-00002", "alert", "dsl")]
+    assert happen(kept, rules(), sighting(7, minutes=62)) == []
+
+
+def test_nobody_is_made_quiet_for_good(kept: Book) -> None:
+    """A slip of the finger, or a clock that was years ahead, must not silence a child for ever."""
+    happen(kept, rules(), sighting())
+    now = MONDAY.timestamp()
+    with pytest.raises(AlertsError, match="12 weeks at most"), kept.writing() as db:
+        close(db, "A-00001", "dsl", "done", now, quiet_until=now + 85 * 86_400)
+    with kept.writing() as db:
+        close(db, "A-00001", "dsl", "done", now + 9e7, quiet_until=now + 9e7 + 86_400)
+    assert happen(kept, rules(), sighting(1)) == [("A-00002", "alert", "dsl")]
+
+
+def test_what_is_met_out_of_order_still_adds_up(kept: Book) -> None:
+    """What spilled comes after what was later, and a clock that is set back an hour hides no third try."""
+    counting = rules(rule("bets", count=3, within_minutes=60, acknowledge_minutes=600))
+    assert happen(kept, counting, sighting(0), sighting(1, minutes=20)) == []
+    assert happen(kept, counting, sighting(2, minutes=-30)) == [("A-00001", "alert", "dsl")]
+    back = [sighting(n, who="Ben", minutes=minutes) for n, minutes in enumerate((50, 55, -3))]
+    assert happen(kept, counting, *back) == [("A-00002", "alert", "dsl")]
+    far = [sighting(n, who="Cem", minutes=minutes) for n, minutes in enumerate((50, 55, -6))]
+    assert happen(kept, counting, *far) == []
+
+
+def test_a_rule_that_says_less_hides_nothing_that_gets_worse(kept: Book) -> None:
+    """A school that calls a theme low still hears when something critical joins it."""
+    low = rules(rule(severity=Severity.LOW))
+    assert happen(kept, low, sighting(severity=Severity.LOW)) == [("A-00001", "alert", "dsl")]
+    assert happen(kept, low, sighting(1, severity=Severity.CRITICAL)) == [("A-00001", "alert", "dsl")]
 
 
 def test_what_somebody_tells_themselves_is_an_episode_of_its_own_and_nobodys(kept: Book) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -144,6 +145,48 @@ def test_a_clock_that_was_far_ahead_leaves_nothing_waiting_for_years(tmp_path: P
     assert later(made, 1) == [("A-00001", "escalated", "deputy")]
     with made.reading() as db:
         assert len(outbox.due(db, NOW + 60, "https://x.example/")) == 2
+
+
+def test_a_clock_that_is_set_back_or_forward_ends_no_calling(tmp_path: Path) -> None:
+    """An hour back costs one rule's time at most; a day ahead calls the next at once, and nobody twice."""
+    made = book(tmp_path, DSL, DEPUTY, HEAD)
+    happen(made, rules(), sighting())
+    assert later(made, -60) == []
+    assert later(made, -31) == []
+    assert later(made, -30) == [("A-00001", "escalated", "deputy")]
+    assert later(made, 24 * 60) == [("A-00001", "escalated", "head")]
+    assert later(made, 0) == later(made, 24 * 60) == []
+
+
+def test_the_night_of_the_clock_change_neither_skips_nor_doubles_the_morning(tmp_path: Path) -> None:
+    """What waits for 07:30 is told at 07:30 by the school's clock, whatever UTC says that day."""
+    made = book(tmp_path, DSL)
+    waiting = rules(rule(out_of_hours=OutOfHours.WAIT), hours=HOURS)
+    for number, friday in (
+        (1, datetime(2027, 3, 26, 20, 0, tzinfo=UTC)),
+        (2, datetime(2027, 10, 29, 20, 0, tzinfo=UTC)),
+    ):
+        assert happen(made, waiting, sighting(number, at=friday), now=friday) == []
+        morning = datetime.combine(friday.date() + timedelta(days=3), time(7, 30), LONDON)
+        told = [("A-0000" + str(number), "alert", "dsl")]
+        assert happen(made, waiting, now=morning - timedelta(minutes=1)) == []
+        # The wait is in steps of five minutes from the moment that it began.
+        assert happen(made, waiting, now=morning + timedelta(minutes=5)) == told
+
+
+def test_that_nobody_has_confirmed_is_told_by_every_way_there_is(tmp_path: Path) -> None:
+    """An alert with nobody to go to must not wait in silence; once a day is enough to be told of it."""
+    made = book(tmp_path, "it@school.example")
+    there = replace(DIRECTORY, technicians=("it@school.example",), alarms=(("webhook", "am"),))
+    happen(made, rules(), sighting())
+    with made.writing() as db:
+        for seconds in (31, 62, 7_200):
+            ladder.tell(db, there, NOW + seconds)
+        letters = outbox.due(db, NOW + 7_200, "")
+    assert [(each.address, each.message) for each in letters] == [
+        ("it@school.example", Trouble(MONDAY + timedelta(seconds=31), "nobody", 1)),
+        ("am", Trouble(MONDAY + timedelta(seconds=31), "nobody", 1)),
+    ]
 
 
 def test_whoever_confirmed_hears_once_that_a_report_is_there(tmp_path: Path) -> None:

@@ -33,6 +33,13 @@ def said(**values: Any) -> str:
         ({"webhooks": [{"name": "x", "url": "http://hooks.example/a"}]}, "must begin with https"),
         ({"webhooks": [{"name": "x", "url": "https://"}]}, "is no web address"),
         ({"heartbeat": "25:00"}, "never occurs"),
+        ({"link": "https://school.example/cases?case="}, "no address that a reference can be put behind"),
+        ({"link": "https://me:secret@school.example/cases"}, "no address that a reference can be put behind"),
+        ({"link": f"https://school.example/{'a' * 200}"}, "no address that a reference can be put behind"),
+        (
+            {"webhooks": [{"name": "x", "url": f"https://a.example/{n}"} for n in "ab"]},
+            "two webhooks are named",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(values: dict[str, Any], problem: str) -> None:

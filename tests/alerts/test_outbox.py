@@ -94,6 +94,30 @@ def test_a_refusal_calls_the_next_role_at_once(tmp_path: Path) -> None:
     assert later(made, 0.1) == [("A-00001", "escalated", "deputy")]
 
 
+def test_what_a_mailbox_refused_is_tried_again_when_it_takes_something(tmp_path: Path) -> None:
+    """A mailbox that is full, or a server set wrong for a day, says "never" as well: no alert is lost."""
+    made = book(tmp_path, DSL, DEPUTY)
+    happen(made, rules(), sighting())
+    with made.writing() as db:
+        outbox.failed(db, outbox.due(db, NOW, BASE)[0], "552 full", NOW, final=True)
+        outbox.add(db, "test|x", What.TEST, ("mail", DEPUTY), NOW)
+        outbox.sent(db, outbox.due(db, NOW + 9, BASE)[0], NOW + 9)
+        assert outbox.due(db, NOW + 9, BASE) == []
+        for _ in range(20):  # what is refused for what it says is not sent for ever
+            outbox.add(db, f"test|{_}", What.TEST, ("mail", DSL), NOW + 20)
+            for letter in outbox.due(db, NOW + 20, BASE):
+                if letter.what is What.TEST:
+                    outbox.sent(db, letter, NOW + 20)
+                else:
+                    outbox.failed(db, letter, "550 no", NOW + 20, final=True)
+        assert db.execute("SELECT tries FROM outbox WHERE what = 'alert'").fetchone()[0] == 10
+        db.execute("UPDATE outbox SET tries = 1 WHERE what = 'alert'")
+        db.execute("UPDATE episode SET state = 'closed'")
+        outbox.add(db, "test|y", What.TEST, ("mail", DSL), NOW + 30)
+        outbox.sent(db, outbox.due(db, NOW + 30, BASE)[-1], NOW + 30)
+        assert outbox.due(db, NOW + 30, BASE) == []
+
+
 def test_what_only_the_recipient_may_know_is_not_kept_once_it_was_sent(tmp_path: Path) -> None:
     """A token in the database would let whoever reads it confirm for others."""
     made = book(tmp_path)

@@ -74,6 +74,7 @@ def test_a_rule_can_say_more_than_the_category() -> None:
     """Persistence makes serious what a single visit is not."""
     assert level(rule(), sighting(severity=Severity.LOW)) is Severity.LOW
     assert level(rule(severity=Severity.CRITICAL), sighting(severity=Severity.LOW)) is Severity.CRITICAL
+    assert level(rule(severity=Severity.LOW), sighting(severity=Severity.HIGH)) is Severity.HIGH
 
 
 def test_an_alert_waits_only_where_the_rule_lets_it_and_never_for_long() -> None:

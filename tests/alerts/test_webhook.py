@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +69,43 @@ async def test_a_message_is_signed_with_its_time(tmp_path: Path) -> None:
     assert headers["x-gateway-timestamp"] == "1000"
     assert headers["x-gateway-id"] == LETTER.digest
     assert json.loads(body)["case"] == "A-00012"
+
+
+@contextmanager
+def dripping(answer: bytes) -> Iterator[str]:
+    """Serve an answer without end: what it begins with, and then a byte every few milliseconds."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            one, _ = listener.accept()
+            with one:
+                one.sendall(answer)
+                while not ended.wait(0.005):
+                    one.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        finally:
+            ended.set()
+            thread.join()
+
+
+async def test_an_answer_without_end_holds_up_nobody() -> None:
+    """Six hooks that drip were as many threads as there are: the keeper read no log and told nobody more."""
+    with dripping(b"HTTP/1.1 200 OK\r\nx: ") as url:
+        way = Webhook(WebhookSettings(name="hook", url=url, timeout_seconds=0.05))
+        with pytest.raises(WayError, match="did not answer within"):
+            await way.send(LETTER)
+        for _ in range(50):
+            with pytest.raises(WayError, match="still hangs"):
+                await way.send(LETTER)
+        assert sum(thread.name == "webhook hook" for thread in threading.enumerate()) == 1
+    with dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n") as url:
+        await Webhook(WebhookSettings(name="hook", url=url, timeout_seconds=5)).send(LETTER)
 
 
 @pytest.mark.slow

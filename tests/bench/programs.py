@@ -95,7 +95,8 @@ def answers(address: tuple[str, int]) -> bool:
 
 def appliance(*arguments: str, config: Path) -> list[str]:
     """Return the command line of one verb, run by PYTHON_OF_OURS where that is set."""
-    return [os.environ.get(PYTHON_OF_OURS, sys.executable), "-m", "appliance", *arguments, "--config", str(config)]
+    python = os.environ.get(PYTHON_OF_OURS, sys.executable)
+    return [python, "-m", "appliance", *arguments, "--config", str(config)]
 
 
 def configure(folder: Path, state: Path, **gateway: Any) -> Path:

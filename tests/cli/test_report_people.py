@@ -115,6 +115,21 @@ def test_an_erasure_asks_first_and_a_hold_refuses_it(
     assert made.accounts.find("Ada Example") is not None
 
 
+def test_a_mistyped_name_does_not_look_like_somebody_of_whom_nothing_is_kept(
+    made: School, capsys: Output
+) -> None:
+    """An answer to a parent that is empty because of a letter would be a wrong one."""
+    to = made.state.parent / "none.zip"
+    assert run(made, "subject-access", "Ada Exampel", "--to", str(to), "--purpose", "asked") == 0
+    assert "no account, no access and no case has this name" in capsys.readouterr().err
+    assert run(made, "erase", "ada EXAMPLE", "--reason", "left", "--yes") == 0
+    assert "ada EXAMPLE: kept as Ada Example" in capsys.readouterr().err
+    with pyzipper.AESZipFile(to) as archive:
+        archive.setpassword(b"aaaaa-bbbbb-ccccc-ddddd-eeeee")
+        with pytest.raises(RuntimeError, match="Bad password"):
+            archive.read("accesses.csv")
+
+
 def test_an_erasure_tells_line_by_line(made: School, capsys: Output) -> None:
     """What went and what stays is said in words that can be passed on."""
     assert run(made, "erase", "Ada Example", "--reason", "left", "--yes") == 0

@@ -65,6 +65,10 @@ def test_rules_are_read_with_their_line() -> None:
         ("who: pupils", "count: 3", "'count' needs 'within_minutes'"),
         ("who: pupils", "episodes: 3", "'episodes' needs 'within_days'"),
         ("who: pupils", "first_time: true, count: 2, within_minutes: 5", "never goes together"),
+        ("who: pupils", "risks: [commerce]", "no theme of the rule 'all' has such a risk"),
+        ("who: pupils", "categories: [games]", "'games' is in no theme of the rule 'all'"),
+        ("who: pupils", "who: pupils, groups: [staff]", "no profile of 'groups' is for pupils"),
+        ("who: pupils", "who: adults", "every rule about 'self_harm' is for adults"),
         ("who: pupils", "times: lunch", "unknown timetable 'lunch'"),
         ("who: pupils", "whoo: pupils", "did you mean 'who'?"),
         ("tell: [dsl]", "tell: []", "must not be empty"),
@@ -81,6 +85,21 @@ def test_what_would_leave_somebody_untold_is_a_problem_at_its_line(old: str, new
     """A typing error in a rule must not be found out by a child."""
     assert old in GOOD
     assert any(said in problem for problem in problems(GOOD.replace(old, new, 1)))
+
+
+def test_a_rule_that_asks_for_more_than_there_can_be_is_a_problem() -> None:
+    """`least: critical` on a theme of slips looks as if somebody were told, and nobody ever is."""
+    theme = "  play: {title: Games, risk: commerce, categories: [games]}\nrules:"
+    rule = (
+        "  - {rule: play, themes: [play], tell: [dsl], least: medium, because: Somebody must know of it.}\n"
+    )
+    whole = GOOD.replace("rules:", theme) + rule
+    assert problems(whole) == [
+        "alerts.yaml:8:54: no category that the rule 'play' is about is more than low: it never applies"
+    ]
+    read(whole.replace("least: medium", "least: low"))
+    reason = whole.replace("categories: [games]", "categories: [games], reasons: [floor_repeated]")
+    read(reason)  # how severe a reason is, no category says
 
 
 def test_a_rule_given_twice_is_a_problem() -> None:
