@@ -22,6 +22,10 @@ class OverrideError(InWordsError):
     """Something about an override cannot be done; the text says what and what to do next."""
 
 
+class NoOverrideError(OverrideError):
+    """There is no such override, or none for whoever asks."""
+
+
 def sentence(text: str, what: str = "reason") -> str:
     """Return a reason as it is kept: at least a sentence. OverrideError where it is none."""
     words = " ".join(_visible(text).split())
@@ -42,6 +46,14 @@ def short(text: str, what: str = "subject") -> str:
         raise OverrideError(f"the {what} is missing: which lesson is it for, such as 'Year 5 history'?")
     if len(words) > LONGEST_SUBJECT:
         raise OverrideError(f"the {what} is longer than {LONGEST_SUBJECT} characters; say it shorter")
+    return words
+
+
+def purpose_of(text: str) -> str:
+    """Return why somebody looks at a report as the audit keeps it. OverrideError where nothing is said."""
+    words = " ".join(_visible(text).split())[:LONGEST_REASON]
+    if not any(mark.isalpha() for mark in words):
+        raise OverrideError("say in a few words why you look; it is kept in the audit")
     return words
 
 

@@ -89,6 +89,16 @@ class Reports:
             found = _get(db, number)
         return found if found is not None and found.made else None
 
+    def standing(self, numbers: Collection[int]) -> dict[int, Kept]:
+        """Return those of the reports of these overrides that are kept, by number.
+
+        One that was made at 0 stands for an override of before any reports were kept: it has none, for ever.
+        """
+        query = f"SELECT {_KEPT} FROM report WHERE number BETWEEN ? AND ?"  # noqa: S608 - our own names
+        with self._database.reading() as db:
+            rows = db.execute(query, (min(numbers, default=0), max(numbers, default=0))).fetchall()
+        return {kept.number: kept for kept in (Kept(*row) for row in rows) if kept.number in numbers}
+
     def visits(self, number: int) -> list[Visit]:
         """Return what the report of an override says."""
         with self._database.reading() as db:
@@ -107,12 +117,12 @@ class Reports:
         with self._database.writing() as db:
             db.execute("UPDATE report SET told = ? WHERE number = ?", (way, number))
 
-    def look(self, number: int, *, by: str, purpose: str, now: float) -> None:
+    def look(self, number: int, *, by: str, purpose: str, now: float, **details: str) -> None:
         """Note in the audit that somebody looks, and why, before anything is shown; OSError.
 
         Whoever granted it has read it then. An override without a report can be looked at as well.
         """
-        self._trail.add("override-report", f"override {number}", by=by, at=now, purpose=purpose)
+        self._trail.add("override-report", f"override {number}", by=by, at=now, purpose=purpose, **details)
         if any(one.number == number and one.granted_by.casefold() == by.casefold() for one in self.unread()):
             with self._database.writing() as db:
                 db.execute("UPDATE report SET read_at = ? WHERE number = ?", (now, number))

@@ -8,13 +8,13 @@ the clock says.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from appliance.model.grant import State
 from appliance.model.need import Need
 from appliance.overrides.database import Database
-from appliance.overrides.names import OverrideError
+from appliance.overrides.names import NoOverrideError, OverrideError
 from appliance.overrides.needs import drop, needs_of
 from appliance.overrides.written import COLUMNS, Override, Step, Wish, override_of, what_text, whom_text
 
@@ -186,6 +186,17 @@ class Overrides:
             rows = db.execute(query, (limit,)).fetchall()
         return [found for row in reversed(rows) if (found := _readable(row)) is not None]
 
+    def granted(self, theirs: Callable[[str], bool], limit: int = 200) -> list[Override]:
+        """Return the newest that were granted by those whose names are `theirs`, the newest first."""
+        with self._database.reading() as db:
+            known = db.execute("SELECT DISTINCT granted_by FROM override WHERE granted_by != ''").fetchall()
+            found: list[Override] = []
+            for name in (name for (name,) in known if theirs(name)):
+                query = f"SELECT {COLUMNS} FROM override WHERE granted_by = ? ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
+                rows = db.execute(query, (name, limit)).fetchall()
+                found += [one for row in rows if (one := _readable(row)) is not None]
+        return sorted(found, key=lambda one: -one.number)[:limit]
+
     def get(self, number: int) -> Override:
         """Return one override; OverrideError where there is none."""
         with self._database.reading() as db:
@@ -316,7 +327,7 @@ def _get(db: sqlite3.Connection, number: int) -> Override:
     row = db.execute(f"SELECT {COLUMNS} FROM override WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
     found = _readable(row) if row is not None else None
     if found is None:
-        raise OverrideError(f"there is no override {number}; `appliance overrides list --all` shows them")
+        raise NoOverrideError(f"there is no override {number}; `appliance overrides list --all` shows them")
     return found
 
 
