@@ -45,6 +45,8 @@ WHOLE, FOUND, UNREADABLE = 0, 1, 2
 
 KEY_CHANGE = "audit-key-change"
 """A record that names a new key for checkpoints: `whom` is its fingerprint; both keys sign it."""
+NOT_CARRIED = "not-carried-out"
+"""A record that says of an earlier one, `record`, that its step was rolled back: it did not take effect."""
 KEY_TITLE = "School gateway: audit key change, version 1"
 _SIGNED = ("school", "records", "head", "made", "key")
 _EXACT = 2**53
@@ -206,19 +208,16 @@ def check_chain(lines: Iterable[bytes], wanted: Iterable[int] = ()) -> Report:
             if expected and own != expected:
                 report.find(f"line {number}: {_order(own, expected)}")
             elif record["before"] != report.head:
-                report.find(
-                    f"line {number}: does not follow from what stands before it; "
-                    + (
-                        f"line {number - 1} was changed, or this one"
-                        if number > 1
-                        else "its start is missing"
-                    )
-                )
+                why = f"line {number - 1} was changed, or this one" if number > 1 else "its start is missing"
+                report.find(f"line {number}: does not follow from what stands before it; {why}")
             if record["at"] < last:
                 report.notes.append(f"line {number}: the clock went back, from {last} to {record['at']}")
             last = record["at"]
             if record.get("what") == KEY_CHANGE:
                 _note_key_change(report, number, record)
+            if record.get("what") == NOT_CARRIED:
+                what = f"record {record.get('record')} ({record.get('was')}, {record.get('whom')})"
+                report.notes.append(f"line {number}: {what} was not carried out: it could not be kept then")
             expected = own if isinstance(own, int) else 0
         expected = expected + 1 if expected else 0
         report.records, report.head = number, line_hash(line)

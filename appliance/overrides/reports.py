@@ -15,6 +15,7 @@ from appliance.overrides.database import Database
 from appliance.overrides.report import Visit, merged
 from appliance.overrides.store import THE_GATEWAY, Trail
 from appliance.overrides.written import COLUMNS, Override, override_of
+from appliance.transactions import noted
 
 MAIL, LIST = "mail", "list"
 """How the granter is told: by a mail, or where no address of theirs is known, by `overrides list` alone."""
@@ -71,7 +72,7 @@ class Reports:
             "of_people": float(people),
             "of_sites": float(len({one.host for one in visits})),
         }
-        with self._database.writing() as db:
+        with noted(self._database.writing, self._trail) as db:
             there = db.execute("SELECT 1 FROM override WHERE number = ?", (number,)).fetchone()
             if there is None or _get(db, number) is not None:
                 return False
@@ -122,7 +123,7 @@ class Reports:
 
         Whoever granted it has read it then. An override without a report can be looked at as well.
         """
-        self._trail.add("override-report", f"override {number}", by=by, at=now, purpose=purpose, **details)
+        self._trail.say("override-report", f"override {number}", by=by, at=now, purpose=purpose, **details)
         if any(one.number == number and one.granted_by.casefold() == by.casefold() for one in self.unread()):
             with self._database.writing() as db:
                 db.execute("UPDATE report SET read_at = ? WHERE number = ?", (now, number))
@@ -138,7 +139,7 @@ class Reports:
             names = {name for (name,) in db.execute(query, (before,))}
         if not names.difference(held):
             return 0
-        with self._database.writing() as db:
+        with noted(self._database.writing, self._trail) as db:
             db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
             numbers = db.execute(f"SELECT DISTINCT number FROM visit WHERE {old}", (before,)).fetchall()  # noqa: S608 - our own names
             gone = 0
