@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
@@ -298,7 +299,7 @@ class Overrides:
             "WHERE number = ?",
             (by, role, starts, last, last - starts, override.wish.learns and learns, number),
         )
-        self._step(db, number, State.GRANTED, by, now, note, role=role, until=last)
+        self._step(db, number, State.GRANTED, by, now, note, role=role, until=_moment(last))
         if starts <= now:
             self._step(db, number, State.ACTIVE, THE_GATEWAY, now)
         return _get(db, number)
@@ -334,6 +335,10 @@ class Overrides:
         db.execute("INSERT INTO step VALUES (?, ?, ?, ?, ?)", (number, now, state.value, by, note))
         what, whom = f"override-{state.value}", f"override {number}"
         self._trail.add(what, whom, by=by, at=now, reason=note, **details)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _count_waiting(db: sqlite3.Connection) -> int:

@@ -26,6 +26,7 @@ from appliance.events.errors import EventsError
 from appliance.events.evidence import keep_evidence
 from appliance.granted import Granted
 from appliance.handling import Look, Staff
+from appliance.model.words import said
 from appliance.overrides.names import NoOverrideError
 from appliance.portal.case_desk import Desk, Visitor, go
 from appliance.portal.granted_pages import GrantedPages
@@ -239,7 +240,7 @@ class CasePages:
         return account.kind.value if account is not None else ""
 
     async def _look(self, one: Act) -> Response:
-        purpose = one.fields.get("purpose", "").strip()[:500]
+        purpose = said(one.fields.get("purpose", ""))[:500]
         case = await asyncio.to_thread(self._handling.find, one.staff, one.reference)
         if not purpose:
             words = "Say in a few words why you look; it is kept."
@@ -251,7 +252,7 @@ class CasePages:
         return go(f"/cases/{case.reference}")
 
     async def _log_of(self, one: Act) -> Response:
-        purpose = one.fields.get("purpose", "").strip()[:500]
+        purpose = said(one.fields.get("purpose", ""))[:500]
         try:
             look, records = await self._handling.log_of(one.staff, one.reference, purpose)
         except InWordsError as error:
