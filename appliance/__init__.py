@@ -18,6 +18,7 @@ filtering    hallway: what happens to one request, in order
 recording    hallway: what happens to one event, in order
 keeping      hallway: what happens to a flagged event afterwards, in order
 handling     hallway: what happens when somebody works on a case, in order
+granted      hallway: what becomes of an override for whoever granted it, in order
 config       YAML in; typed values, or readable problems, out
 model        the words every room speaks; frozen, no I/O
 settings     deploy/appliance.yaml as one typed tree

@@ -55,9 +55,15 @@ def tell(settings: Settings, book: Book, now: float) -> int:
         if address and settings.alerts.deliver:
             # First the letter, whose name keeps it from being put in twice, then the note that it is there.
             with book.writing() as db:
-                ladder.reported(db, address, one.number, now)
+                ladder.reported(db, address, one.number, now, link(settings, one.number))
         reports.told(one.number, MAIL if address and settings.alerts.deliver else LIST)
     return len(untold)
+
+
+def link(settings: Settings, number: int) -> str:
+    """Return the page on which whoever granted it reads its report; an empty text where none is served."""
+    pages = settings.alerts.pages
+    return f"{pages.address}/overrides/{number}" if pages is not None else ""
 
 
 def addresses(settings: Settings) -> dict[str, str]:

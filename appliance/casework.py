@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from appliance import alerting, assembly, sources
+from appliance import alerting, assembly, granting, sources
 from appliance.alerts import recipients
 from appliance.alerts.options import CasePages as PagesSettings
 from appliance.config.problems import InWordsError
@@ -18,18 +19,24 @@ from appliance.gateway.ca import Authority, AuthorityError
 from appliance.gateway.certified import Certified
 from appliance.gateway.listen import addresses, listening
 from appliance.gateway.pages import TEMPLATES
+from appliance.granted import Granted
 from appliance.handling import Handling
+from appliance.identity.accounts import Account
 from appliance.identity.database import Database
 from appliance.identity.neighbours import neighbours
 from appliance.identity.passwords import Passwords
 from appliance.identity.second_factor import SecondFactors
 from appliance.identity.signing_in import SignIn
 from appliance.model.profile import Policy
+from appliance.model.role import Grants
+from appliance.overrides.limits import roles_of
 from appliance.portal.case_app import CasePages
 from appliance.portal.case_desk import Desk, Entry
 from appliance.portal.case_serve import serve_encrypted
 from appliance.portal.pages import Pages
 from appliance.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class NoPagesError(InWordsError):
@@ -77,6 +84,19 @@ def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None 
             address = recipients.confirm(db, directory.addresses, secret, now)
             trail.add("alert-confirm", address, by=address, at=now, by_way="the link in the mail")
 
+    granted = _granted(settings.state)
+
+    def grants(account: Account) -> bool:
+        # Who may open something, or has: a teacher without any role for cases comes in for that alone.
+        try:
+            roles = roles_of(account.name, account.group, policy().sets[settings.school.set].roles)
+            return any(role.grants is not Grants.NOTHING for role in roles) or granted.any(
+                account.name, account.created
+            )
+        except (InWordsError, OSError) as error:
+            logger.warning("who has opened something is not known just now: %s", error)
+            return False
+
     entry = Entry(
         sign_in=SignIn(
             database, trail, settings.identity.rules, passwords or Passwords(), sources.directory(settings)
@@ -85,8 +105,18 @@ def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None 
         macs=neighbours,
         idle=given.idle_minutes * 60,
         second=_second(settings, given, database, trail),
+        grants=grants,
     )
-    return CasePages(Desk(entry, Pages(TEMPLATES, settings.school.name), handling), category, confirm)
+    desk = Desk(entry, Pages(TEMPLATES, settings.school.name), handling)
+    return CasePages(desk, category, confirm, granted)
+
+
+def _granted(state: Path) -> Granted:
+    try:
+        granting.prepare(state)
+    except (InWordsError, OSError) as error:  # cases are served all the same
+        logger.warning("what was opened for lessons cannot be shown just now: %s", error)
+    return Granted(granting.store(state), granting.reports(state))
 
 
 def _second(

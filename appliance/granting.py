@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.events.queries import open_reader
 from appliance.model.grant import Grant
 from appliance.model.profile import ProfileSet
@@ -33,15 +34,9 @@ def prepare(state: Path) -> None:
     Database(state).prepare()
 
 
-class _Typed:
-    """The audit trail, where somebody types for somebody else: it names both."""
-
-    def __init__(self, trail: Trail, typist: str) -> None:
-        self._trail = trail
-        self._typist = typist
-
-    def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
-        self._trail.add(what, whom, by=by, at=at, typed_by=self._typist, **details)
+def _trail(state: Path, typist: str = "") -> Carried:
+    # Where somebody types for somebody else the trail names both.
+    return Carried(Trail(state), "overrides", typed_by=typist)
 
 
 def store(state: Path, *, asks: bool = False, typist: str = "") -> Overrides:
@@ -49,14 +44,12 @@ def store(state: Path, *, asks: bool = False, typist: str = "") -> Overrides:
 
     `asks` is for a verb that only asks; `typist` is whoever types for the one who decides.
     """
-    trail = Trail(state)
-    return Overrides(Database(state, asks=asks), _Typed(trail, typist) if typist else trail)
+    return Overrides(Database(state, asks=asks), _trail(state, typist))
 
 
 def reports(state: Path, *, typist: str = "") -> Reports:
     """Return the reports of overrides that have ended; `typist` is whoever types for the one who looks."""
-    trail = Trail(state)
-    return Reports(Database(state), _Typed(trail, typist) if typist else trail)
+    return Reports(Database(state), _trail(state, typist))
 
 
 def learnt(state: Path) -> Learnt:

@@ -26,6 +26,7 @@ from appliance.events.record import Record
 from appliance.model.alerting import SELF_REPORT
 from appliance.model.incident import Incident
 from appliance.model.profile import ProfileSet
+from appliance.model.words import said
 
 LONGEST_LOOK = 500
 """Log records shown of one person at once."""
@@ -210,7 +211,7 @@ class Handling:
         look = self.again(staff, reference)
         if not look.named:
             raise AlertsError(f"{look.case.reference} names nobody whose log could be looked at")
-        if not purpose.strip():
+        if not said(purpose):
             raise AlertsError("say why you look at this person's log; it is kept")
         since = look.case.first - _AROUND
         self.trail.add(

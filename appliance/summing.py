@@ -14,7 +14,7 @@ from pathlib import Path
 from time import time as time_now
 from typing import NamedTuple
 
-from appliance import assembly
+from appliance import assembly, granting
 from appliance.alerts import cases as case_book
 from appliance.alerts import ladder, outbox
 from appliance.alerts.book import Book
@@ -28,7 +28,6 @@ from appliance.model.alerting import SELF_REPORT
 from appliance.model.grant import State
 from appliance.model.profile import Policy
 from appliance.overrides.database import Database as Overrides
-from appliance.overrides.store import Overrides as OverrideStore
 from appliance.owners import make_folder
 from appliance.reports.bundle import write_new
 from appliance.reports.figures import CaseFact, Facts, ListFact, Request, RuleFact, termly, weekly
@@ -203,7 +202,7 @@ def _with_overrides(facts: Facts, settings: Settings) -> Facts:
     database = Overrides(settings.state)
     if not database.path.exists():
         return facts
-    store = OverrideStore(database, Trail(settings.state))
+    store = granting.store(settings.state, asks=True)
     span = (facts.since.timestamp(), facts.until.timestamp())
     asked, granted = [], Counter[str]()
     for one in store.all(over=True, limit=100_000):

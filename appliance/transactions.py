@@ -1,4 +1,4 @@
-"""One transaction of SQLite: all of it on the disk, or none.
+"""One transaction of SQLite: all of it on the disk, or none; and the audit says which.
 
 What lives only here: how the rooms that keep a small database of their own write to it.
 """
@@ -6,8 +6,9 @@ What lives only here: how the rooms that keep a small database of their own writ
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Protocol
 
 
 @contextmanager
@@ -34,3 +35,62 @@ def transaction(db: sqlite3.Connection, last: str = "") -> Iterator[sqlite3.Conn
 def version_of(db: sqlite3.Connection) -> int:
     """Return the number of the tables' form; 0 for a new file."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+CARRIED = """
+CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), record INTEGER NOT NULL) STRICT;
+INSERT INTO carried VALUES (1, 0);
+"""
+"""What a database needs whose steps are noted in the audit: the number of the last record that counts."""
+
+
+class Noting(Protocol):
+    """The audit trail as it is for one database: it knows which of its records are about that one."""
+
+    def newest(self) -> int:
+        """Return the number of the newest record about a step in this database; 0 for none. OSError."""
+
+    def not_carried(self, after: int) -> None:
+        """Note of each record after that number that its step was not carried out. OSError."""
+
+
+@contextmanager
+def noted(
+    writing: Callable[[], AbstractContextManager[sqlite3.Connection]], trail: Noting
+) -> Iterator[sqlite3.Connection]:
+    """Write in one transaction of `writing` whose steps are noted in the audit within it.
+
+    A record comes first, so that nothing takes effect without one; and the file of the audit knows nothing
+    of a ROLLBACK. So the database keeps the number of the last record that counts, in the same transaction.
+    What is newer was rolled back, by a disk that filled up or a power cut, and that is noted as well: at
+    once where it can be, else before the next step.
+    """
+    before = None
+    try:
+        with writing() as db:
+            before = _settle(db, trail)
+            yield db
+            db.execute("UPDATE carried SET record = ?", (trail.newest(),))
+    except BaseException:
+        if before is not None:
+            with suppress(Exception):  # what cannot be noted now is noted before the next step
+                if trail.newest() > before:
+                    settle(writing, trail)
+        raise
+
+
+def settle(writing: Callable[[], AbstractContextManager[sqlite3.Connection]], trail: Noting) -> None:
+    """Note what was rolled back and is not noted yet; whoever has the database now may raise."""
+    with writing() as db:
+        db.execute("UPDATE carried SET record = ?", (_settle(db, trail),))
+
+
+def unsettled(db: sqlite3.Connection, trail: Noting) -> bool:
+    """Return whether something may have been rolled back (or is being written just now)."""
+    return int(db.execute("SELECT record FROM carried").fetchone()[0]) < trail.newest()
+
+
+def _settle(db: sqlite3.Connection, trail: Noting) -> int:
+    if unsettled(db, trail):
+        trail.not_carried(int(db.execute("SELECT record FROM carried").fetchone()[0]))
+    return trail.newest()

@@ -18,6 +18,7 @@ import yaml
 from appliance import afterwards, alerting, granting
 from appliance.alerts import outbox
 from appliance.alerts.book import Book
+from appliance.alerts.options import CasePages
 from appliance.alerts.wording import words
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
@@ -95,9 +96,27 @@ async def test_the_granter_is_told_once_and_the_mail_says_nothing(tmp_path: Path
     assert letter.address == TEACHER
     assert said.subject == f"The report of override {number} is ready"
     assert f"appliance overrides show {number} --report" in said.body
+    assert "https://" not in said.body
     assert not any(word in said.subject + said.body for word in ("Ada", "Ben", "Example", "jones", "secret"))
     visits = granting.reports(settings.state).visits(number)
     assert [(one.name, one.times) for one in visits] == [("Ada Example", 2), ("Ben Example", 1)]
+
+
+def test_the_mail_leads_to_the_page_where_one_is_served(tmp_path: Path) -> None:
+    """A teacher has no shell on the gateway; where no page is served the command is named."""
+    settings = school(tmp_path)
+    assert afterwards.link(settings, 12) == ""
+    pages = CasePages(listen="10.21.0.1:8443", people={"dsl": ("m.lead",)})
+    served = settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"pages": pages})})
+    asyncio.run(visited(settings.state, 99, "Ada"))
+    number = grant(settings.state)
+    granting.store(settings.state).revoke(number, by="head", now=time.time() - 60, note="")
+    book, now = Book(settings.state), time.time()
+    afterwards.make_due(settings.state, now)
+    afterwards.tell(served, book, now)
+    with book.reading() as db:
+        (letter,) = outbox.due(db, now + 1, "")
+    assert f"    https://10.21.0.1:8443/overrides/{number}\n" in words(letter.message).body
 
 
 def test_a_granter_without_an_address_is_told_by_the_list(tmp_path: Path) -> None:

@@ -10,14 +10,18 @@ import httpx
 import pytest
 import yaml
 
-from appliance import assembly, casework
+from appliance import assembly, casework, granting
 from appliance.alerts import recipients
 from appliance.casework import NoPagesError
 from appliance.gateway.ca import ensure_authority
+from appliance.identity.accounts import Account
+from appliance.model.person import Kind
+from appliance.overrides.database import Database
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import DSL
 from tests.doubles.people import quick
 from tests.doubles.school import configuration
+from tests.overrides.making import wish
 
 
 def settings(folder: Path) -> Settings:
@@ -71,3 +75,25 @@ async def test_the_pages_work_with_the_real_things(tmp_path: Path) -> None:
     transport = httpx.ASGITransport(pages.app(), client=("10.21.0.9", 1))
     async with httpx.AsyncClient(transport=transport, base_url="https://127.0.0.1:8443") as browser:
         assert "Password" in (await browser.get("/cases")).text
+
+
+def test_who_may_open_something_or_has_comes_in_for_that(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-23: staff by their role in roles.yaml, or by what they granted; a broken database lets nobody in."""
+    made = settings(tmp_path)
+    made.state.mkdir()
+    assembly.snapshots(made).publish()
+    assert made.alerts.pages is not None
+    grants = casework.pages(made, made.alerts.pages, quick())._desk._entry.grants
+    assert grants(Account("t.teacher", Kind.STAFF, "staff"))
+    cook = Account("c.cook", Kind.STAFF, "kitchen")
+    assert not grants(cook)
+    now = time.time()
+    granting.store(made.state).request_and_grant(wish(now, now + 60), "x", by="C.Cook", now=now)
+    assert grants(cook)
+    Database(made.state).path.write_bytes(b"no database")
+    assert not grants(cook)
+    assert "not known just now" in caplog.text
+    casework.pages(made, made.alerts.pages, quick())  # cases are served all the same
+    assert "cannot be shown just now" in caplog.text

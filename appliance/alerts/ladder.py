@@ -134,12 +134,13 @@ def ready(db: Connection, directory: Directory, roles: Iterable[str], report: st
     )
 
 
-def reported(db: Connection, address: str, number: int, now: float) -> bool:
+def reported(db: Connection, address: str, number: int, now: float, link: str = "") -> bool:
     """Tell whoever granted override `number` that its report is there, once; return whether that is new.
 
-    Nothing in it is about a person, so that the address need not be confirmed before.
+    `link` is the page that shows it, empty where there is none. Nothing in it is about a person, so that the
+    address need not be confirmed before.
     """
-    body: dict[str, str | int] = {"report": f"override-{number}"}
+    body: dict[str, str | int] = {"report": f"override-{number}", "link": link}
     to = (outbox.MAIL, address)
     return outbox.add(db, f"ready|override-{number}", What.READY, to, now, body=body)
 

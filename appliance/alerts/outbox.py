@@ -214,7 +214,7 @@ def _letter(row: tuple[Any, ...], base: str) -> Letter:
     elif kind is What.CHECKPOINT:
         message = Checkpoint(moment, values["text"])
     elif kind is What.READY:
-        message = Ready(moment, values["report"])
+        message = Ready(moment, values["report"], values.get("link", ""))
     else:
         reference = case(int(episode or 0))
         theme = plain(str(title)) if episode is not None else "Test"

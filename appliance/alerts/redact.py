@@ -136,14 +136,17 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A report is there to be read, on the gateway; which one."""
+    """A report is there to be read, on the gateway; which one. `link` is empty where no page shows it."""
 
     at: datetime
     report: str
+    link: str = ""
 
     def __post_init__(self) -> None:
         if not _REPORT.fullmatch(self.report):
             raise ValueError("a report is weekly or termly and a day, or override and a number")
+        if self.link and not _LINK.fullmatch(self.link):
+            raise ValueError("a link leads to a page, and carries nothing else")
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def _alarm(alarm: Alarm) -> Text:
 def _ready(ready: Ready) -> Text:
     kind, _, which = ready.report.partition("-")
     if kind == "override":
-        return _visited(which)
+        return _visited(which, ready.link)
     lines = [
         f"The {kind} report is there: {ready.report}",
         "",
@@ -162,16 +162,22 @@ def _ready(ready: Ready) -> Text:
     return Text(f"The {kind} report is ready", "\n".join(lines))
 
 
-def _visited(number: str) -> Text:
+def _visited(number: str, link: str) -> Text:
     lines = [
         f"Override {number}, which you have granted, has ended. The report of what was visited under it, and",
         "by whom, is there: please read it. It stays on the gateway, and is in no mail.",
         "",
-        "On the gateway, with the password of your account (or let your technician type it with you):",
-        "",
-        f"    appliance overrides show {number} --report --by YOUR-NAME --purpose 'to see how it was used'",
-        "",
     ]
+    if link:
+        lines += ["Here, from the school's network, with your name and password:", "", f"    {link}", ""]
+        lines += ["If you have no password there, your technician can show it with you:", ""]
+    else:
+        lines += [
+            "On the gateway, with the password of your account (or let your technician type it with you):"
+        ]
+        lines += [""]
+    purpose = "--by YOUR-NAME --purpose 'to see how it was used'"
+    lines += [f"    appliance overrides show {number} --report {purpose}", ""]
     return Text(f"The report of override {number} is ready", "\n".join([*lines, _FOOT, ""]))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from appliance.changes.database import DATABASE, FOLDER, ChangeError, ChangesDatabase
+from appliance.model.words import said
 
 __all__ = ["DATABASE", "FOLDER", "Approval", "ChangeError", "Changes", "Entry", "Proposal", "State", "Trail"]
 
@@ -111,7 +112,7 @@ class Changes:
         parts: Mapping[str, tuple[str, str]] | None = None,
     ) -> Proposal:
         """Keep a new proposal and return it; ChangeError where it changes nothing or gives no reason."""
-        if len(reason.strip()) < _SHORTEST:
+        if len(said(reason)) < _SHORTEST:
             raise ChangeError("say why, in a sentence: whoever releases it, and governors, read the reason")
         if base == version and not entries and not parts:
             raise ChangeError("nothing is changed: the files are those in force, and no entry is given")
@@ -120,7 +121,7 @@ class Changes:
             base,
             version,
             json.dumps(entries),
-            reason.strip(),
+            said(reason),
             by,
             at,
             json.dumps(impact),
@@ -137,7 +138,7 @@ class Changes:
             brought = {name: after for name, (_, after) in (parts or {}).items()}
             self._trail.add(
                 "change-propose", f"change {number}", by=by, at=at,
-                reason=reason, base=base, version=version, entries=shown, **brought,
+                reason=said(reason), base=base, version=version, entries=shown, **brought,
             )  # fmt: skip
         return self.get(number)
 
@@ -229,6 +230,7 @@ class Changes:
         with self._deciding(number, State.STAGED, State.RELEASED) as (db, found):
             if self._approval.two and not gateway and self._key(by) != self._key(found.by):
                 self._check(by, found)
+            _must_say(reason)
             self._decided(db, found, State.RETURNED, by, at, reason)
             self._trail.add(
                 "change-return", f"change {number}", by=by, at=at, reason=reason,
@@ -241,6 +243,7 @@ class Changes:
         with self._deciding(number, State.PROPOSED) as (db, found):
             if self._approval.two and self._key(by) != self._key(found.by):
                 self._check(by, found)
+            _must_say(reason)
             self._decided(db, found, State.REFUSED, by, at, reason)
             self._trail.add("change-refuse", f"change {number}", by=by, at=at, reason=reason)
 
@@ -262,7 +265,7 @@ class Changes:
         for name, base in (("policy", found.base), *((name, pair[0]) for name, pair in found.parts.items())):
             if base != current.get(name, ""):
                 raise ChangeError(
-                    f"change {found.number} was made against {name} {base}, and "
+                    f"change {found.number} was made against {name} {base or 'none'}, and "
                     f"{current.get(name) or 'none'} is in force now: what it would change was not looked "
                     "at. Propose it again."
                 )
@@ -287,6 +290,11 @@ class Changes:
             "UPDATE proposal SET state = ?, decided_by = ?, decided_at = ?, words = ? WHERE number = ?",
             values,
         )
+
+
+def _must_say(reason: str) -> None:
+    if not said(reason):
+        raise ChangeError("say why, in a few words: whoever proposed it, and governors, read the reason")
 
 
 def _no_such(number: int) -> ChangeError:

@@ -18,6 +18,7 @@ from appliance.events.audit import FOLDER, OLDER, Trail
 from appliance.events.checkpoints import Checkpoints, send
 from appliance.events.seals import SEALED, check_seals
 from appliance.events.store import DATABASE
+from appliance.model.words import said
 
 FOUND = 1
 _FIXED = ("at", "what", "whom", "by", "before", "n")
@@ -54,7 +55,8 @@ def list_(setup: Setup, *, what: str, limit: int, as_json: bool) -> None:
         return
     heads = ("record", "at (UTC)", "what", "whom", "by", "details")
     grid(heads, (tuple(map(plain, _cells(entry))) for entry in found[-limit:]))
-    click.echo(f"{len(entries)} records; the chain is whole", err=True)
+    words = "the chain is whole as far as it goes; `appliance audit verify` says whether that is to its end"
+    click.echo(f"{len(entries)} records; {words}", err=True)
 
 
 @audit.command()
@@ -75,7 +77,9 @@ def verify(setup: Setup, *, checkpoints: tuple[Path, ...], prints: tuple[str, ..
     """
     folder = setup.state / FOLDER
     path = folder if (folder / rules.TRAIL).exists() else setup.state / OLDER
-    if not path.exists():
+    if not path.exists() and any((folder / rules.CHECKPOINTS).glob("*.txt")):
+        path = folder  # what the checkpoints tell of is gone: that is found, and not told as a beginning
+    elif not path.exists():
         click.echo(f"{folder / rules.TRAIL}: there is no audit yet; the first entry makes it", err=True)
         return rules.UNREADABLE
     report = rules.verify_path(path, checkpoints, prints)
@@ -119,7 +123,7 @@ def new_key(setup: Setup, *, reason: str) -> None:
     A checkpoint is made before and after it. Give the new fingerprint to whoever keeps the old one:
     checkpoints that they have already stay good.
     """
-    if len(reason.strip()) < _SHORTEST:
+    if len(said(reason)) < _SHORTEST:
         raise click.UsageError("say why, in a sentence: governors read the reason")
     settings = setup.settings
     points = Checkpoints(setup.state, settings.school.name)

@@ -64,7 +64,14 @@ def _about_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @changes.command()
-@click.option("--because", required=True, metavar="TEXT", help="Why, in a sentence, for whoever releases it.")
+@click.option(
+    "--because",
+    "--reason",
+    "because",
+    required=True,
+    metavar="TEXT",
+    help="Why, in a sentence, for whoever releases it.",
+)
 @click.option("--allow", multiple=True, metavar="ADDRESS", help="Also open this site for the whole school.")
 @click.option("--block", multiple=True, metavar="ADDRESS", help="Also close this one.")
 @click.option("--remove", multiple=True, metavar="ADDRESS", help="Also take this entry of the school's back.")
@@ -159,7 +166,14 @@ def list_(
 
 @changes.command()
 @click.argument("version")
-@click.option("--because", default="", metavar="TEXT", help="Why (needed with changes.approval: two).")
+@click.option(
+    "--because",
+    "--reason",
+    "because",
+    default="",
+    metavar="TEXT",
+    help="Why (needed with changes.approval: two).",
+)
 @with_who
 @click.pass_obj
 def rollback(setup: Setup, *, version: str, because: str, name: str, typed: bool) -> None:

@@ -74,7 +74,9 @@ def widen(setup: Setup, *, number: int, name: str, typed: bool) -> None:
 
 @click.command("return")
 @_number
-@click.option("--because", required=True, metavar="TEXT", help="Why, for whoever proposed it.")
+@click.option(
+    "--because", "--reason", "because", required=True, metavar="TEXT", help="Why, for whoever proposed it."
+)
 @with_who
 @click.pass_obj
 def return_(setup: Setup, *, number: int, because: str, name: str, typed: bool) -> None:
@@ -92,7 +94,7 @@ def return_(setup: Setup, *, number: int, because: str, name: str, typed: bool) 
 
 @click.command()
 @_number
-@click.option("--because", required=True, metavar="TEXT", help="Why not.")
+@click.option("--because", "--reason", "because", required=True, metavar="TEXT", help="Why not.")
 @with_who
 @click.pass_obj
 def refuse(setup: Setup, *, number: int, because: str, name: str, typed: bool) -> None:

@@ -49,7 +49,14 @@ class WhereDecided(Where, Asked, Protocol):
 @click.command("add")
 @click.argument("use", type=click.Choice(["block", "allow"]))
 @click.argument("address")
-@click.option("--because", required=True, metavar="TEXT", help="Why, for the next person and for governors.")
+@click.option(
+    "--because",
+    "--reason",
+    "because",
+    required=True,
+    metavar="TEXT",
+    help="Why, for the next person and for governors.",
+)
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
 @with_who
 @click.pass_obj
@@ -85,7 +92,7 @@ def add(
 
 @click.command("remove")
 @click.argument("address")
-@click.option("--because", default="", metavar="TEXT", help="Why it is taken back.")
+@click.option("--because", "--reason", "because", default="", metavar="TEXT", help="Why it is taken back.")
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
 @click.pass_obj
 def remove(where: WhereDecided, address: str, because: str, who: str | None) -> None:

@@ -19,6 +19,7 @@ from appliance.cli.tables import show
 from appliance.events.errors import EventsError
 from appliance.events.queries import LIMIT, open_reader
 from appliance.events.record import Record
+from appliance.model.words import said
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,6})\s*([smhdw])", re.ASCII)
@@ -96,13 +97,13 @@ def log(
 
     The exit status is 0 when the log could be read, even if nothing in it fits, and 2 when not.
     """
-    named = bool(purpose.strip())
+    named = bool(said(purpose))
     if (person or purpose) and not named:
         raise click.UsageError("a person's log is shown for a purpose: give --purpose, with words")
     if named:
         span = str(since) if since else "all"
         whom = person or _EVERYBODY
-        obj.note("log-look-up", whom, purpose=purpose.strip(), since=span, flagged=str(flagged))
+        obj.note("log-look-up", whom, purpose=said(purpose), since=span, flagged=str(flagged))
     try:
         records = asyncio.run(_read(obj.state, flagged=flagged, since=since, limit=limit, person=person))
     except EventsError as error:

@@ -23,6 +23,7 @@ from appliance.config.problems import InWordsError
 from appliance.events.queries import open_reader
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
+from appliance.model.words import said
 from appliance.overrides.names import OverrideError, sentence
 from appliance.overrides.times import at_school, moment
 from appliance.overrides.written import Override, Wish
@@ -118,7 +119,7 @@ def grant(setup: Setup, /, *, by: str, from_pipe: bool, **typed: Any) -> None:  
 
 @overrides.command()
 @click.argument("number", type=int)
-@click.option("--reason", required=True, help="Why not, for whoever asked.")
+@click.option("--reason", "--because", "reason", required=True, help="Why not, for whoever asked.")
 @_decides
 @typed_word
 @click.pass_obj
@@ -132,7 +133,7 @@ def refuse(setup: Setup, *, number: int, reason: str, by: str, from_pipe: bool) 
 
 @overrides.command()
 @click.argument("number", type=int)
-@click.option("--reason", default="", help="Why it ends before its time.")
+@click.option("--reason", "--because", "reason", default="", help="Why it ends before its time.")
 @_decides
 @typed_word
 @click.pass_obj
@@ -203,7 +204,7 @@ def show_(
     stay in it for as long as the log keeps them (or overrides.report_days), after that what each group did,
     as numbers. It counts as read when whoever granted it shows it with --by.
     """
-    if report != bool(purpose.strip()) or (by and not report):
+    if report != bool(said(purpose)) or (by and not report):
         raise click.UsageError(
             "what people visited is shown for a purpose: give --report and --purpose together"
         )
@@ -211,10 +212,10 @@ def show_(
     override, steps = at.store.get(number), at.store.steps(number)
     found = None
     if report:
-        at.reports.look(number, by=at.by, purpose=purpose.strip(), now=at.now)
+        at.reports.look(number, by=at.by, purpose=said(purpose), now=at.now)
         made = at.reports.of(number) is not None
         found = at.reports.visits(number) if made else afterwards.visited(setup.state, override)
-    said = asyncio.run(_said(setup, override)) if override.wish.review else []
+    written = asyncio.run(_said(setup, override)) if override.wish.review else []
     needs, kept = at.store.needs(number), at.reports.of(number)
     show.one(
         override,
@@ -223,7 +224,7 @@ def show_(
         at.school.zone,
         as_json=as_json,
         report=found,
-        said=said,
+        said=written,
         needs=needs,
         kept=kept,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,10 +10,10 @@ import click
 
 from appliance.cli.people_show import as_json as print_json
 from appliance.cli.people_show import grid, plain
-from appliance.model.grant import State, What, Whom
 from appliance.model.need import Need
 from appliance.overrides.report import Visit
 from appliance.overrides.reports import MAIL, Kept, Unread
+from appliance.overrides.shown import minutes_left, opens, people
 from appliance.overrides.times import at_school
 from appliance.overrides.written import Override, Step
 
@@ -128,11 +127,11 @@ def need_facts(need: Need) -> dict[str, str]:
 
 def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:
     """Return what is shown of one override."""
-    wish = override.wish
+    wish, left = override.wish, minutes_left(override, now)
     return {
         "number": override.number,
         "state": override.state.value,
-        "left": left(override, now),
+        "left": "" if left is None else f"{left} min",
         "opens": opens(wish.what),
         "with it": "what its pages need" if wish.learns else "nothing else",
         "for": people(wish.whom),
@@ -146,25 +145,3 @@ def facts(override: Override, now: float, zone: ZoneInfo) -> dict[str, Any]:
         "ended": at_school(override.ended_at, zone),
         **({"review": wish.review} if wish.review else {}),
     }
-
-
-def left(override: Override, now: float) -> str:
-    """Return the minutes that are left, rounded up; an empty text where it is not in force."""
-    if override.state is not State.ACTIVE:
-        return ""
-    return f"{max(0, math.ceil((override.wish.ends - now) / 60))} min"
-
-
-def opens(what: What) -> str:
-    """Return what is opened, in one line."""
-    pages = (f"{host}{path}" for host, path in sorted(what.pages))
-    return ", ".join(
-        [*sorted(what.hosts), *pages, *(f"all about {name}" for name in sorted(what.categories))]
-    )
-
-
-def people(whom: Whom) -> str:
-    """Return for whom, in one line."""
-    who = ", ".join([*sorted(whom.groups), *sorted(whom.persons)])
-    where = ", ".join([*map(str, whom.networks), *sorted(whom.devices)])
-    return " at ".join(filter(None, (who, where))) if who else f"whoever is at {where}"

@@ -18,6 +18,7 @@ from appliance import auditing, subjects
 from appliance.cli.people_show import plain
 from appliance.cli.setup import Setup
 from appliance.events.record import moment
+from appliance.model.words import said
 from appliance.reports import bundle
 
 STAYS = 1
@@ -50,7 +51,7 @@ def hand_over(
     typed: bool,
 ) -> None:
     """Write a bundle, note it in the audit, and say where it is; a new password is shown once."""
-    if not purpose.strip():
+    if not said(purpose):
         raise click.UsageError("a bundle is made for a purpose, which the audit keeps: --purpose ...")
     if to.exists():
         raise click.UsageError(f"{to} exists; give another name")
@@ -60,7 +61,7 @@ def hand_over(
             bundle.check_password(sys.stdin.readline().rstrip("\n")) if typed else bundle.new_password()
         )
     # Noted first: a bundle that nobody knows of must not lie about.
-    setup.note(what, whom, purpose=purpose.strip(), file=to.name, form="folder" if folder else "archive")
+    setup.note(what, whom, purpose=said(purpose), file=to.name, form="folder" if folder else "archive")
     digest = bundle.lay_out(files, to) if folder else bundle.lock(files, to, password)
     setup.note(f"{what}-made", whom, file=to.name, digest=digest)
     click.echo(f"{to}: {len(files)} files; SHA-256 {digest}", err=True)
@@ -96,12 +97,12 @@ def erase(setup: Setup, *, name: str, reason: str, yes: bool) -> int:
     A legal hold keeps everything; a case that is not closed keeps itself and the flagged accesses; the audit
     trail stays as it is. Exit status 1 where something stays under a hold that ends.
     """
-    if not reason.strip():
+    if not said(reason):
         raise click.UsageError("an erasure has a reason, which the audit keeps: --reason ...")
     _say_whose(setup, name)
     if not yes:
         click.confirm(f"Erase everything about {plain(name)}? This cannot be undone.", abort=True, err=True)
-    done = subjects.erase(setup.settings, name, reason.strip(), by=setup.by, now=datetime.now(UTC))
+    done = subjects.erase(setup.settings, name, said(reason), by=setup.by, now=datetime.now(UTC))
     for what, count in done.gone.items():
         if count:
             click.echo(f"erased  {count} {what}")

@@ -20,6 +20,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import io
 import json
 import math
 import sys
@@ -45,6 +46,8 @@ WHOLE, FOUND, UNREADABLE = 0, 1, 2
 
 KEY_CHANGE = "audit-key-change"
 """A record that names a new key for checkpoints: `whom` is its fingerprint; both keys sign it."""
+NOT_CARRIED = "not-carried-out"
+"""A record that says of an earlier one, `record`, that its step was rolled back: it did not take effect."""
 KEY_TITLE = "School gateway: audit key change, version 1"
 _SIGNED = ("school", "records", "head", "made", "key")
 _EXACT = 2**53
@@ -206,19 +209,16 @@ def check_chain(lines: Iterable[bytes], wanted: Iterable[int] = ()) -> Report:
             if expected and own != expected:
                 report.find(f"line {number}: {_order(own, expected)}")
             elif record["before"] != report.head:
-                report.find(
-                    f"line {number}: does not follow from what stands before it; "
-                    + (
-                        f"line {number - 1} was changed, or this one"
-                        if number > 1
-                        else "its start is missing"
-                    )
-                )
+                why = f"line {number - 1} was changed, or this one" if number > 1 else "its start is missing"
+                report.find(f"line {number}: does not follow from what stands before it; {why}")
             if record["at"] < last:
                 report.notes.append(f"line {number}: the clock went back, from {last} to {record['at']}")
             last = record["at"]
             if record.get("what") == KEY_CHANGE:
                 _note_key_change(report, number, record)
+            if record.get("what") == NOT_CARRIED:
+                what = f"record {record.get('record')} ({record.get('was')}, {record.get('whom')})"
+                report.notes.append(f"line {number}: {what} was not carried out: it could not be kept then")
             expected = own if isinstance(own, int) else 0
         expected = expected + 1 if expected else 0
         report.records, report.head = number, line_hash(line)
@@ -275,7 +275,10 @@ def verify(
     """
     points = sorted(checkpoints, key=lambda point: (point.records, point.made))
     report = check_chain(lines, {point.records for point in points})
-    keys = {print_.lower().replace(":", "") for print_ in trusted}
+    keys = {print_.lower().replace(":", "").strip() for print_ in trusted}
+    for name in sorted(name for name in keys if len(name) != len(FIRST)):
+        report.find(f"{name!a}: is no fingerprint of a key: copy all {len(FIRST)} digits and letters of it")
+        keys.remove(name)
     if points and not keys:
         keys = {min(points, key=lambda point: point.made).fingerprint}
     fits, valid = 0, _valid(keys, report.key_changes)
@@ -320,9 +323,6 @@ def _numbers(first: int, last: int) -> str:
     return f"record {first} is" if first == last else f"records {first} to {last} are"
 
 
-# --- an export ---
-
-
 def kept_text(data: bytes) -> str:
     """Return the text of a checkpoint as somebody kept it: alone, or in a mail as a program saves it."""
     parts = [part.get_payload(decode=True) for part in message_from_bytes(data).walk()]
@@ -343,7 +343,8 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], dict[str, str]]]:
             file.name: file.read_text("utf-8", "replace")
             for file in sorted(path.glob(f"{CHECKPOINTS}/*.txt"))
         }
-        with (path / TRAIL).open("rb") as file:
+        gone = points and not (path / TRAIL).exists()  # somebody took all of it away
+        with io.BytesIO() if gone else (path / TRAIL).open("rb") as file:
             yield file, points
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -378,8 +379,7 @@ def verify_path(path: Path, extra: Iterable[Path] = (), trusted: Sequence[str] =
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what the command line names; return the exit status."""
-    about = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(description=about)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("export", type=Path, help="the exported archive, a folder, or audit.jsonl itself")
     parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="one kept elsewhere")
     parser.add_argument("--fingerprint", action="append", default=[], help="of the key, known from elsewhere")

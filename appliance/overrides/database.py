@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from appliance.overrides.names import OverrideError
 from appliance.owners import make_folder, open_private
-from appliance.transactions import transaction, version_of
+from appliance.transactions import CARRIED, transaction, version_of
 
 FOLDER = "overrides"
 DATABASE = "overrides.db"
-VERSION = 3
+VERSION = 4
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -54,6 +54,8 @@ CREATE TABLE visit (number INTEGER NOT NULL, name TEXT NOT NULL, "group" TEXT NO
 CREATE INDEX visit_name ON visit (name);
 INSERT INTO report SELECT number, 0, 0, 0, 0, 'none', 0 FROM override WHERE state IN ('expired', 'revoked');
 """,
+    # Which record of the audit is the last that counts.
+    4: CARRIED,
 }
 """What each form of the tables adds to the one before."""
 

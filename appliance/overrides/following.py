@@ -37,6 +37,9 @@ KEEP_SECONDS = 10.0
 RETIRE_SECONDS = 3600.0
 """How often it is looked what has been kept for long enough."""
 
+SETTLE_SECONDS = 60.0
+"""How often it is looked whether the audit names a step that a power cut or a full disk has undone."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -212,7 +215,7 @@ class Keeper:
     ) -> None:
         self._store = store
         self._keep_seconds = keep_days * 86_400.0
-        self._retires = -math.inf
+        self._retires = self._settles = -math.inf
         self._follower = follower
         self._clocks = clocks or Clocks()
         self._kept = self._clocks.steady()
@@ -226,6 +229,9 @@ class Keeper:
         await self._follower.look()
         left = self._follower.left()
         await asyncio.to_thread(self._store.advance, self._clocks.wall(), left)
+        if self._clocks.steady() >= self._settles:
+            self._settles = self._clocks.steady() + SETTLE_SECONDS
+            await asyncio.to_thread(self._store.settle)
         running = {number: seconds for number, seconds in left.items() if seconds > 0}
         if running and self._clocks.steady() - self._kept >= KEEP_SECONDS:
             self._kept = self._clocks.steady()

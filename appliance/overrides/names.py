@@ -7,9 +7,8 @@ it what is on a list.
 
 from __future__ import annotations
 
-import unicodedata
-
 from appliance.config.problems import InWordsError
+from appliance.model.words import said, visible
 
 LEAST_WORDS = 4
 LONGEST_REASON = 500
@@ -22,9 +21,13 @@ class OverrideError(InWordsError):
     """Something about an override cannot be done; the text says what and what to do next."""
 
 
+class NoOverrideError(OverrideError):
+    """There is no such override, or none for whoever asks."""
+
+
 def sentence(text: str, what: str = "reason") -> str:
     """Return a reason as it is kept: at least a sentence. OverrideError where it is none."""
-    words = " ".join(_visible(text).split())
+    words = visible(text)
     letters = sum(any(mark.isalpha() for mark in word) for word in words.split())
     if letters < LEAST_WORDS:
         raise OverrideError(
@@ -37,7 +40,7 @@ def sentence(text: str, what: str = "reason") -> str:
 
 def short(text: str, what: str = "subject") -> str:
     """Return a lesson or subject as it is kept. OverrideError where there is none."""
-    words = " ".join(_visible(text).split())
+    words = visible(text)
     if not any(mark.isalnum() for mark in words):
         raise OverrideError(f"the {what} is missing: which lesson is it for, such as 'Year 5 history'?")
     if len(words) > LONGEST_SUBJECT:
@@ -45,10 +48,9 @@ def short(text: str, what: str = "subject") -> str:
     return words
 
 
-def _visible(text: str) -> str:
-    # Blanks of every kind count as blanks; what nobody can see is no reason.
-    return "".join(" " if mark.isspace() else mark for mark in text if not _unseen(mark))
-
-
-def _unseen(mark: str) -> bool:
-    return not mark.isspace() and unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Co", "Cn")
+def purpose_of(text: str) -> str:
+    """Return why somebody looks at a report as the audit keeps it. OverrideError where nothing is said."""
+    words = said(text)[:LONGEST_REASON]
+    if not words:
+        raise OverrideError("say in a few words why you look; it is kept in the audit")
+    return words

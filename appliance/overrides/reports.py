@@ -15,6 +15,7 @@ from appliance.overrides.database import Database
 from appliance.overrides.report import Visit, merged
 from appliance.overrides.store import THE_GATEWAY, Trail
 from appliance.overrides.written import COLUMNS, Override, override_of
+from appliance.transactions import noted
 
 MAIL, LIST = "mail", "list"
 """How the granter is told: by a mail, or where no address of theirs is known, by `overrides list` alone."""
@@ -71,7 +72,7 @@ class Reports:
             "of_people": float(people),
             "of_sites": float(len({one.host for one in visits})),
         }
-        with self._database.writing() as db:
+        with noted(self._database.writing, self._trail) as db:
             there = db.execute("SELECT 1 FROM override WHERE number = ?", (number,)).fetchone()
             if there is None or _get(db, number) is not None:
                 return False
@@ -88,6 +89,16 @@ class Reports:
         with self._database.reading() as db:
             found = _get(db, number)
         return found if found is not None and found.made else None
+
+    def standing(self, numbers: Collection[int]) -> dict[int, Kept]:
+        """Return those of the reports of these overrides that are kept, by number.
+
+        One that was made at 0 stands for an override of before any reports were kept: it has none, for ever.
+        """
+        query = f"SELECT {_KEPT} FROM report WHERE number BETWEEN ? AND ?"  # noqa: S608 - our own names
+        with self._database.reading() as db:
+            rows = db.execute(query, (min(numbers, default=0), max(numbers, default=0))).fetchall()
+        return {kept.number: kept for kept in (Kept(*row) for row in rows) if kept.number in numbers}
 
     def visits(self, number: int) -> list[Visit]:
         """Return what the report of an override says."""
@@ -107,12 +118,12 @@ class Reports:
         with self._database.writing() as db:
             db.execute("UPDATE report SET told = ? WHERE number = ?", (way, number))
 
-    def look(self, number: int, *, by: str, purpose: str, now: float) -> None:
+    def look(self, number: int, *, by: str, purpose: str, now: float, **details: str) -> None:
         """Note in the audit that somebody looks, and why, before anything is shown; OSError.
 
         Whoever granted it has read it then. An override without a report can be looked at as well.
         """
-        self._trail.add("override-report", f"override {number}", by=by, at=now, purpose=purpose)
+        self._trail.say("override-report", f"override {number}", by=by, at=now, purpose=purpose, **details)
         if any(one.number == number and one.granted_by.casefold() == by.casefold() for one in self.unread()):
             with self._database.writing() as db:
                 db.execute("UPDATE report SET read_at = ? WHERE number = ?", (now, number))
@@ -128,7 +139,7 @@ class Reports:
             names = {name for (name,) in db.execute(query, (before,))}
         if not names.difference(held):
             return 0
-        with self._database.writing() as db:
+        with noted(self._database.writing, self._trail) as db:
             db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
             numbers = db.execute(f"SELECT DISTINCT number FROM visit WHERE {old}", (before,)).fetchall()  # noqa: S608 - our own names
             gone = 0

@@ -1,22 +1,26 @@
 """The overrides of one school: what becomes of a wish, and who said so when.
 
 What lives only here: which step may follow which. Each is one transaction, with its entry in the audit trail
-within it: what is not in the trail does not happen. An override that has ended never comes back, whatever
-the clock says.
+within it: what is not in the trail does not happen, and what was rolled back is told there. An override that
+has ended never comes back, whatever the clock says.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from appliance.model.grant import State
 from appliance.model.need import Need
 from appliance.overrides.database import Database
-from appliance.overrides.names import OverrideError
+from appliance.overrides.names import NoOverrideError, OverrideError
 from appliance.overrides.needs import drop, needs_of
 from appliance.overrides.written import COLUMNS, Override, Step, Wish, override_of, what_text, whom_text
+from appliance.transactions import noted, settle, unsettled
 
 THE_GATEWAY = "the gateway"
 """Who ends what nobody ended."""
@@ -37,7 +41,16 @@ class Trail(Protocol):
     """Where it is kept who did what: the audit trail."""
 
     def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
-        """Add one entry, on the disk when this returns; OSError if it cannot be."""
+        """Note a step, on the disk when this returns; OSError if it cannot be."""
+
+    def say(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
+        """Note what is no step, such as a look; OSError if it cannot be."""
+
+    def newest(self) -> int:
+        """Return the number of the newest record of a step; 0 for none. OSError."""
+
+    def not_carried(self, after: int) -> None:
+        """Note of each step after that record that it was not carried out. OSError."""
 
 
 class Overrides:
@@ -49,7 +62,7 @@ class Overrides:
 
     def request(self, wish: Wish, *, by: str, now: float) -> int:
         """Keep a wish and return its number; OverrideError where it can come to nothing."""
-        with self._database.writing() as db:
+        with self._noted() as db:
             return self._add(db, wish, by, now)
 
     def take_review(self, wish: Wish, *, now: float) -> int | None:
@@ -58,7 +71,7 @@ class Overrides:
             "SELECT 1 FROM override WHERE review = ? OR (state = 'requested' AND review != '' AND what = ? "
             "AND whom = ?)"
         )
-        with self._database.writing() as db:
+        with self._noted() as db:
             known = db.execute(same, (wish.review, what_text(wish.what), whom_text(wish.whom))).fetchone()
             if known is not None or _count_waiting(db) >= MOST_WAITING // 2:
                 return None
@@ -79,23 +92,23 @@ class Overrides:
 
         `ends` makes it shorter; without `learns` nothing comes with its pages, whatever was asked for.
         """
-        with self._database.writing(changes=True) as db:
+        with self._noted(changes=True) as db:
             return self._grant(db, number, role, by=by, now=now, ends=ends, note=note, learns=learns)
 
     def request_and_grant(self, wish: Wish, role: str, *, by: str, now: float) -> Override:
         """Do both at once, for whoever may; either all of it happens or nothing."""
-        with self._database.writing(changes=True) as db:
+        with self._noted(changes=True) as db:
             return self._grant(db, self._add(db, wish, by, now), role, by=by, now=now)
 
     def refuse(self, number: int, *, by: str, now: float, note: str) -> None:
         """Refuse what was asked for; OverrideError unless it waits."""
-        with self._database.writing() as db:
+        with self._noted() as db:
             self._must(db, number, State.REQUESTED)
             self._step(db, number, State.REFUSED, by, now, note)
 
     def revoke(self, number: int, *, by: str, now: float, note: str) -> None:
         """Take back what was granted; OverrideError unless it is in force or about to be."""
-        with self._database.writing(changes=True) as db:
+        with self._noted(changes=True) as db:
             self._must(db, number, State.GRANTED, State.ACTIVE)
             self._step(db, number, State.REVOKED, by, now, note)
 
@@ -105,7 +118,7 @@ class Overrides:
         Returns which they were. OverrideError unless it is in force or about to be, or where one is not among
         them.
         """
-        with self._database.writing(changes=True) as db:
+        with self._noted(changes=True) as db:
             override = self._must(db, number, State.GRANTED, State.ACTIVE)
             found = drop(db, number, hosts)
             missing = sorted(set(hosts) - set(found))
@@ -133,7 +146,7 @@ class Overrides:
         left = left or {}
         if not self._due(now, left):
             return []
-        with self._database.writing(changes=True) as db:
+        with self._noted(changes=True) as db:
             ended = []
             for override in _waiting(db):
                 over = override.wish.ends <= now or left.get(override.number, 1.0) <= 0
@@ -161,7 +174,7 @@ class Overrides:
         with self._database.reading() as db:
             if db.execute(f"{old} LIMIT 1", (before,)).fetchone() is None:
                 return 0
-        with self._database.writing() as db:
+        with self._noted() as db:
             db.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten
             numbers = [number for (number,) in db.execute(old, (before,))]
             for number in numbers:
@@ -171,6 +184,16 @@ class Overrides:
                 "retention", "overrides", by=THE_GATEWAY, at=now, of_overrides=float(len(numbers))
             )
         return len(numbers)
+
+    def settle(self) -> None:
+        """Note in the audit which steps were rolled back and are not told yet; OverrideError, OSError."""
+        with self._database.reading() as db:
+            if not unsettled(db, self._trail):
+                return
+        settle(self._database.writing, self._trail)
+
+    def _noted(self, *, changes: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return noted(partial(self._database.writing, changes=changes), self._trail)
 
     def in_force(self) -> list[Override]:
         """Return what is granted or active; rows that cannot be read open nothing. OverrideError."""
@@ -185,6 +208,17 @@ class Overrides:
             query = f"SELECT {COLUMNS} FROM override {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
             rows = db.execute(query, (limit,)).fetchall()
         return [found for row in reversed(rows) if (found := _readable(row)) is not None]
+
+    def granted(self, theirs: Callable[[str], bool], limit: int = 200) -> list[Override]:
+        """Return the newest that were granted by those whose names are `theirs`, the newest first."""
+        with self._database.reading() as db:
+            known = db.execute("SELECT DISTINCT granted_by FROM override WHERE granted_by != ''").fetchall()
+            found: list[Override] = []
+            for name in (name for (name,) in known if theirs(name)):
+                query = f"SELECT {COLUMNS} FROM override WHERE granted_by = ? ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
+                rows = db.execute(query, (name, limit)).fetchall()
+                found += [one for row in rows if (one := _readable(row)) is not None]
+        return sorted(found, key=lambda one: -one.number)[:limit]
 
     def get(self, number: int) -> Override:
         """Return one override; OverrideError where there is none."""
@@ -265,7 +299,7 @@ class Overrides:
             "WHERE number = ?",
             (by, role, starts, last, last - starts, override.wish.learns and learns, number),
         )
-        self._step(db, number, State.GRANTED, by, now, note, role=role, until=last)
+        self._step(db, number, State.GRANTED, by, now, note, role=role, until=_moment(last))
         if starts <= now:
             self._step(db, number, State.ACTIVE, THE_GATEWAY, now)
         return _get(db, number)
@@ -303,6 +337,10 @@ class Overrides:
         self._trail.add(what, whom, by=by, at=now, reason=note, **details)
 
 
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
 def _count_waiting(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM override WHERE state = 'requested'").fetchone()[0])
 
@@ -316,7 +354,7 @@ def _get(db: sqlite3.Connection, number: int) -> Override:
     row = db.execute(f"SELECT {COLUMNS} FROM override WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
     found = _readable(row) if row is not None else None
     if found is None:
-        raise OverrideError(f"there is no override {number}; `appliance overrides list --all` shows them")
+        raise NoOverrideError(f"there is no override {number}; `appliance overrides list --all` shows them")
     return found
 
 

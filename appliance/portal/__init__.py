@@ -1,7 +1,7 @@
-"""The pages that people sign in to: the sign-in for the web, and the pages of cases for staff.
+"""The pages that people sign in to: the sign-in for the web, for staff the pages of cases and overrides.
 
 For: showing who is asked to sign in a page for their age, and whoever a case is for what it is about.
 In -> out: a form, and the device it comes from -> a session, a page, a step of a case.
-May touch: Starlette, uvicorn, Jinja2; accounts through identity, cases through handling; a socket of its own.
+May touch: Starlette, uvicorn, Jinja2; identity; cases by handling, overrides by granted; its own socket.
 Must not know: mitmproxy, lists, policy, how cases and events are stored.
 """

@@ -24,8 +24,12 @@ from appliance.alerts.cases import NoCaseError
 from appliance.config.problems import InWordsError
 from appliance.events.errors import EventsError
 from appliance.events.evidence import keep_evidence
+from appliance.granted import Granted
 from appliance.handling import Look, Staff
+from appliance.model.words import said
+from appliance.overrides.names import NoOverrideError
 from appliance.portal.case_desk import Desk, Visitor, go
+from appliance.portal.granted_pages import GrantedPages
 
 _EXPIRED = "This page was open for too long. Please do it once more."
 _NONE = "There is no such case, or it is not for you."
@@ -55,8 +59,15 @@ class CasePages:
     AlertsError for any other.
     """
 
-    def __init__(self, desk: Desk, category: Callable[[str], str], confirm: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        category: Callable[[str], str],
+        confirm: Callable[[str], object],
+        granted: Granted,
+    ) -> None:
         self._desk = desk
+        self._granted = GrantedPages(desk, granted)
         self._handling = desk.handling
         self._category = category
         self._confirm = confirm
@@ -75,24 +86,29 @@ class CasePages:
                 Route("/cases/{reference}/{act}", self.act, methods=post),
                 Route("/confirm/{secret}", self.question, methods=["GET"]),
                 Route("/confirm/{secret}", self.answer, methods=post),
+                *self._granted.routes(),
             ],
             exception_handlers={
                 HTTPException: self.nothing,
                 NoCaseError: self.none,
+                NoOverrideError: self._granted.none,
                 InWordsError: self.told,
                 Exception: self.fault,
             },
         )
 
-    async def start(self, _request: Request) -> Response:
-        """Lead to the list, or to the sign-in before it."""
-        return go("/cases")
+    async def start(self, request: Request) -> Response:
+        """Lead to the list that is theirs, or to the sign-in before it."""
+        visitor = await self._desk.visitor(request)
+        return go(visitor.home) if visitor.staff else self._desk.ask(visitor, "/")
 
     async def list(self, request: Request) -> Response:
         """Show the cases that are for whoever asks, without a name."""
         visitor = await self._desk.visitor(request)
         if visitor.staff is None:
             return self._desk.ask(visitor, "/cases")
+        if visitor.home != "/cases":
+            return go(visitor.home)
         everything = "all" in request.query_params
         found = await asyncio.to_thread(self._handling.all, visitor.staff, everything=everything)
         return self._desk.show(visitor, "cases.html", cases=found[::-1], everything=everything)
@@ -102,14 +118,14 @@ class CasePages:
         visitor = await self._desk.visitor(request)
         fields = await self._desk.form(request, visitor)
         if fields is None:
-            return self._desk.ask(visitor, "/cases", _EXPIRED, status=400)
+            return self._desk.ask(visitor, "/", _EXPIRED, status=400)
         return await self._desk.enter(visitor, fields)
 
     async def leave(self, request: Request) -> Response:
         """Sign out."""
         visitor = await self._desk.visitor(request)
         if await self._desk.form(request, visitor) is None:
-            return go("/cases")
+            return go(visitor.home)
         return self._desk.leave(request)
 
     async def case(self, request: Request) -> Response:
@@ -169,29 +185,30 @@ class CasePages:
 
     async def none(self, request: Request, _error: Exception) -> Response:
         """Say that there is no such case, in the same words for one that is not for them."""
-        return self._told(await self._desk.visitor(request), _NONE, "/cases", status=404)
+        visitor = await self._desk.visitor(request)
+        return self._told(visitor, _NONE, visitor.home, status=404)
 
     async def nothing(self, request: Request, error: Exception) -> Response:
         """Say that there is no such page; to whoever is not signed in, the sign-in alone."""
         visitor = await self._desk.visitor(request)
         if visitor.staff is None:
-            return self._desk.ask(visitor, "/cases")
+            return self._desk.ask(visitor, "/")
         status = error.status_code if isinstance(error, HTTPException) else 404
-        return self._told(visitor, "There is no such page.", "/cases", status=status)
+        return self._told(visitor, "There is no such page.", visitor.home, status=status)
 
     async def told(self, request: Request, error: Exception) -> Response:
         """Say what kept something from being done; to whoever is not signed in, no more than that."""
         _log.error("a page of cases: %s", error)
         visitor = await self._desk.visitor(request)
         words = str(error) if visitor.staff else "This cannot be shown just now. Please try again."
-        return self._told(visitor, words, "/cases", status=503)
+        return self._told(visitor, words, visitor.home, status=503)
 
     async def fault(self, request: Request, error: Exception) -> Response:
         """Say that something failed, and nothing of what: it was not done."""
         _log.error("a page of cases failed", exc_info=error)
         words = "Something failed, and nothing was done. Please try again, or tell your technician."
         blank = Visitor((await self._desk.visitor(request)).device, 0.0, "", None, None)
-        return self._told(blank, words, "/cases", status=500)
+        return self._told(blank, words, "/", status=500)
 
     def _told(self, visitor: Visitor, words: str, back: str, *, status: int) -> Response:
         return self._desk.show(visitor, "case_told.html", status=status, words_told=words, back=back)
@@ -223,7 +240,7 @@ class CasePages:
         return account.kind.value if account is not None else ""
 
     async def _look(self, one: Act) -> Response:
-        purpose = one.fields.get("purpose", "").strip()[:500]
+        purpose = said(one.fields.get("purpose", ""))[:500]
         case = await asyncio.to_thread(self._handling.find, one.staff, one.reference)
         if not purpose:
             words = "Say in a few words why you look; it is kept."
@@ -235,7 +252,7 @@ class CasePages:
         return go(f"/cases/{case.reference}")
 
     async def _log_of(self, one: Act) -> Response:
-        purpose = one.fields.get("purpose", "").strip()[:500]
+        purpose = said(one.fields.get("purpose", ""))[:500]
         try:
             look, records = await self._handling.log_of(one.staff, one.reference, purpose)
         except InWordsError as error:

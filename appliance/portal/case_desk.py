@@ -41,14 +41,15 @@ NOT_ALL = "The name, the password and the code do not fit. Try again."
 """The same where a code is asked for: nobody learns which of them was right."""
 
 _HOUR = 3_600.0
-_INSIDE = re.compile(r"/cases(?:/A-[0-9]{5,12})?")
+_INSIDE = re.compile(r"/cases(?:/A-[0-9]{5,12})?|/overrides(?:/[1-9][0-9]{0,8})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the way in works with. `roles_of` gives the roles of an account by name, none for most.
 
-    `second` asks for a code beside the password; None where the school wants none.
+    `second` asks for a code beside the password; None where the school wants none. `grants` says whether
+    somebody without such a role comes in for what they have opened for a lesson.
     """
 
     sign_in: SignIn
@@ -57,17 +58,24 @@ class Entry:
     idle: float
     clock: Callable[[], float] = time.time
     second: SecondFactors | None = None
+    grants: Callable[[Account], bool] = lambda _account: False
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """One request: from which device, when, and who is signed in there, if anybody."""
+    """One request: from which device, when, and who is signed in there, if anybody, since when known here."""
 
     device: Device
     now: float
     cookie: str
     sitting: Sitting | None
     staff: Staff | None
+    since: float = 0.0
+
+    @property
+    def home(self) -> str:
+        """Where they begin: with the cases, or with what they have opened where no case can be for them."""
+        return "/overrides" if self.staff and not self.staff.roles else "/cases"
 
 
 class Desk:
@@ -96,7 +104,8 @@ class Desk:
         account = await asyncio.to_thread(self._sitting_of, sitting, now) if sitting else None
         staff = Staff(account.name, self._entry.roles_of(account.name)) if account else None
         cookie = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(24)
-        return Visitor(device, now, cookie, sitting if staff else None, staff)
+        since = account.created if account else 0.0
+        return Visitor(device, now, cookie, sitting if staff else None, staff, since)
 
     async def form(self, request: Request, visitor: Visitor) -> dict[str, str] | None:
         """Return the fields of a form of a page of ours; None for what is too long, or from elsewhere."""
@@ -117,6 +126,7 @@ class Desk:
             Audience.ADULT,
             token=self._guard.token(visitor.cookie, visitor.device.address),
             me=visitor.staff.name if visitor.staff else "",
+            home=visitor.home,
             zone=SCHOOL_ZONE,
             **values,
         )
@@ -128,7 +138,7 @@ class Desk:
 
     def ask(self, visitor: Visitor, wanted: str, problem: str = "", *, status: int = 200) -> Response:
         """Return the sign-in; `wanted` is where it leads, if that is a page of ours."""
-        there = wanted if _INSIDE.fullmatch(wanted) else "/cases"
+        there = wanted if _INSIDE.fullmatch(wanted) else "/"
         code = self._entry.second is not None
         problem = NOT_ALL if code and problem == NOT_THEM else problem
         return self.show(
@@ -155,7 +165,7 @@ class Desk:
             return self.ask(visitor, wanted, words, status=403)
         await asyncio.to_thread(self._trail, account.name, "case-sign-in", visitor)
         token = self._sittings.begin(account.name, visitor.device, visitor.now)
-        answer = go(wanted if _INSIDE.fullmatch(wanted) else "/cases")
+        answer = go(wanted if _INSIDE.fullmatch(wanted) else "/")
         # Lax, and not strict: a link in a mail that is read in the browser leads from another site to here.
         answer.set_cookie(CASES_COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
         return answer
@@ -163,7 +173,7 @@ class Desk:
     def leave(self, request: Request) -> Response:
         """Sign out."""
         self._sittings.end(request.cookies.get(CASES_COOKIE, ""))
-        answer = go("/cases")
+        answer = go("/")
         answer.delete_cookie(CASES_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
 
@@ -184,7 +194,9 @@ class Desk:
         if account is None or account.kind is not Kind.STAFF or not account.usable(now):
             return None
         stopped = any(stop.key == account.key for stop in self.sign_in.stops.in_force(now))
-        return account if self._entry.roles_of(account.name) and not stopped else None
+        if stopped or not (self._entry.roles_of(account.name) or self._entry.grants(account)):
+            return None
+        return account
 
     def _sitting_of(self, sitting: Sitting, now: float) -> Account | None:
         account = self._account(sitting.name, now)

@@ -98,6 +98,8 @@ def test_word_of_a_report_holds_its_kind_and_day_alone(text: str) -> None:
     assert Ready(MONDAY, "override-12").report == "override-12"
     with pytest.raises(ValueError, match="weekly or termly"):
         Ready(MONDAY, text)
+    with pytest.raises(ValueError, match="a link leads to a page"):
+        Ready(MONDAY, "override-12", "https://10.21.0.1/overrides/12?who=Ada")
 
 
 POINT = (

@@ -39,6 +39,11 @@ FAILS = "The filter fails, and refuses what it cannot judge"
             "The report of override 12 is ready",
             "appliance overrides show 12 --report --by YOUR-NAME",
         ),
+        (
+            Ready(MONDAY, "override-12", "https://10.21.0.1:8443/overrides/12"),
+            "The report of override 12 is ready",
+            "    https://10.21.0.1:8443/overrides/12\n",
+        ),
         (Pulse(MONDAY, 3, 2, 1), "Daily sign of life: 2 not acknowledged", "Cases in the last 24 hours:  3"),
         (Pulse(MONDAY, 0, 0, 0), "Daily sign of life", "the alerts have stopped"),
         (

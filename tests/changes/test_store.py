@@ -115,7 +115,11 @@ def test_one_person_may_do_it_where_the_school_says_so(tmp_path: Path) -> None:
 def test_a_proposal_says_why_and_changes_something(tmp_path: Path) -> None:
     """A reason of blanks, or no change at all, is sent back."""
     made, _ = changes(tmp_path)
-    for reason, base, said in (("     .     ", "x", "say why"), (WHY, "b", "nothing is changed")):
+    for reason, base, said in (
+        ("     .     ", "x", "say why"),
+        ("\u200b" * 20, "x", "say why"),
+        (WHY, "b", "nothing is changed"),
+    ):
         with pytest.raises(ChangeError, match=said):
             made.propose(base, "b", (), reason=reason, by="tech", at=1.0, impact={})
     with pytest.raises(ChangeError, match="there is no change 7"):
@@ -124,3 +128,23 @@ def test_a_proposal_says_why_and_changes_something(tmp_path: Path) -> None:
     made.path.write_bytes(b"no database" * 99)
     with pytest.raises(ChangeError, match="cannot be used"):
         made.newest(1)
+
+
+def test_a_refusal_and_a_return_say_why(tmp_path: Path) -> None:
+    """Blanks, or marks that nobody can see, are no reason that a governor could read."""
+    made, trail = changes(tmp_path, "head")
+    number = propose(made).number
+    with pytest.raises(ChangeError, match="say why"):
+        made.refuse(number, by="head", at=2.0, reason=" \u200b ")
+    made.release(number, by="head", at=2.0, current={"policy": "a"}, act=nothing)
+    with pytest.raises(ChangeError, match="say why"):
+        made.take_back(number, by="head", at=3.0, reason="", act=nothing)
+    assert [what for what, _, _ in trail.told] == ["change-propose", "change-release"]
+
+
+def test_a_proposal_of_before_there_was_any_policy_is_told_in_words(tmp_path: Path) -> None:
+    """The first of two proposals on a new gateway makes the other stale; it says so, and names no blank."""
+    made, _ = changes(tmp_path, "head")
+    number = propose(made, base="").number
+    with pytest.raises(ChangeError, match="against policy none, and b is in force now"):
+        made.release(number, by="head", at=2.0, current={"policy": "b"}, act=nothing)

@@ -82,3 +82,18 @@ def test_where_there_is_none_it_is_told(tmp_path: Path, capsys: Output) -> None:
     configuration(tmp_path)
     assert run(tmp_path / "state", "verify") == 2
     assert "no audit yet" in capsys.readouterr().err
+
+
+def test_an_audit_that_is_gone_is_found_and_a_slip_in_a_fingerprint_is_told_as_one(
+    state: Path, capsys: Output
+) -> None:
+    """Who takes the whole file away meets its checkpoints; a half copied fingerprint accuses nobody."""
+    assert run(state, "checkpoint") == 0
+    capsys.readouterr()
+    assert run(state, "verify", "--fingerprint", "3f09...") == 1
+    said = capsys.readouterr().out
+    assert "'3f09...': is no fingerprint of a key" in said
+    assert "somebody has made a new key" not in said
+    Trail(state).path.unlink()
+    assert run(state, "verify") == 1
+    assert "records 1 to 4 are missing: the end was cut off" in capsys.readouterr().out

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from appliance.cli import overrides_show as show
 from appliance.model.category import Severity
-from appliance.model.grant import State, What, Whom
+from appliance.model.grant import State
 from appliance.model.need import Need
 from appliance.overrides.report import Visit
 from appliance.overrides.reports import LIST, MAIL, Kept, Unread
@@ -22,20 +21,10 @@ ONE = Override(3, State.ACTIVE, wish(), HOUR, "mr.smith", NOW, "mrs.jones", "tea
 type Output = pytest.CaptureFixture[str]
 
 
-def test_minutes_left_are_rounded_up() -> None:
+def test_minutes_left_are_shown_of_what_is_open_alone() -> None:
     """Nobody is told "0 min" while a site is still open, and nothing else has minutes."""
-    assert show.left(ONE, NOW + HOUR - 1) == "1 min"
-    assert show.left(ONE, NOW) == "60 min"
-    assert show.left(replace(ONE, state=State.GRANTED), NOW) == ""
-
-
-def test_what_and_for_whom_fit_in_one_line() -> None:
-    """Whoever reads the list sees at once what is open where."""
-    what = What(frozenset({"b.example", "a.example"}), frozenset({("c.example", "/x")}), frozenset({"drugs"}))
-    assert show.opens(what) == "a.example, b.example, c.example/x, all about drugs"
-    room = (ip_network("10.0.0.0/24"),)
-    assert show.people(Whom(frozenset({"amy"}), frozenset({"ks2"}), room)) == "ks2, amy at 10.0.0.0/24"
-    assert show.people(Whom(devices=frozenset({"Trolley 3"}))) == "whoever is at Trolley 3"
+    assert show.facts(ONE, NOW + HOUR - 1, ZONE)["left"] == "1 min"
+    assert show.facts(replace(ONE, state=State.GRANTED), NOW, ZONE)["left"] == ""
 
 
 def test_nothing_shown_can_steer_a_terminal(capsys: Output) -> None:

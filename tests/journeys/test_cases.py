@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -29,16 +30,19 @@ from tests.journeys.postfix import Postfix
 from tests.journeys.postfix import running as postfix_running
 from tests.journeys.running import ROOT, until
 from tests.journeys.test_pages_browser import CHROMIUM, FLAGS, violations
+from tests.test_afterwards import visited
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CA = trustme.CA()
 DSL = "dsl@school.example"
-LEAD, PUPIL = "m.lead", "amy.smith"
+LEAD, PUPIL, TEACHER = "m.lead", "amy.smith", "t.teacher"
+TEACHERS_WORD = "Slow-meadow-kite-7"
 HARM = "http://self-harm.example/how"
 PEOPLE = f"""\
 people:
   - {{name: {PUPIL}, group: ks2, password: {WORD.reveal()}, must_change: false}}
+  - {{name: {TEACHER}, group: staff, kind: staff, password: {TEACHERS_WORD}, must_change: false}}
   - {{name: {LEAD}, group: staff, kind: staff, password: Quiet-harbour-lamp-9, must_change: false}}
 """
 SCREENS = ((1280, 800, "light"), (360, 740, "dark"))
@@ -59,7 +63,7 @@ class School:
     pages: str
     process: subprocess.Popen[bytes]
 
-    def appliance(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def appliance(self, *arguments: str, word: str = "") -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
             "-m",
@@ -69,7 +73,14 @@ class School:
             str(self.folder / "appliance.yaml"),
         ]
         return subprocess.run(
-            command, cwd=ROOT, env=own_state(), capture_output=True, text=True, timeout=60, check=False
+            command,
+            cwd=ROOT,
+            env=own_state(),
+            input=f"{word}\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     def ask(self, url: str) -> int:
@@ -101,6 +112,7 @@ def settings(folder: Path, mail: Postfix, ports: tuple[int, int, int]) -> dict[s
                 {"network": "127.0.0.0/8", "group": "ks2", "name": "Room", "proxy_sign_in": "offered"}
             ],
         },
+        "overrides": {"addresses": {TEACHER: DSL}},
         "metrics": {"listen": f"127.0.0.1:{ports[1]}"},
         "alerts": {
             "deliver": True,
@@ -224,42 +236,82 @@ def test_from_the_flag_to_the_closed_case(school: School) -> None:
     assert school.appliance("audit", "verify").returncode == 0
 
 
+def test_the_teacher_reads_what_came_of_a_lesson(school: School, tmp_path: Path) -> None:
+    """S-23: opened, visited, ended; a mail leads to the page, and the teacher reads it there, alone."""
+    why = ("--subject", "Year 5 maths", "--reason", "We compare <b>two</b> sites for a lesson.")
+    as_teacher = ("--by", TEACHER, "--stdin")
+    asked = ("overrides", "grant", "new-site.example", "--for", "ks2", "--minutes", "30", *why, *as_teacher)
+    granted = school.appliance(*asked, word=TEACHERS_WORD)
+    assert granted.returncode == 0, granted.stderr
+    asyncio.run(
+        visited(school.folder / "state", 1, PUPIL, "<b>hostile</b>")
+    )  # no site of the world answers here
+    findings: list[str] = []
+    with browser(school) as window:
+        page = window.new_context(reduced_motion="reduce", bypass_csp=True).new_page()
+        page.goto(f"{school.pages}/overrides")
+        sign_in(page, TEACHER, TEACHERS_WORD)
+        page.wait_for_selector("text=minutes left")
+        look(page, "opened", tmp_path, findings)
+        assert school.appliance("overrides", "revoke", "1", *as_teacher, word=TEACHERS_WORD).returncode == 0
+        mail = school.told("The report of override 1 is ready")
+        assert "new-site" not in mail
+        address = link(mail, "overrides")
+        assert address == f"{school.pages}/overrides/1"
+        page.goto(address)
+        look(page, "why", tmp_path, findings)
+        assert PUPIL not in page.content()
+        page.fill("#purpose", "to see how it was used")
+        page.click("text=Show the report")
+        page.wait_for_selector("text=What was visited under")
+        assert PUPIL in page.content()
+        assert page.locator("b").count() == 0
+        look(page, "report", tmp_path, findings)
+        page.goto(f"{school.pages}/cases/A-00001")
+        assert "no such case" in page.content()
+    assert findings == []
+    audit = school.appliance("audit", "list", "--what", "override-report", "--json").stdout
+    assert "to see how it was used" in audit
+
+
+def look(page: Page, name: str, folder: Path, findings: list[str]) -> None:
+    """Look at a page on every screen: what axe finds, whether it fits, and a picture in the folder."""
+    page.evaluate(AXE_SCRIPT)
+    for width, height, scheme in SCREENS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        findings.extend(f"{name} {width} {scheme}: {each}" for each in violations(page))
+        page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
 def test_every_page_is_accessible_and_fits_its_screen(school: School, tmp_path: Path) -> None:
     """S-82: WCAG 2.2 AA by axe on a desk and on a phone, light and dark, from sign-in to case."""
     findings: list[str] = []
 
-    def look(page: Page, name: str) -> None:
-        page.evaluate(AXE_SCRIPT)
-        for width, height, scheme in SCREENS:
-            page.set_viewport_size({"width": width, "height": height})
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            findings.extend(f"{name} {width} {scheme}: {each}" for each in violations(page))
-            page.screenshot(path=tmp_path / f"{name}-{scheme}.png", full_page=True)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-
     with browser(school) as window:
         page = window.new_context(reduced_motion="reduce", bypass_csp=True).new_page()
         page.goto(f"{school.pages}/confirm/nothing")
-        look(page, "confirm")
+        look(page, "confirm", tmp_path, findings)
         assert school.ask(HARM) == 403
         until(lambda: "open" in school.appliance("alerts", "list").stdout, "a case")
         page.goto(f"{school.pages}/cases")
-        look(page, "sign-in")
+        look(page, "sign-in", tmp_path, findings)
         sign_in(page, LEAD, "Quiet-harbour-lamp-9")
         page.wait_for_selector("text=Open cases")
-        look(page, "list")
+        look(page, "list", tmp_path, findings)
         page.click("h2 a")
-        look(page, "purpose")
+        look(page, "purpose", tmp_path, findings)
         page.fill("#purpose", "to see that it can be read")
         page.click("text=Show the case")
         page.select_option("#incident", "pupil_disrepute")
         page.click("text=Take in hand")
         page.wait_for_selector("text=Held:")
-        look(page, "case")
+        look(page, "case", tmp_path, findings)
         page.fill("#purpose", "to see how it began")
         page.click("text=Show the log")
         page.wait_for_selector("text=Back to the case")
-        look(page, "log")
+        look(page, "log", tmp_path, findings)
         page.goto(f"{school.pages}/cases/A-99999")
-        look(page, "none")
+        look(page, "none", tmp_path, findings)
     assert findings == []

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from appliance import granting
+from appliance.events.audit import Trail
+from appliance.events.verify_audit import NOT_CARRIED
 from appliance.model.grant import State, What, Whom
 from appliance.overrides.written import Wish
 from tests.journeys.network import run
@@ -135,3 +137,10 @@ def test_overrides_on_a_full_disk_open_nothing_and_end_to_the_second(gateway: Ga
     assert done.returncode == 0, done.stderr
     until(lambda: status(gateway, f"http://{SITE}/") != 403, "it is open again", 3)
     assert gateway.ask("audit", "verify").returncode == 0
+    # Whatever the audit names has happened, or a record after it says that it has not.
+    entries = Trail(gateway.state).entries()
+    untrue = {entry["record"] for entry in entries if entry["what"] == NOT_CARRIED}
+    said = [entry for entry in entries if entry["what"] == "override-granted" and entry["n"] not in untrue]
+    assert [entry["whom"] for entry in said] == [
+        f"override {one.number}" for one in store.all(over=True) if one.granted_by
+    ]

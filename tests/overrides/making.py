@@ -17,15 +17,27 @@ HOUR = 3600.0
 
 @dataclass
 class MemoryTrail:
-    """An audit trail in memory; `broken` is raised instead."""
+    """An audit trail in memory; `broken` is raised instead. `untrue` are records of what was rolled back."""
 
     kept: list[dict[str, Any]] = field(default_factory=list)
     broken: Exception | None = None
+    steps: int = 0
+    untrue: list[int] = field(default_factory=list)
 
     def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
+        self.say(what, whom, by=by, at=at, **details)
+        self.steps = len(self.kept)
+
+    def say(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
         if self.broken is not None:
             raise self.broken
         self.kept.append({"what": what, "whom": whom, "by": by, "at": at, **details})
+
+    def newest(self) -> int:
+        return self.steps
+
+    def not_carried(self, after: int) -> None:
+        self.untrue.extend(range(after + 1, self.steps + 1))
 
 
 @dataclass
