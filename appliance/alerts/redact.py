@@ -145,7 +145,7 @@ class Ready:
     def __post_init__(self) -> None:
         if not _REPORT.fullmatch(self.report):
             raise ValueError("a report is weekly or termly and a day, or override and a number")
-        if self.link and not _LINK.fullmatch(self.link):
+        if self.link and not LINK.fullmatch(self.link):
             raise ValueError("a link leads to a page, and carries nothing else")
 
 
