@@ -210,21 +210,7 @@ class Keeper:
             return standing(db, self._directory, self._clock())
 
     async def _tidy(self) -> None:
-        # As long as the log itself keeps the name of whoever was flagged; holds stay (S-60, DP-2).
-        if await self._leapt():
-            return
-        days = max(_LEAST_KEPT_DAYS, self._settings.retention.keep["name"].flagged_days)
-        try:
-            names = frozenset(f"name {name}" for name in await held(self._settings.state))
-        except EventsError as error:
-            logger.warning("old cases stay for now: %s", error)
-            return
-
-        def forget() -> None:
-            with self._book.writing() as db:
-                cases.forget(db, self._clock(), days * 86_400.0, names)
-
-        await asyncio.to_thread(forget)
+        await forget_cases(self._settings, self._book, self._clock())
 
     async def _report(self) -> None:
         await asyncio.sleep(_REPORT_SECONDS)  # first of all: whoever starts anew has alerts to see to
@@ -242,14 +228,32 @@ class Keeper:
         if await asyncio.to_thread(auditing.mail_checkpoints, self._settings, self._book, self._clock()):
             self._wake.set()
 
-    async def _leapt(self) -> bool:
-        # A clock that is wrong by a year must not remove a year of cases (S-60).
-        return await leapt(self._settings.state, datetime.fromtimestamp(self._clock(), UTC))
-
     async def _forget_overrides(self) -> None:
-        if await self._leapt():
+        if await leapt(self._settings.state, datetime.fromtimestamp(self._clock(), UTC)):
             return
         await asyncio.to_thread(afterwards.forget, self._settings, self._clock())
+
+
+async def forget_cases(settings: Settings, book: Book, now: float) -> None:
+    """Remove the cases that are past their days: as long as the log keeps the name of whoever was flagged.
+
+    What is on hold stays (S-60, DP-2), and all of it for a day after the clock has leapt ahead. AlertsError,
+    EventsError.
+    """
+    if await leapt(settings.state, datetime.fromtimestamp(now, UTC)):
+        return
+    days = max(_LEAST_KEPT_DAYS, settings.retention.keep["name"].flagged_days)
+    try:
+        names = frozenset(f"name {name}" for name in await held(settings.state))
+    except EventsError as error:
+        logger.warning("old cases stay for now: %s", error)
+        return
+
+    def forget() -> None:
+        with book.writing() as db:
+            cases.forget(db, now, days * 86_400.0, names)
+
+    await asyncio.to_thread(forget)
 
 
 def announce_changes(settings: Settings, book: Book, now: float) -> int:

@@ -259,8 +259,7 @@ async def test_a_clock_that_leapt_ahead_removes_no_case_for_a_day(kept: Keeper) 
     happen(kept.book, rules(), sighting())
     left = []
     for days in (0, 900, 900.5, 901.1):
-        one = alerting.Keeper(kept.settings, lambda days=days: MONDAY.timestamp() + days * 86_400)  # type: ignore[misc] # a day each
-        await one._tidy()
+        await alerting.forget_cases(kept.settings, kept.book, MONDAY.timestamp() + days * 86_400)
         with kept.book.reading() as db:
             left.append(len(cases.cases(db, everything=True)))
     assert left == [1, 1, 1, 0]
