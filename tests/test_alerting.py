@@ -44,6 +44,7 @@ async def kept(tmp_path: Path, mailbox: Mailbox) -> AsyncIterator[Keeper]:
         yield made
 
 
+@pytest.mark.slow
 def test_what_a_message_links_to_and_who_is_told_follow_from_the_settings(tmp_path: Path) -> None:
     """The keeper and the commands must mean the same people."""
     settings = load_once(configuration(tmp_path)).settings

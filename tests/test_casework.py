@@ -77,6 +77,7 @@ async def test_the_pages_work_with_the_real_things(tmp_path: Path) -> None:
         assert "Password" in (await browser.get("/cases")).text
 
 
+@pytest.mark.slow
 def test_who_may_open_something_or_has_comes_in_for_that(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

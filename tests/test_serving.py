@@ -99,6 +99,7 @@ def test_a_worker_that_cannot_serve_says_why(
         assert "none.yaml:1:1: cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_a_worker_judges_again_what_it_carries(tmp_path: Path) -> None:
     """What nobody asks for does not happen: where unread connections are judged again, so are read ones."""
     settings = load_settings(configuration(tmp_path)).settings

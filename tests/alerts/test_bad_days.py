@@ -101,6 +101,7 @@ def names_in(path: str) -> frozenset[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", BAD_DAYS)
 def test_each_bad_day_has_its_tests(day: str) -> None:
     """A test that is renamed or dropped must not leave a bad day to be found out by a child."""

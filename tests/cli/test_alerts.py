@@ -66,6 +66,7 @@ def test_a_list_names_nobody_and_a_look_does_and_is_audited(config: Path, made: 
     assert trail.read_text(encoding="utf-8").count("alert-show") == 2
 
 
+@pytest.mark.slow
 def test_a_case_is_taken_noted_judged_and_closed(config: Path, made: Book, capsys: Output) -> None:
     """The whole life of a case by command."""
     assert run(config, "ack", "1") == 0
@@ -91,6 +92,7 @@ def test_no_such_case_is_told_in_words(config: Path, made: Book, capsys: Output)
         assert "there is no case" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_token_confirms_and_any_other_does_not(config: Path, made: Book, capsys: Output) -> None:
     """Only whoever reads the mail of an address makes it a recipient (GAI-4)."""
     with made.writing() as db:

@@ -21,6 +21,7 @@ from tests.doubles.school import configuration
 type Output = pytest.CaptureFixture[str]
 
 
+@pytest.mark.slow
 def test_the_group_says_what_there_is(capsys: Output) -> None:
     """A technician who types the bare verb reads which reports there are."""
     assert run_cli(["report", "--help"]) == 0

@@ -76,6 +76,7 @@ def test_there_are_cases() -> None:
     assert len(CASES) > 40
 
 
+@pytest.mark.slow
 def test_the_good_files_are_good(tmp_path: Path) -> None:
     """What the cases are variations of loads without a problem."""
     policy = load_policy(*write(tmp_path, {}), groups=["ks2"])

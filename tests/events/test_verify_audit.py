@@ -56,6 +56,7 @@ def test_a_whole_chain_is_whole() -> None:
     assert rules.verify(io.BytesIO(DATA)).head == line_hash(WHOLE[-1])
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
 def test_every_edit_of_one_byte_is_found(place: int, change: int) -> None:
     """No byte of the record can be changed unseen, and the place is named to the line or its neighbour."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from appliance.gateway.asking import MOST, WITHIN, Asking
 
 
@@ -12,6 +14,7 @@ def test_a_device_that_asks_without_end_is_stopped_for_a_while() -> None:
     assert asking.again("10.0.0.5", WITHIN)
 
 
+@pytest.mark.slow
 def test_it_remembers_only_so_many() -> None:
     """Made-up addresses fill no memory."""
     asking = Asking()

@@ -40,6 +40,7 @@ class Passages:
         """Nothing passes."""
 
 
+@pytest.mark.slow
 async def test_no_port_is_opened_where_nobody_judges() -> None:
     """A worker that was put together without its judge serves nobody."""
     opened = ExplicitDoor.__new__(ExplicitDoor)
@@ -48,6 +49,7 @@ async def test_no_port_is_opened_where_nobody_judges() -> None:
         await opened.listen("127.0.0.1", 0)
 
 
+@pytest.mark.slow
 async def test_workers_share_one_port() -> None:
     """Several workers listen on one port, so that one that dies leaves no gap (H20)."""
     host = "127.0.0.1"

@@ -93,6 +93,7 @@ async def test_a_fault_closes() -> None:
         door.stand.lists.broken = None
 
 
+@pytest.mark.slow
 async def test_where_nobody_was_redirected_nobody_comes_in() -> None:
     """Somebody who connects to the transparent port itself is sent away (H26)."""
     async with opened() as door:

@@ -211,6 +211,7 @@ def test_no_body_is_decoded() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "word", ["ignore_connection", "pretty_host", "pretty_url", "ssl_insecure=True", "uvloop"]
 )

@@ -86,6 +86,7 @@ def test_a_head_that_never_ends_is_answered(play: Start, monkeypatch: pytest.Mon
     assert game.opened == []
 
 
+@pytest.mark.slow
 def test_an_idle_connection_between_requests_is_left_alone(
     play: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ async def test_a_hook_that_waits_is_begun_once_and_passed_up(context: Context) -
     top.waiting[asked].cancel()
 
 
+@pytest.mark.slow
 async def test_nobody_stands_above_a_connection_that_has_gone(context: Context) -> None:
     """What is remembered of connections is forgotten with them, for months (H7)."""
     top = Answering(Script(context, lambda: iter([])), hooks_of())

@@ -161,6 +161,7 @@ def test_a_site_that_fails_is_answered_for_once() -> None:
     assert game.done.count("open site.example") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", [False, True])
 def test_a_head_in_many_pieces_costs_what_it_is_long(site: bool) -> None:
     """Whoever sends a long head byte by byte keeps no worker busy: 60 KB took twenty seconds of work."""

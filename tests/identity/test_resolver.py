@@ -136,6 +136,7 @@ def test_proxy_credentials_last_as_long_as_the_account(tmp_path: Path) -> None:
     assert use(made, found) == Lost()
 
 
+@pytest.mark.slow
 def test_a_new_password_ends_what_was_opened_with_the_old_one(tmp_path: Path) -> None:
     """Whoever found out somebody's password loses what they have open when it is changed."""
     made = school(tmp_path)

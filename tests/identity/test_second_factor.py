@@ -40,6 +40,7 @@ def known(there: School, state: Path) -> None:
         db.execute("INSERT OR REPLACE INTO second_factor VALUES (?, ?, ?, ?)", row)
 
 
+@pytest.mark.slow
 def test_the_codes_are_those_of_the_standard(tmp_path: Path) -> None:
     """RFC 6238, appendix B: every authenticator app shows the same six digits."""
     there, factors = made(tmp_path)
@@ -83,6 +84,7 @@ def test_guessing_locks_and_stands_in_the_audit(tmp_path: Path) -> None:
     assert factors.accepts(WHO, code(NOW + 400), "10.1.0.9", NOW + 400)
 
 
+@pytest.mark.slow
 def test_a_new_one_takes_the_place_of_the_old(tmp_path: Path) -> None:
     """A lost phone opens nothing from then on, and the secret is one that apps take."""
     there, factors = made(tmp_path)

@@ -185,6 +185,7 @@ def test_an_account_kept_here_counts_and_its_double_is_noted(tmp_path: Path) -> 
         sign_in.known("amy", WRONG, TABLET.address, NOW)
 
 
+@pytest.mark.slow
 def test_proxy_credentials_fit_only_where_nothing_is_left_to_do(tmp_path: Path) -> None:
     """S-09, S-10: no way round a new password or the agreement by giving the old one to the proxy."""
     made = school(tmp_path)

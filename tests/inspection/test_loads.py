@@ -109,6 +109,7 @@ def test_a_page_that_is_made_to_be_slow_is_not(piece: str) -> None:
     assert time.process_time() - began < 1.5
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=600), st.booleans(), st.sampled_from(["", "gzip"]))
 @settings(max_examples=dice(60))
 def test_no_page_breaks_the_reader(data: bytes, style: bool, coding: str) -> None:

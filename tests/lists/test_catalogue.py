@@ -59,6 +59,7 @@ def test_every_line_that_ships_is_used(tmp_path: Path) -> None:
     assert [info.id for info in lists if info.skipped or info.quarantined or not info.entries] == []
 
 
+@pytest.mark.slow
 def test_help_lines_hold_the_ones_that_children_are_told_of() -> None:
     """Childline, CEOP, Report Remove and the like are open (law: never block help)."""
     addresses = [url for _, url in help_addresses(SHIPPED)]

@@ -88,6 +88,7 @@ async def test_a_code_is_asked_for_and_every_wrong_part_sounds_alike(tmp_path: P
     assert "Password" in await browser.get("/cases")
 
 
+@pytest.mark.slow
 async def test_whoever_has_no_second_factor_does_not_come_in(tmp_path: Path) -> None:
     """A school that switches it on is not open to those for whom nobody has made one yet."""
     there = office(tmp_path)

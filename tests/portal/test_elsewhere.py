@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from appliance.portal.elsewhere import SECONDS, Elsewhere
 from tests.doubles.people import LAPTOP, NOW, TABLET
 
@@ -19,6 +21,7 @@ def test_who_comes_back_is_who_was_sent() -> None:
     assert made.back(waiting.state, cookie, TABLET.address, NOW) is None
 
 
+@pytest.mark.slow
 def test_nobody_is_under_way_for_ever() -> None:
     """After ten minutes one begins anew, and a flood of beginnings fills no memory."""
     made = Elsewhere()

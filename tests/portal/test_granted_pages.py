@@ -66,6 +66,7 @@ async def test_nothing_is_told_to_whoever_is_not_signed_in(there: Office, browse
     assert "bets" not in plain[0]
 
 
+@pytest.mark.slow
 async def test_a_teacher_reads_the_report_after_saying_why(there: Office, browser: Browser) -> None:
     """S-23, S-52: with their own sign-in, from the address in the mail; noted, and shown as text alone."""
     opened(there)
@@ -95,6 +96,7 @@ async def test_a_teacher_reads_the_report_after_saying_why(there: Office, browse
     assert "when it has ended" in await browser.get("/overrides/2")
 
 
+@pytest.mark.slow
 async def test_a_teacher_sees_no_case_and_nobody_elses_grant(there: Office, browser: Browser) -> None:
     """Coming in for one's own lessons opens no child's case, and no colleague's report."""
     opened(there)
@@ -115,6 +117,7 @@ async def test_a_teacher_sees_no_case_and_nobody_elses_grant(there: Office, brow
     assert there.made.stops.in_force(NOW) == []
 
 
+@pytest.mark.slow
 async def test_the_safeguarding_lead_sees_what_everybody_opened(there: Office, browser: Browser) -> None:
     """T:207: no single person oversees what they have opened; other roles of cases see their own alone."""
     opened(there)
@@ -130,6 +133,7 @@ async def test_the_safeguarding_lead_sees_what_everybody_opened(there: Office, b
     assert "no such override" in await other.get(WHERE)
 
 
+@pytest.mark.slow
 async def test_who_may_open_nothing_does_not_come_in(there: Office, browser: Browser) -> None:
     """A pupil's account, or staff without any such role, meets the words of a wrong password."""
     opened(there)
@@ -140,6 +144,7 @@ async def test_who_may_open_nothing_does_not_come_in(there: Office, browser: Bro
     assert "Password" in await browser.get("/overrides")
 
 
+@pytest.mark.slow
 async def test_the_second_factor_counts_here_as_well(there: Office) -> None:
     """CY-8: a teacher's password that leaked shows no child's visits."""
     opened(there)
@@ -161,6 +166,7 @@ async def test_a_form_from_elsewhere_shows_and_notes_nothing(there: Office, brow
     assert all(entry["what"] != "override-report" for entry in there.made.trail.entries())
 
 
+@pytest.mark.slow
 async def test_where_it_cannot_be_noted_nothing_is_shown(there: Office, browser: Browser) -> None:
     """A full disk, or an audit that was damaged: no report, and words that name nobody."""
     opened(there)
@@ -173,6 +179,7 @@ async def test_where_it_cannot_be_noted_nothing_is_shown(there: Office, browser:
     assert "Ada" not in told
 
 
+@pytest.mark.slow
 async def test_a_long_report_is_cut_and_says_so(there: Office, browser: Browser) -> None:
     """A whole school's afternoon makes a page that a phone can show."""
     there.now += 1

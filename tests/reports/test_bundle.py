@@ -86,6 +86,7 @@ def test_no_cell_is_a_formula(cell: str) -> None:
     assert rows[1] == [f"'{cell}"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=4))
 def test_every_text_comes_back(cells: list[str]) -> None:
     """Any script, quotes and line ends stand in the table as they were recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def computed(cells: Cells[Key], hidden: frozenset[Key]) -> set[Key]:
     return {order[at] for at in _determined([row for row in rows if row])}
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(0, 12), min_size=3, max_size=3), min_size=2, max_size=4))
 def test_no_small_number_can_be_read_or_computed(numbers: list[list[int]]) -> None:
     """S-48: whatever the table, a governor learns of no group of fewer than five how many they are."""
