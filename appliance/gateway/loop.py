@@ -23,6 +23,13 @@ CONNECT_SECONDS = 20.0
 NEXT_ADDRESS_SECONDS = 0.25
 """After which the next address is tried beside the one before (RFC 8305 section 5)."""
 
+READ_SIZE = 65_536
+"""Bytes that a connection reads at once.
+
+asyncio asks for room for 262,144 and gives back what was not filled: holes of a quarter of a megabyte, which
+made 19 MB of a worker's memory after half a million requests.
+"""
+
 _TOO_LATE = "the site did not answer in time"
 
 type Reached = Callable[[socket.socket, OSError | None], None]
@@ -41,6 +48,11 @@ class GuardedLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.resolver = Resolver()
         self._patience = Patience()
+
+    def _make_socket_transport(self, *of: Any, **more: Any) -> asyncio.Transport:
+        transport: Any = super()._make_socket_transport(*of, **more)  # type: ignore[misc] # asyncio's own word
+        transport.max_size = READ_SIZE
+        return transport  # type: ignore[no-any-return] # a socket's transport
 
     async def getaddrinfo(  # type: ignore[override] # typeshed knows more kinds of host than occur here
         self,

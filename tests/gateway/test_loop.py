@@ -10,9 +10,10 @@ from typing import Any, override
 import pytest
 
 from appliance.gateway import loop as module
-from appliance.gateway.loop import GuardedLoop
+from appliance.gateway.loop import READ_SIZE, GuardedLoop
 from appliance.gateway.reach import InternalAddressError, Reach
 from appliance.gateway.resolver import Resolver, _Kept
+from tests.doubles.keeping import until
 
 
 class Everywhere(Reach):
@@ -48,6 +49,28 @@ def test_no_connection_is_opened_to_a_name_that_leads_inwards() -> None:
                 await asyncio.open_connection("localhost", port)
 
     run(connect)
+
+
+def test_no_connection_asks_for_more_room_than_it_fills() -> None:
+    """A wave of connections leaves no holes of a quarter of a megabyte each in a worker's memory."""
+    sizes = list[int]()
+
+    class Reading(asyncio.Protocol):
+        @override
+        def data_received(self, data: bytes) -> None:
+            sizes.append(len(data))
+
+    async def read() -> None:
+        near, far = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(Reading, far)
+        near.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(near, bytes(400_000))
+        await until(lambda: sum(sizes) == 400_000, "all of it was read")
+        transport.close()
+        near.close()
+
+    run(read)
+    assert max(sizes) <= READ_SIZE
 
 
 def test_addresses_are_handed_out_in_the_systems_form() -> None:
