@@ -25,7 +25,7 @@ test: lint ## everything: lint, types, import contracts, quick suite, journeys
 	$(BIN)/pytest -m slow --ignore=tests/journeys -n auto --hypothesis-profile=thorough
 	$(BIN)/pytest -m slow tests/journeys --hypothesis-profile=thorough
 
-quick: install ## the reflex: the quick suite alone, some 20 seconds on two cores
+quick: install ## the reflex: the quick suite alone, some 25 seconds on two cores
 	$(BIN)/pytest -m "not slow" -n auto --durations=5
 
 journeys: install ## the slow tests alone: real processes, real browsers
