@@ -228,8 +228,8 @@ async def test_a_recipient_is_asked_and_told_after_the_confirmation(tmp_path: Pa
     kept = keeper(tmp_path, mailbox, CA)
     kept.prepare()
     kept.start()
+    store = await EventStore.open(kept.settings.state)
     try:
-        store = await EventStore.open(kept.settings.state)
         await store.commit(seen(1))
         await until(lambda: len(mailbox.arrived) == 3, "three questions")
         assert set(mailbox.subjects) == {"Please confirm that alerts reach you"}
@@ -240,11 +240,17 @@ async def test_a_recipient_is_asked_and_told_after_the_confirmation(tmp_path: Pa
             *(kept_command(kept, "alerts", "confirm", token[1])), stderr=asyncio.subprocess.PIPE
         )
         assert await done.wait() == 0
-        await until(lambda: len(mailbox.arrived) == 4, "the alert")
-        assert mailbox.arrived[3][0] == DSL
-        await store.close()
+
+        def alerts() -> list[str]:
+            # A question that was taken too slowly is asked once more, under the same Message-ID.
+            asked = "Please confirm that alerts reach you"
+            return [to for to, mail in mailbox.arrived if mail["Subject"] != asked]
+
+        await until(lambda: len(alerts()) > 0, "the alert")
+        assert alerts() == [DSL]
     finally:
         kept.kill()
+        await store.close()
 
 
 def kept_command(kept: Keeper, *arguments: str) -> list[str]:
