@@ -172,10 +172,8 @@ def _visited(number: str, link: str) -> Text:
         lines += ["Here, from the school's network, with your name and password:", "", f"    {link}", ""]
         lines += ["If you have no password there, your technician can show it with you:", ""]
     else:
-        lines += [
-            "On the gateway, with the password of your account (or let your technician type it with you):"
-        ]
-        lines += [""]
+        where = "On the gateway, with the password of your account (or let your technician type it with you):"
+        lines += [where, ""]
     purpose = "--by YOUR-NAME --purpose 'to see how it was used'"
     lines += [f"    appliance overrides show {number} --report {purpose}", ""]
     return Text(f"The report of override {number} is ready", "\n".join([*lines, _FOOT, ""]))

@@ -19,6 +19,7 @@ from appliance.cli import changes_show
 from appliance.cli.changes_release import VERBS
 from appliance.cli.setup import Setup
 from appliance.cli.who import person, with_who
+from appliance.cli.why import why
 from appliance.events.errors import EventsError
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -64,14 +65,7 @@ def _about_lists(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @changes.command()
-@click.option(
-    "--because",
-    "--reason",
-    "because",
-    required=True,
-    metavar="TEXT",
-    help="Why, in a sentence, for whoever releases it.",
-)
+@why("Why, in a sentence, for whoever releases it.", required=True)
 @click.option("--allow", multiple=True, metavar="ADDRESS", help="Also open this site for the whole school.")
 @click.option("--block", multiple=True, metavar="ADDRESS", help="Also close this one.")
 @click.option("--remove", multiple=True, metavar="ADDRESS", help="Also take this entry of the school's back.")
@@ -166,14 +160,7 @@ def list_(
 
 @changes.command()
 @click.argument("version")
-@click.option(
-    "--because",
-    "--reason",
-    "because",
-    default="",
-    metavar="TEXT",
-    help="Why (needed with changes.approval: two).",
-)
+@why("Why (needed with changes.approval: two).")
 @with_who
 @click.pass_obj
 def rollback(setup: Setup, *, version: str, because: str, name: str, typed: bool) -> None:

@@ -12,6 +12,7 @@ from appliance.changes.held_files import BLOCKLISTS
 from appliance.changes.store import Proposal
 from appliance.cli.setup import Setup
 from appliance.cli.who import person, with_who
+from appliance.cli.why import why
 from appliance.identity.sessions import SCHOOL_ZONE
 from appliance.model.stage import Stage
 
@@ -74,9 +75,7 @@ def widen(setup: Setup, *, number: int, name: str, typed: bool) -> None:
 
 @click.command("return")
 @_number
-@click.option(
-    "--because", "--reason", "because", required=True, metavar="TEXT", help="Why, for whoever proposed it."
-)
+@why("Why, for whoever proposed it.", required=True)
 @with_who
 @click.pass_obj
 def return_(setup: Setup, *, number: int, because: str, name: str, typed: bool) -> None:
@@ -94,7 +93,7 @@ def return_(setup: Setup, *, number: int, because: str, name: str, typed: bool) 
 
 @click.command()
 @_number
-@click.option("--because", "--reason", "because", required=True, metavar="TEXT", help="Why not.")
+@why("Why not.", required=True)
 @with_who
 @click.pass_obj
 def refuse(setup: Setup, *, number: int, because: str, name: str, typed: bool) -> None:

@@ -21,6 +21,7 @@ from appliance.changes.store import ChangeError
 from appliance.cli import lists_show as show
 from appliance.cli.lists_common import Where, opened, readable
 from appliance.cli.who import Asked, proved, with_who
+from appliance.cli.why import why
 from appliance.config.problems import ProblemsError
 from appliance.filtering import Filtering
 from appliance.lists.entries import key_of
@@ -49,14 +50,7 @@ class WhereDecided(Where, Asked, Protocol):
 @click.command("add")
 @click.argument("use", type=click.Choice(["block", "allow"]))
 @click.argument("address")
-@click.option(
-    "--because",
-    "--reason",
-    "because",
-    required=True,
-    metavar="TEXT",
-    help="Why, for the next person and for governors.",
-)
+@why("Why, for the next person and for governors.", required=True)
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
 @with_who
 @click.pass_obj
@@ -92,7 +86,7 @@ def add(
 
 @click.command("remove")
 @click.argument("address")
-@click.option("--because", "--reason", "because", default="", metavar="TEXT", help="Why it is taken back.")
+@why("Why it is taken back.")
 @click.option("--who", default=None, metavar="NAME", help="Who decides. Default: the signed-in user.")
 @click.pass_obj
 def remove(where: WhereDecided, address: str, because: str, who: str | None) -> None:

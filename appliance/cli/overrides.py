@@ -19,6 +19,7 @@ from appliance.cli.overrides_check import CANNOT, actor_of, could_open, role_to_
 from appliance.cli.overrides_wish import Typed, options, wish_of
 from appliance.cli.setup import Setup
 from appliance.cli.who import decides, typed_word
+from appliance.cli.why import why
 from appliance.config.problems import InWordsError
 from appliance.events.queries import open_reader
 from appliance.identity.accounts import Account, Accounts
@@ -119,7 +120,7 @@ def grant(setup: Setup, /, *, by: str, from_pipe: bool, **typed: Any) -> None:  
 
 @overrides.command()
 @click.argument("number", type=int)
-@click.option("--reason", "--because", "reason", required=True, help="Why not, for whoever asked.")
+@why("Why not, for whoever asked.", "reason", required=True)
 @_decides
 @typed_word
 @click.pass_obj
@@ -133,7 +134,7 @@ def refuse(setup: Setup, *, number: int, reason: str, by: str, from_pipe: bool) 
 
 @overrides.command()
 @click.argument("number", type=int)
-@click.option("--reason", "--because", "reason", default="", help="Why it ends before its time.")
+@why("Why it ends before its time.", "reason")
 @_decides
 @typed_word
 @click.pass_obj

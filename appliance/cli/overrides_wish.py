@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from appliance.assembly import Loaded
+from appliance.cli.why import why
 from appliance.config.problems import unknown
 from appliance.identity.accounts import Account
 from appliance.identity.names import key
@@ -59,7 +60,7 @@ _OPTIONS = (
         "--network", "networks", multiple=True, metavar="NAME", help="Only in this room or network."
     ),
     click.option("--device", "devices", multiple=True, metavar="NAME", help="Only on this device."),
-    click.option("--reason", "--because", "reason", default="", help="What it is needed for: a sentence."),
+    why("What it is needed for: a sentence.", "reason"),
     click.option("--subject", default="", help="The lesson: 'Year 5 history'."),
     click.option("--from", "starts", default="", metavar="TIME", help="10:00, 2026-11-23T10:00; else now."),
     click.option("--until", default="", metavar="TIME", help="The end, on the school's clock."),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.events.connection import connected, to_read
 from appliance.events.errors import EventsError
+from appliance.events.leap import MARKS
 from appliance.events.schema import prepare
 from appliance.events.store import DATABASE
 
@@ -33,7 +34,7 @@ async def release(state: Path, name: str) -> None:
     await _do(
         state,
         ("DELETE FROM held WHERE name = ?", (name,)),
-        ("DELETE FROM retired WHERE what NOT LIKE 'clock %'", ()),
+        ("DELETE FROM retired WHERE what NOT IN (?, ?)", MARKS),
     )
 
 

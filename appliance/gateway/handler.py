@@ -19,13 +19,11 @@ from appliance.gateway.heads import MALFORMED_MARK
 from appliance.gateway.hooks import Answer, Answering, Hooks
 from appliance.gateway.lane_link import Link
 from appliance.gateway.lingering import UNREAD_MARK, linger
+from appliance.gateway.loop import READ_SIZE
 from appliance.gateway.pressure import HELD_LIMIT, RETRY_SECONDS, busy, held, taken
 from appliance.gateway.translate import Tunnel
 
 logger = logging.getLogger(__name__)
-
-READ_SIZE = 65_535
-"""What mitmproxy reads at once: a shorter read has left nothing behind."""
 
 CLIENT_BUFFER = 65_536
 """Bytes that may wait for a slow client before the site that sends them is no longer read."""
@@ -86,7 +84,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         io = self.transports.get(self.client)
         if (
             event.connection is self.client
-            and len(event.data) < READ_SIZE
+            and len(event.data) < READ_SIZE  # a shorter read has left nothing behind
             and io is not None
             and isinstance(io.writer, asyncio.StreamWriter)
             and isinstance(io.writer.transport, asyncio.Transport)

@@ -198,15 +198,12 @@ class Pool:
         waiting = self._idle.get(target)
         if not waiting:
             return None
-        upstream = waiting[-1]
-        if upstream.only not in (None, client):
-            found = next((each for each in reversed(waiting) if each.only in (None, client)), None)
-            if found is None:
-                return None
-            upstream = found
-        if not again and time.monotonic() - upstream.since > IDLE_FRESH:
+        at = len(waiting) - 1  # the one that became idle last
+        while at >= 0 and waiting[at].only not in (None, client):
+            at -= 1
+        if at < 0 or (not again and time.monotonic() - waiting[at].since > IDLE_FRESH):
             return None
-        waiting.remove(upstream)
+        upstream = waiting.pop(at)
         self._count -= 1
         if not waiting:
             del self._idle[target]

@@ -23,8 +23,8 @@ CONNECT_SECONDS = 20.0
 NEXT_ADDRESS_SECONDS = 0.25
 """After which the next address is tried beside the one before (RFC 8305 section 5)."""
 
-READ_SIZE = 65_536
-"""Bytes that a connection reads at once.
+READ_SIZE = 65_535
+"""Bytes that a connection reads at once: what mitmproxy takes, and no more, so that nothing stays behind.
 
 asyncio asks for room for 262,144 and gives back what was not filled: holes of a quarter of a megabyte, which
 made 19 MB of a worker's memory after half a million requests.
