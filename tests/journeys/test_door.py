@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from appliance import giving_back
 from tests.journeys.lab import BOTH, Lab, Via, drain
 from tests.journeys.network import GATEWAY
 from tests.journeys.origin import ELSEWHERE, HELLO
@@ -123,13 +124,15 @@ def test_a_long_transfer_passes_without_memory(lab: Lab) -> None:
     url = f"https://{BANK}/big"
     options = [*only(lab), "-o", "/dev/null"]
     assert lab.curl(url, *options, who="staff", via=Via.WIRE, trust=False).status == 200
-    grown = list[int]()
-    for _ in range(3):  # what else the workers do meanwhile, and give back, counts as well: not each time
-        before = lab.gateway.memory()
+    before = lab.gateway.memory()
+    for _ in range(3):
         assert lab.curl(url, *options, who="staff", via=Via.WIRE, trust=False).status == 200
-        grown.append(lab.gateway.memory() - before)
-    assert min(grown) < 1 << 10
-    assert sum(grown) < 4 << 10
+    # A worker that has just given back what it does not use takes some of it again, until the next time.
+    until(
+        lambda: lab.gateway.memory() - before < 1 << 10,
+        "the workers hold no megabyte more",
+        giving_back.EVERY_SECONDS + 5,
+    )
 
 
 def test_what_passes_is_cut_when_its_rule_ends(rough_lab: Lab) -> None:
