@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
@@ -47,7 +47,7 @@ _SIZE = len(f"{_SITE}: {HELLO}\n")
 _WARM = 0.3
 _SILENT = 40
 _UPLOAD = bytes(200_000)
-_MESSAGES = (b"good morning", bytes(50_000))
+_MESSAGES: tuple[str | bytes, ...] = ("good morning", bytes(50_000))
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: gone at once, without a word
 
 
@@ -192,7 +192,7 @@ class Soak:
         self.done["requests"] += 1
 
 
-def _echoed(wire: ssl.SSLSocket, messages: Sequence[bytes]) -> Iterator[bytes]:
+def _echoed(wire: ssl.SSLSocket, messages: Sequence[str | bytes]) -> Iterator[str | bytes]:
     """Open a WebSocket, send messages, and yield what comes back.
 
     In one thread: the library's own client reads in a second one, and two on one connection of Python's TLS
@@ -216,9 +216,13 @@ def _echoed(wire: ssl.SSLSocket, messages: Sequence[bytes]) -> Iterator[bytes]:
     if not isinstance(opened, Response) or opened.status_code != 101:
         raise NotAnsweredError("the WebSocket was not opened")
     for message in messages:
-        protocol.send_binary(message)
+        if isinstance(message, str):
+            protocol.send_text(message.encode())
+        else:
+            protocol.send_binary(message)
         echo = said()
-        yield bytes(echo.data) if isinstance(echo, Frame) else b""
+        if isinstance(echo, Frame):
+            yield bytes(echo.data).decode() if echo.opcode is Opcode.TEXT else bytes(echo.data)
     protocol.send_close()
     for data in protocol.data_to_send():
         wire.sendall(data)
