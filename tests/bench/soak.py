@@ -200,19 +200,7 @@ def _echoed(wire: ssl.SSLSocket, messages: Sequence[str | bytes]) -> Iterator[st
     """
     protocol = ClientProtocol(parse_uri(f"ws://{_SITE}/socket"), max_size=None)
     protocol.send_request(protocol.connect())
-
-    def said() -> Response | Frame:
-        while True:
-            for data in protocol.data_to_send():
-                wire.sendall(data)
-            for event in protocol.events_received():
-                if isinstance(event, Response | Frame):
-                    return event
-            if not (data := wire.recv(65_536)):
-                raise EOFError("the WebSocket ended")
-            protocol.receive_data(data)
-
-    opened = said()
+    opened = _said(wire, protocol)
     if not isinstance(opened, Response) or opened.status_code != 101:
         raise NotAnsweredError("the WebSocket was not opened")
     for message in messages:
@@ -220,12 +208,23 @@ def _echoed(wire: ssl.SSLSocket, messages: Sequence[str | bytes]) -> Iterator[st
             protocol.send_text(message.encode())
         else:
             protocol.send_binary(message)
-        echo = said()
+        echo = _said(wire, protocol)
         if isinstance(echo, Frame):
             yield bytes(echo.data).decode() if echo.opcode is Opcode.TEXT else bytes(echo.data)
     protocol.send_close()
-    for data in protocol.data_to_send():
-        wire.sendall(data)
+    wire.sendall(b"".join(protocol.data_to_send()))
+
+
+def _said(wire: ssl.SSLSocket, protocol: ClientProtocol) -> Response | Frame:
+    """Send what is to be sent, and return what comes next."""
+    while True:
+        wire.sendall(b"".join(protocol.data_to_send()))
+        for event in protocol.events_received():
+            if isinstance(event, Response | Frame):
+                return event
+        if not (data := wire.recv(65_536)):
+            raise EOFError("the WebSocket ended")
+        protocol.receive_data(data)
 
 
 def main(arguments: Sequence[str]) -> None:
