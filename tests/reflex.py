@@ -52,7 +52,8 @@ def asked(config: pytest.Config) -> bool:
 
 def whole(config: pytest.Config) -> bool:
     """Return whether all of the quick suite is asked for, so that it can be shared out by file."""
-    chosen = config.option.keyword or config.option.lf or config.option.failedfirst
+    # Without pytest's cache there is no choice by what failed last.
+    chosen = any(getattr(config.option, name, False) for name in ("keyword", "lf", "failedfirst"))
     return asked(config) and not chosen and config.args_source is pytest.Config.ArgsSource.TESTPATHS
 
 
