@@ -213,11 +213,11 @@ def resolver(settings: Settings, policy: Policy) -> People:
 
 def follower(settings: Settings, who: People, cut: Callable[[Lost], None]) -> Follower:
     """Return what keeps `who` on the database of people; `cut` ends open connections."""
-    database, trail = Database(settings.state), Trail(settings.state)
+    database = Database(settings.state)
     asked = settings.identity.leases
     leases = LeaseFile(asked.format, asked.file).look if asked is not None else dict[str, Lease]
     devices, hold = settings.identity.registered, settings.identity.stop_holds_hours * 3600
-    return Follower(database, trail, who, devices, cut, neighbours, leases, hold)
+    return Follower(database, who, devices, cut, neighbours, leases, hold)
 
 
 def filtering(

@@ -21,12 +21,16 @@ from appliance.alerts.incidents import Task
 from appliance.alerts.ladder import Directory
 from appliance.config.problems import unknown
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.events.queries import open_reader
 from appliance.events.record import Record
+from appliance.identity.database import Database
+from appliance.identity.stops import STEPS, Stops
 from appliance.model.alerting import SELF_REPORT
 from appliance.model.incident import Incident
 from appliance.model.profile import ProfileSet
 from appliance.model.words import said
+from appliance.transactions import noted
 
 LONGEST_LOOK = 500
 """Log records shown of one person at once."""
@@ -76,7 +80,9 @@ class Handling:
         """`chosen` is the school's set that is in force; `directory` is None where nobody is told."""
         self.book = Book(state)
         self.trail = Trail(state)
+        self.stops = Stops(Database(state), Carried(self.trail, STEPS))
         self.state = state
+        self._steps = Carried(self.trail, "alerts")
         self._chosen = chosen
         self._directory = directory
         self._clock = clock
@@ -253,12 +259,12 @@ class Handling:
         **details: str,
     ) -> Case:
         now = self._clock()
-        with self.book.writing() as db:
+        with noted(self.book.writing, self._steps) as db:
             # 1 May they? Why here: within the transaction, so that nothing changes in between.
             found = self._found(db, staff, reference)
             # 2 Done. 3 In the audit. Why last: what could not be done must not stand there as done.
             act(db, found.reference, staff.name, now)
-            self._note(staff, what, found, **details)
+            self._steps.add(what, found.reference, by=staff.name, at=self._clock(), **details)
         return found
 
     def _note(self, staff: Staff, what: str, case: Case, **details: str) -> None:

@@ -25,12 +25,14 @@ from appliance import assembly, auditing, granting, handover, recycling, returni
 from appliance.config.problems import ProblemsError
 from appliance.config.snapshots import HeldError, Snapshots
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.events.errors import EventsError
 from appliance.gateway.demo import serve_demo
 from appliance.gateway.wording import upset_messages
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
 from appliance.identity.passwords import Passwords
+from appliance.identity.stops import STEPS, Stops
 from appliance.identity.upkeep import add_people, end_what_is_over
 from appliance.lists.compiler import CompileError
 from appliance.lists.ledger import Ledger
@@ -291,12 +293,16 @@ async def _keep_people(settings: Settings, policy: Policy) -> None:
     # nobody uses, and stops that were for a time.
     people, idle = settings.identity.people, settings.identity.idle_minutes * 60
     database, trail = Database(settings.state), Trail(settings.state)
+    stops, settled = Stops(database, Carried(trail, STEPS)), False
     if people is not None:
         groups = policy.sets[settings.school.set].profiles
         await asyncio.to_thread(add_people, database, trail, people, groups, Passwords(), time.time())
     while True:
         try:
-            await asyncio.to_thread(end_what_is_over, database, trail, idle, time.time())
+            if not settled:
+                await asyncio.to_thread(stops.settle)
+                settled = True
+            await asyncio.to_thread(end_what_is_over, database, stops, idle, time.time())
         except (IdentityError, OSError) as error:
             logger.warning("sessions could not be ended this time: %s", error)
         await asyncio.sleep(_PEOPLE_SECONDS)

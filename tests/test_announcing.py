@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from appliance.announcing import announce
-from appliance.events.audit import Trail
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.announced import Announced, announced
 from appliance.identity.database import Database
@@ -117,7 +116,7 @@ def test_log_ins_of_a_real_radius_server_are_believed(tmp_path: Path) -> None:
     edit(
         path, "identity:\n", f"identity:\n  radius:\n    listen: 127.0.0.1:{port}\n    clients: [{client}]\n"
     )
-    database, trail = Database(tmp_path / "state"), Trail(tmp_path / "state")
+    database = Database(tmp_path / "state")
     (tmp_path / "state").mkdir()
     database.prepare()
     for name in ("amy", "zoë"):
@@ -145,7 +144,7 @@ def test_log_ins_of_a_real_radius_server_are_believed(tmp_path: Path) -> None:
         person |= {"User_Name": "zoë", "Acct_Session_Id": "S2", "Framed_IPv6_Address": "fd00:20::14"}
         time.sleep(1.1)
         assert "Accounting-Response" in tell(proxy, signed=False, Acct_Status_Type="Start", **person)
-        known = read(database, trail, time.time())
+        known = read(database, time.time())
         who = Resolver(Networks([], "ks1"), "ks1", time.time)
         who.use(known, believe(known, {"fe80::1": "3c:52:82:0a:1b:2c"}, {}))
         for address in ("10.20.0.14", "fd00:20::14", "fe80::1"):

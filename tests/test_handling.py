@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 
@@ -40,6 +43,28 @@ def test_what_cannot_be_in_the_audit_is_not_done(there: Office) -> None:
     path.rmdir()
     look = handling.look(LEAD, "1", "why")
     assert (look.case.state, look.tasks, look.notes) == ("open", [], [])
+
+
+def test_a_step_that_was_rolled_back_is_told_in_the_audit(
+    there: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-40: a disk that is full at the last moment leaves a case open, and no record that it was closed."""
+    handling, writing = there.handling, there.handling.book.writing
+
+    @contextmanager
+    def full() -> Iterator[Connection]:
+        with writing() as db:
+            yield db
+            monkeypatch.undo()
+            raise AlertsError("database or disk is full")
+
+    monkeypatch.setattr(handling.book, "writing", full)
+    with pytest.raises(AlertsError, match="full"):
+        handling.close(LEAD, "1", "a mistake")
+    assert handling.find(LEAD, "1").state == "open"
+    handling.close(LEAD, "1", "a mistake")
+    told = [(one["what"], one.get("record")) for one in handling.trail.entries()]
+    assert told == [("alert-close", None), ("not-carried-out", 1), ("alert-close", None)]
 
 
 def test_a_case_that_is_not_for_them_is_no_case_whatever_they_do(there: Office) -> None:

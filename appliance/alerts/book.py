@@ -16,11 +16,10 @@ from urllib.parse import quote
 
 from appliance.config.problems import InWordsError
 from appliance.owners import make_folder, open_private
-from appliance.transactions import transaction, version_of
+from appliance.transactions import CARRIED, transaction, version_of
 
 FOLDER = "alerts"
 DATABASE = "alerts.sqlite3"
-VERSION = 2
 PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 
@@ -81,6 +80,15 @@ _SECOND = (
 )
 
 
+# Which record of the audit is the last that counts.
+_THIRD = tuple(CARRIED.split(";\n"))
+
+_TABLES = (_FIRST, _SECOND, _THIRD)
+"""What makes each version of the tables out of the one before it."""
+
+VERSION = len(_TABLES)
+
+
 class AlertsError(InWordsError):
     """The book of alerts cannot be used, or there is no such case; the text says what to do."""
 
@@ -107,7 +115,7 @@ class Book:
 
     def _bring_up_to_date(self) -> None:
         with self.writing() as db:
-            for statements in (_FIRST, _SECOND)[version_of(db) :]:  # none, where somebody else was faster
+            for statements in _TABLES[version_of(db) :]:  # none, where somebody else was faster
                 for statement in statements:
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")

@@ -21,7 +21,6 @@ from appliance import asking, assembly, granting
 from appliance.cli.explain_part import Part, part_notes, part_of, with_part
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
-from appliance.events.audit import Trail
 from appliance.filtering import Filtering, Judgement
 from appliance.identity.database import Database
 from appliance.identity.snapshot import known_person
@@ -158,8 +157,7 @@ def _journey(setup: Setup, lists: Lists, profiles: ProfileSet) -> Filtering:
 
 def _who(setup: Setup, group: str, name: str, profiles: ProfileSet) -> Person:
     """Return whom to ask for: an account as it stands now, or whoever `--as` says."""
-    database, trail = Database(setup.state, asks=True), Trail(setup.state)
-    known = known_person(database, trail, name, time.time()) if name else None
+    known = known_person(Database(setup.state, asks=True), name, time.time()) if name else None
     if known is None and not group:
         near = f"there is no account {name!a}; " if name else ""
         raise click.UsageError(f"{near}say whose profile: --as PROFILE, or --person with an account's name")

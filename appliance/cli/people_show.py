@@ -15,10 +15,11 @@ from rich.table import Table
 from appliance.cli.setup import Setup
 from appliance.config.problems import unknown
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
 from appliance.identity.sessions import SCHOOL_ZONE, Sessions
-from appliance.identity.stops import Stop, Stops
+from appliance.identity.stops import STEPS, Stop, Stops
 
 _NARROW = 100
 
@@ -34,7 +35,7 @@ class People:
         self.trail = Trail(self.state)
         self.accounts = Accounts(self.database)
         self.sessions = Sessions(self.database)
-        self.stops = Stops(self.database, self.trail)
+        self.stops = Stops(self.database, Carried(self.trail, STEPS))
         self.now = time.time()
         self.by = setup.by
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from appliance.identity.names import IdentityError
 from appliance.owners import make_folder, open_private
-from appliance.transactions import transaction, version_of
+from appliance.transactions import CARRIED, transaction, version_of
 
 FOLDER = "identity"
 DATABASE = "people.db"
@@ -72,7 +72,7 @@ CREATE TABLE proxy_sign_in (key TEXT NOT NULL, address TEXT NOT NULL, at REAL NO
     PRIMARY KEY (key, address)) STRICT, WITHOUT ROWID;
 """
 
-_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES, _FACTOR, _PROXY)
+_STEPS = (_TABLES, _OUTSIDE, _ANNOUNCED, _USES, _FACTOR, _PROXY, CARRIED)
 """What makes each version of the tables out of the one before it."""
 
 VERSION = len(_STEPS)

@@ -21,7 +21,6 @@ from appliance.identity.names import IdentityError
 from appliance.identity.resolver import Lost, Registered, Resolver, believe
 from appliance.identity.sessions import Sessions
 from appliance.identity.snapshot import Snapshot, Watch, read
-from appliance.identity.stops import Trail
 from appliance.identity.uses import HOLD, Use, Used, Uses
 
 LOOK_SECONDS = 0.1
@@ -42,7 +41,6 @@ class Follower:
     def __init__(
         self,
         database: Database,
-        trail: Trail,
         resolver: Resolver,
         devices: Mapping[str, Registered],
         cut: Callable[[Lost], None],
@@ -51,7 +49,6 @@ class Follower:
         hold: float = HOLD,
     ) -> None:
         self._database = database
-        self._trail = trail
         self._resolver = resolver
         self._devices = devices
         self._cut = cut
@@ -96,7 +93,7 @@ class Follower:
             if changed:
                 before = self._known.stops.keys()
                 known = None if self._failing else self._known
-                reading = functools.partial(read, self._database, self._trail, time.time(), self._hold, known)
+                reading = functools.partial(read, self._database, time.time(), self._hold, known)
                 self._known = await asyncio.to_thread(reading)
                 # What somebody used until they were stopped, a moment ago, is held as well.
                 await self._tell_used(newly=self._known.stops.keys() - before)

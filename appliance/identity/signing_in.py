@@ -30,7 +30,7 @@ from appliance.identity.outside import (
 from appliance.identity.passwords import Passwords, Rules, check
 from appliance.identity.proxy_sign_ins import ProxySignIns
 from appliance.identity.sessions import SCHOOL_ZONE, Device, Sessions, end_of_day
-from appliance.identity.stops import Stops, Trail
+from appliance.identity.stops import Trail, stops_in_force
 from appliance.identity.tries import Limits, Tries
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
@@ -87,7 +87,7 @@ class SignIn:
     ) -> None:
         self.accounts = Accounts(database)
         self.sessions = Sessions(database)
-        self.stops = Stops(database, trail)
+        self._database = database
         self.rules = rules
         self._trail = trail
         self._proxy = ProxySignIns(database, trail)
@@ -131,7 +131,7 @@ class SignIn:
             self._proxy.note(account, address, now, end_of_day(now, self.rules.day_ends))
         except (OSError, InWordsError):
             # Whoever is stopped enters nothing by it, and stays stopped only for as long as they are known.
-            if not self._stopped(account, now):
+            if not self.stopped(account.key, now):
                 raise
 
     def _compared(self, name: str, password: Secret, address: str, now: float) -> Account:
@@ -174,12 +174,13 @@ class SignIn:
     def _let_in(self, account: Account, now: float) -> Account:
         if not account.usable(now):
             raise RefusedError("This account is not in use now. Ask a member of staff.")
-        if self._stopped(account, now):
+        if self.stopped(account.key, now):
             raise RefusedError("Your access is stopped for now. Speak to a member of staff.")
         return account
 
-    def _stopped(self, account: Account, now: float) -> bool:
-        return any(stop.key == account.key for stop in self.stops.in_force(now))
+    def stopped(self, one: str, now: float) -> bool:
+        """Return whether the account of this key is frozen, or its access taken away for a time."""
+        return any(stop.key == one for stop in stops_in_force(self._database, now))
 
     def _plain(self, name: str) -> str:
         # An account that is kept here goes by its whole name, whatever a realm of the school looks like.

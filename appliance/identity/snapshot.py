@@ -16,7 +16,7 @@ from appliance.identity.announced import Announced, announced
 from appliance.identity.database import Database
 from appliance.identity.names import IdentityError, key
 from appliance.identity.sessions import Session, Sessions
-from appliance.identity.stops import Stop, Stops, Trail
+from appliance.identity.stops import Stop, stops_in_force
 from appliance.identity.uses import HOLD, Held, held
 from appliance.model.person import Confidence, Kind, Person, Standing
 
@@ -79,9 +79,7 @@ class Watch:
         self._db = None
 
 
-def read(
-    database: Database, trail: Trail, now: float, hold: float = HOLD, before: Snapshot | None = None
-) -> Snapshot:
+def read(database: Database, now: float, hold: float = HOLD, before: Snapshot | None = None) -> Snapshot:
     """Read everything that counts at `now`; IdentityError if it cannot be read.
 
     `hold` is for how many seconds a device stays stopped that somebody who is stopped used last. Accounts
@@ -89,7 +87,7 @@ def read(
     """
     try:
         stops: dict[str, Stop] = {}
-        for stop in Stops(database, trail).in_force(now):
+        for stop in stops_in_force(database, now):
             # A freeze outweighs what was taken away for a time.
             if stop.key not in stops or stop.until is None:
                 stops[stop.key] = stop
@@ -108,11 +106,11 @@ def read(
         raise IdentityError(f"{database.path}: cannot be read ({error})") from error
 
 
-def known_person(database: Database, trail: Trail, name: str, now: float) -> Person | None:
+def known_person(database: Database, name: str, now: float) -> Person | None:
     """Return the account `name` as the Person it would be if signed in now, or None; for `explain`."""
     if not database.path.exists():
         return None
-    known = read(database, trail, now)
+    known = read(database, now)
     account = known.accounts.get(key(name))
     return person_of(account, "command line", known.stops.get(account.key)) if account else None
 

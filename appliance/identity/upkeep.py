@@ -21,10 +21,10 @@ from appliance.identity.stops import Stops, Trail
 _log = logging.getLogger(__name__)
 
 
-def end_what_is_over(database: Database, trail: Trail, idle: float, now: float) -> None:
+def end_what_is_over(database: Database, stops: Stops, idle: float, now: float) -> None:
     """End sessions that are over or idle, and stops whose time has passed; IdentityError, OSError."""
     Sessions(database).end_idle(now, idle)
-    for stop in Stops(database, trail).restore_due(now):
+    for stop in stops.restore_due(now):
         _log.warning("the access of an account was restored: its time is over (stop %d)", stop.number)
 
 

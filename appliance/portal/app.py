@@ -287,10 +287,9 @@ class Portal:
         return await self._next(visit, account)
 
     async def _sign_out(self, visit: Visit, _fields: dict[str, str]) -> Response:
-        stops = await asyncio.to_thread(self._sign_in.stops.in_force, visit.now)
         session = await asyncio.to_thread(self._sign_in.sessions.on, visit.device, visit.now)
         # Whoever is stopped stays so on this device: signing out would give back the network's access.
-        if session is not None and all(stop.key != session.key for stop in stops):
+        if session is not None and not await asyncio.to_thread(self._sign_in.stopped, session.key, visit.now):
             await asyncio.to_thread(self._sign_in.sessions.end_on, visit.device)
         answer = await self._ask(visit, problem=visit.words["gone"])
         answer.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="strict")

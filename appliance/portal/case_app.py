@@ -308,8 +308,7 @@ class CasePages:
         account = await asyncio.to_thread(self._desk.sign_in.accounts.get, look.named)
         why, now = f"{reason} ({one.reference})", one.visitor.now
         # First the stop, which counts within a second; what is kept after it undoes nothing when it fails.
-        stops = self._desk.sign_in.stops
-        await asyncio.to_thread(stops.freeze, account.name, why, by=one.staff.name, now=now)
+        await asyncio.to_thread(self._handling.stops.freeze, account.name, why, by=one.staff.name, now=now)
         try:
             await keep_evidence(self._handling.state, account.name, by=one.staff.name, now=now)
         except (EventsError, OSError) as error:

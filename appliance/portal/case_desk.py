@@ -193,8 +193,9 @@ class Desk:
         account = self.sign_in.accounts.find(name)
         if account is None or account.kind is not Kind.STAFF or not account.usable(now):
             return None
-        stopped = any(stop.key == account.key for stop in self.sign_in.stops.in_force(now))
-        if stopped or not (self._entry.roles_of(account.name) or self._entry.grants(account)):
+        if self.sign_in.stopped(account.key, now) or not (
+            self._entry.roles_of(account.name) or self._entry.grants(account)
+        ):
             return None
         return account
 

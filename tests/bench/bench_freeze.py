@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass
 
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.identity.database import Database
-from appliance.identity.stops import Stops
+from appliance.identity.stops import STEPS, Stops
 from appliance.model.person import Standing
 from tests.bench.bench_signin import School, school, signed_in
 from tests.bench.measure import KEPT, percentile, report
@@ -38,7 +39,7 @@ def main() -> None:
     """Measure, print, keep."""
     folder = KEPT / "freeze"
     with report("freeze") as done, school(folder) as at:
-        stops = Stops(Database(folder / "state"), Trail(folder / "state"))
+        stops = Stops(Database(folder / "state"), Carried(Trail(folder / "state"), STEPS))
         signed_in(at, 0)
         bytes_, ends = list[float](), list[float]()
         for _ in range(ROUNDS):

@@ -40,7 +40,7 @@ def main() -> None:
         macs = _sign_in(made)
         networks = Networks([ClientNetwork(ipaddress.ip_network("10.20.0.0/16"), "ks2", "Rooms")], "ks1")
         resolver = Resolver(networks, "ks1", time.time)
-        follower = Follower(made.database, made.trail, resolver, {}, lambda _lost: None, lambda: macs)
+        follower = Follower(made.database, resolver, {}, lambda _lost: None, lambda: macs)
         first = asyncio.run(_look(follower))
         addresses = random.Random(1).choices([*macs, "10.20.200.1", "192.0.2.1"], k=ASKED)
         known = _times(resolver.resolve, addresses)

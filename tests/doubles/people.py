@@ -9,12 +9,13 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.identity.accounts import Account, Accounts
 from appliance.identity.database import Database
 from appliance.identity.passwords import Passwords
 from appliance.identity.sessions import Device, Sessions
 from appliance.identity.signing_in import SignIn, SignInRules
-from appliance.identity.stops import Stops
+from appliance.identity.stops import STEPS, Stops
 from appliance.model.person import Kind
 from appliance.model.secret import Secret
 
@@ -58,4 +59,6 @@ def school(state: Path) -> School:
     """Make a school with nobody in it."""
     database, trail = Database(state), Trail(state)
     database.prepare()
-    return School(state, database, trail, Accounts(database), Sessions(database), Stops(database, trail))
+    return School(
+        state, database, trail, Accounts(database), Sessions(database), Stops(database, Carried(trail, STEPS))
+    )

@@ -23,9 +23,7 @@ class Following:
         self.cut: list[Lost] = []
         self.macs = macs or {}
         self.resolver = Resolver(Networks([], "ks1"), "ks1", lambda: self.now)
-        self.follower = Follower(
-            made.database, made.trail, self.resolver, {}, self.cut.append, self.neighbours
-        )
+        self.follower = Follower(made.database, self.resolver, {}, self.cut.append, self.neighbours)
 
     def neighbours(self) -> dict[str, str]:
         if isinstance(self.macs, OSError):
@@ -114,7 +112,7 @@ async def test_leases_that_cannot_be_read_keep_what_was_known_of_them(tmp_path: 
 
     devices = {"printer-2": Registered("printer-2", "staff", "Printer")}
     found = Resolver(Networks([], "ks1"), "ks1", lambda: clock - 1)
-    follower = Follower(made.database, made.trail, found, devices, lambda _lost: None, dict, leases)
+    follower = Follower(made.database, found, devices, lambda _lost: None, dict, leases)
     for _ in range(2):
         follower._asked = -1000.0
         await follower.look()

@@ -36,7 +36,7 @@ def resolver(made: School, clock: Clock, macs: dict[str, str] | None = None) -> 
 
 
 def use(made: School, found: Resolver, macs: dict[str, str] | None = None) -> Lost:
-    known = read(made.database, made.trail, NOW)
+    known = read(made.database, NOW)
     return found.use(known, believe(known, MACS if macs is None else macs, DEVICES))
 
 
@@ -179,7 +179,7 @@ def test_an_account_without_a_session_leaves_no_trace(tmp_path: Path) -> None:
     """A session of an account that was removed is nobody's."""
     made = school(tmp_path)
     made.sessions.begin(made.add("amy"), Device("10.20.0.20"), NOW, NOW + 99)
-    known = read(made.database, made.trail, NOW)
+    known = read(made.database, NOW)
     assert "10.20.0.20" in believe(known, {}, {})
     assert believe(type(known)({}, known.sessions, {}), {}, {}) == {}
 
@@ -219,7 +219,7 @@ def test_a_network_log_in_counts_before_a_sign_in(tmp_path: Path) -> None:
     clock.now = NOW + 60
     assert found.resolve(TABLET.address).name == ""
     assert found.expired().addresses == {TABLET.address, "fd00::14"}
-    known = read(made.database, made.trail, NOW)
+    known = read(made.database, NOW)
     found.use(known, believe(known, MACS, DEVICES, now=clock.now))
     assert found.resolve(TABLET.address).name == "bob"
 

@@ -39,7 +39,7 @@ def test_an_unreadable_database_is_never_an_empty_one(tmp_path: Path) -> None:
     with made.database.writing() as db:
         db.execute("INSERT INTO stop VALUES (1, 'a', 'a', 'rubbish', '', '', 0, NULL, NULL)")
     with pytest.raises(IdentityError):
-        read(made.database, made.trail, NOW)
+        read(made.database, NOW)
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_a_freeze_outweighs_a_removal(tmp_path: Path) -> None:
     made.add("amy")
     made.stops.freeze("amy", "x", by="head", now=NOW)
     made.stops.remove("amy", "y", NOW + 60, by="head", now=NOW)
-    assert read(made.database, made.trail, NOW).stops["amy"].what is Standing.FROZEN
+    assert read(made.database, NOW).stops["amy"].what is Standing.FROZEN
 
 
 @pytest.mark.parametrize(
@@ -73,28 +73,28 @@ def test_a_shared_login_is_logged_as_exactly_that(
 @pytest.mark.slow
 def test_explain_knows_a_person_as_they_stand(tmp_path: Path) -> None:
     """`explain --person` answers for the real account, stopped or not."""
-    assert known_person(Database(tmp_path), school(tmp_path / "x").trail, "amy", NOW) is None
+    assert known_person(Database(tmp_path), "amy", NOW) is None
     made = school(tmp_path)
     made.add("amy", group="ks2")
     made.stops.freeze("amy", "x", by="head", now=NOW)
-    found = known_person(made.database, made.trail, "AMY", NOW)
+    found = known_person(made.database, "AMY", NOW)
     assert found is not None
     assert (found.group, found.standing) == ("ks2", Standing.FROZEN)
-    assert known_person(made.database, made.trail, "bob", NOW) is None
+    assert known_person(made.database, "bob", NOW) is None
 
 
 @pytest.mark.slow
 def test_accounts_are_read_again_only_when_one_has_changed(tmp_path: Path) -> None:
     """Lesson start: a session that begins does not make each worker read a thousand accounts."""
     made = school(tmp_path)
-    first = read(made.database, made.trail, NOW)
+    first = read(made.database, NOW)
     made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 99)
-    second = read(made.database, made.trail, NOW, before=first)
+    second = read(made.database, NOW, before=first)
     assert set(second.accounts) == {"amy"}
     made.sessions.end_on(TABLET)
     made.stops.freeze("amy", "x", by="head", now=NOW)
-    third = read(made.database, made.trail, NOW, before=second)
+    third = read(made.database, NOW, before=second)
     assert third.accounts is second.accounts
     assert (third.sessions, set(third.stops)) == ((), {"amy"})
     made.accounts.change("amy", disabled=True)
-    assert read(made.database, made.trail, NOW, before=third).accounts["amy"].disabled
+    assert read(made.database, NOW, before=third).accounts["amy"].disabled

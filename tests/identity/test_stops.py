@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from appliance.events.carried import Carried
+from appliance.identity.database import Database
 from appliance.identity.names import IdentityError
+from appliance.identity.stops import STEPS, Stops
 from appliance.model.person import Standing
 from tests.doubles.people import NOW, TABLET, school
 
@@ -56,3 +62,44 @@ def test_what_is_not_in_the_trail_does_not_happen(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         made.stops.freeze("amy", "x", by="head", now=NOW)
     assert made.stops.in_force(NOW) == []
+
+
+class _Full(Database):
+    """A database whose disk is full at the end of the first transaction."""
+
+    full = True
+
+    @contextmanager
+    def writing(self, *, changes: bool = False, accounts: bool = True) -> Iterator[sqlite3.Connection]:
+        with super().writing(changes=changes, accounts=accounts) as db:
+            yield db
+            if self.full:
+                self.full = False
+                raise IdentityError("database or disk is full")
+
+
+@pytest.mark.slow
+def test_a_freeze_that_was_rolled_back_is_no_freeze_in_the_audit(tmp_path: Path) -> None:
+    """S-60: governors do not read that somebody was frozen who was not; trying again is a freeze."""
+    made = school(tmp_path)
+    made.add("amy")
+    stops = Stops(_Full(tmp_path), Carried(made.trail, STEPS))
+    with pytest.raises(IdentityError, match="full"):
+        stops.freeze("amy", "illegal site", by="head", now=NOW)
+    assert stops.in_force(NOW) == []
+    assert [(one["what"], one.get("record")) for one in made.trail.entries()] == [
+        ("freeze", None),
+        ("not-carried-out", 1),
+    ]
+    stops.freeze("amy", "illegal site", by="head", now=NOW)
+    stops.settle()
+    assert [one["what"] for one in made.trail.entries()][2:] == ["freeze"]
+
+
+def test_a_record_that_a_power_cut_left_is_told_at_the_start(tmp_path: Path) -> None:
+    """Between the audit and the database the power went: whoever starts next says so, once."""
+    made = school(tmp_path)
+    Carried(made.trail, STEPS).add("freeze", "amy", by="head", at=NOW)
+    for _twice in range(2):
+        made.stops.settle()
+    assert [one["what"] for one in made.trail.entries()] == ["freeze", "not-carried-out"]

@@ -14,10 +14,10 @@ def test_what_is_over_ends(tmp_path: Path) -> None:
     made = school(tmp_path)
     made.sessions.begin(made.add("amy"), TABLET, NOW, NOW + 9_999)
     made.stops.remove("bob", "x", NOW + 50, by="head", now=NOW)
-    end_what_is_over(made.database, made.trail, 100, NOW + 99)
+    end_what_is_over(made.database, made.stops, 100, NOW + 99)
     assert len(made.sessions.open(NOW)) == 1
     assert [entry["what"] for entry in made.trail.entries()] == ["remove-access", "restore"]
-    end_what_is_over(made.database, made.trail, 100, NOW + 100)
+    end_what_is_over(made.database, made.stops, 100, NOW + 100)
     assert made.sessions.open(NOW) == []
 
 

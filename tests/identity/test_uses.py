@@ -14,7 +14,7 @@ def used(last: float = NOW, device: str = TABLET.mac, way: str = "portal") -> Us
 
 
 def held(made: School, now: float, hold: float = 3600.0) -> set[str]:
-    return {each.device for each in read(made.database, made.trail, now, hold).held}
+    return {each.device for each in read(made.database, now, hold).held}
 
 
 def test_a_use_goes_on_until_a_pause(tmp_path: Path) -> None:

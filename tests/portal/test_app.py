@@ -75,7 +75,7 @@ class Visitor:
 
     def look(self) -> None:
         """Let the sign-in know what the database says, as it does several times a second."""
-        known = read(self.made.database, self.made.trail, self.now)
+        known = read(self.made.database, self.now)
         self.who.use(known, believe(known, {TABLET.address: TABLET.mac}, {}, now=self.now))
 
     def signed_in(self) -> list[str]:
@@ -271,7 +271,7 @@ async def test_a_frozen_pupil_gets_out_of_it_by_no_page(visitor: Visitor) -> Non
     await cleared.send(page, name="amy.smith", password=WORD.reveal())
     await cleared.send(page, "/sign-out")
     assert cleared.signed_in() == ["amy.smith"]
-    known = read(visitor.made.database, visitor.made.trail, NOW)
+    known = read(visitor.made.database, NOW)
     cleared.who.use(known, believe(known, {TABLET.address: TABLET.mac}, {}, now=NOW))
     assert cleared.who.resolve(TABLET.address).standing is Standing.FROZEN
 
