@@ -6,8 +6,7 @@ What lives only here: all of a change or nothing of it, and for whom a network, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +14,10 @@ from appliance import assembly, holding, trial
 from appliance.changes.doubts import Doubts
 from appliance.changes.held_files import BLOCKLISTS, HeldFiles
 from appliance.changes.notices import Notices
-from appliance.changes.store import Approval, ChangeError, Changes, Entry, Proposal, State
-from appliance.config.problems import InWordsError, unknown
+from appliance.changes.store import FOLDER, Approval, ChangeError, Changes, Entry, Proposal, State
+from appliance.config.problems import unknown
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.identity.accounts import Accounts
 from appliance.identity.database import Database
 from appliance.identity.names import key
@@ -28,21 +28,26 @@ from appliance.model.known import Use
 from appliance.model.stage import Stage
 from appliance.model.url import Url, UrlRefusedError, parse_host, parse_typed
 from appliance.settings import Settings
+from appliance.undoing import Undoing, because
 
 
 def changes(settings: Settings) -> Changes:
     """Return the proposals of the school."""
-    return Changes(settings.state, Trail(settings.state), _approval(settings), key)
+    return Changes(settings.state, _trail(settings), _approval(settings), key, Undoing(settings))
 
 
 def notices(settings: Settings) -> Notices:
     """Return what somebody else is to look at."""
-    return Notices(settings.state, Trail(settings.state), _approval(settings), key)
+    return Notices(settings.state, _trail(settings), _approval(settings), key)
 
 
 def doubts(settings: Settings) -> Doubts:
     """Return the accounts that do not count, for somebody else has set their password."""
-    return Doubts(settings.state, Trail(settings.state), _approval(settings), key)
+    return Doubts(settings.state, _trail(settings), _approval(settings), key)
+
+
+def _trail(settings: Settings) -> Carried:
+    return Carried(Trail(settings.state), FOLDER)
 
 
 def _approval(settings: Settings) -> Approval:
@@ -132,30 +137,20 @@ def take_back(settings: Settings, proposal: Proposal) -> None:
 
 
 def put_in_force(settings: Settings, proposal: Proposal) -> None:
-    """Do what a released proposal says, all of it or nothing; InWordsError, OSError."""
+    """Do what a released proposal says; InWordsError, OSError. Who decides undoes what was not decided."""
     check_entries(settings, proposal.entries)
-    with ExitStack() as undone:
-        if pair := proposal.parts.get(BLOCKLISTS):
-            undone.enter_context(_using_lists(settings, pair[1]))
-        if pair or trial.list_acts(proposal.entries):
-            undone.enter_context(trial.undone_if_it_fails(settings, proposal.entries))
-        store = assembly.snapshots(settings)
-        if proposal.version != proposal.base:
-            store.put_in_force(proposal.version)
-        holding.use(settings, proposal.parts)
-        _write_entries(settings, proposal)
-
-
-@contextmanager
-def _using_lists(settings: Settings, version: str) -> Iterator[None]:
-    # What was compiled from the proposed lists and may not stay is compiled once more from the old ones.
-    try:
-        with HeldFiles(settings.state).using_blocklists(version):
-            yield
-    except BaseException:
-        with suppress(InWordsError, OSError):
-            trial.Where.real(settings).compile()
-        raise
+    pair, acts = proposal.parts.get(BLOCKLISTS), trial.list_acts(proposal.entries)
+    if pair:
+        HeldFiles(settings.state).use_blocklists(pair[1])
+    if pair or acts:
+        where = trial.Where.real(settings)
+        for entry in acts:
+            trial.done(entry, where)
+        where.compile()
+    if proposal.version != proposal.base:
+        assembly.snapshots(settings).put_in_force(proposal.version)
+    holding.use(settings, proposal.parts)
+    _write_entries(settings, proposal)
 
 
 def _write_entries(settings: Settings, proposal: Proposal) -> None:
@@ -163,7 +158,7 @@ def _write_entries(settings: Settings, proposal: Proposal) -> None:
     for act, address in proposal.entries:
         if act in trial.LIST_ACTS:
             continue
-        why = f"change {proposal.number}: {proposal.reason}"
+        why = f"{because(proposal.number)}{proposal.reason}"
         if act == "remove":
             local.remove(address, because=why, who=proposal.by, at=datetime.now(UTC))
         else:

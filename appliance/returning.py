@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from ipaddress import ip_network
 
 from appliance import assembly
+from appliance.changes.database import BusyError
 from appliance.changes.jump import foreseen, jump
 from appliance.changes.notices import RETURNED
 from appliance.changes.store import Proposal, State
@@ -32,14 +34,15 @@ logger = logging.getLogger(__name__)
 
 
 async def watch(settings: Settings) -> None:
-    """Take back what is to be taken back, for ever."""
-    if settings.changes.approval != "two":
-        return
+    """Take back what is to be taken back, and undo what was not decided to its end, for ever."""
     known: dict[int, Shares] = {}
     failing = False
     while True:
         try:
-            await asyncio.to_thread(look, settings, time.time(), known)
+            with suppress(BusyError):  # somebody decides just now
+                await asyncio.to_thread(changes(settings).mend)
+            if settings.changes.approval == "two":
+                await asyncio.to_thread(look, settings, time.time(), known)
             failing = False
         except (InWordsError, OSError) as error:
             if not failing:  # said once, not every ten seconds

@@ -23,7 +23,6 @@ from appliance.lists.formats import Format
 from appliance.lists.importer import Wanted, import_list, import_tree, survey_of
 from appliance.lists.ledger import Ledger
 from appliance.lists.paths import Paths
-from appliance.lists.store import Store
 from appliance.lists.update import Came, Means, Updater
 from appliance.owners import make_folder
 from appliance.settings import Settings
@@ -107,23 +106,6 @@ def done(entry: Entry, where: Where) -> None:
             raise ChangeError(f"{feed}: {outcome.words}")
     else:
         _import(kept_import(settings.state, entry.address), where)
-
-
-@contextmanager
-def undone_if_it_fails(settings: Settings, entries: tuple[Entry, ...]) -> Iterator[None]:
-    """Do the acts on lists; if the block raises, the editions from before are in force again."""
-    store = Store(Paths(settings.state))
-    before = {*store.ids(), *store.dropped()}
-    saved, where = store.saved(sorted(before)), Where.real(settings)
-    try:
-        for entry in list_acts(entries):
-            done(entry, where)
-        where.compile()
-        yield
-    except BaseException:
-        new = {*store.ids(), *store.dropped()} - before
-        store.restore(saved | dict.fromkeys(store.saved(sorted(new))))
-        raise
 
 
 def named_edition(settings: Settings, feed: str, trial: Where) -> Entry:

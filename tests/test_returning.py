@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import assembly, releasing, returning
+from appliance.changes.journal import Begun, Journal
 from appliance.changes.store import Proposal, State
 from appliance.events.audit import Trail
 from appliance.events.record import from_access
@@ -18,6 +20,7 @@ from appliance.events.store import DATABASE
 from appliance.events.writer import Writer
 from appliance.model.decision import Decision
 from appliance.settings import Settings, load_settings
+from appliance.undoing import Undoing
 from tests.doubles.events import ALLOWED, BLOCKED, PUPIL, access
 from tests.doubles.school import configuration, edit
 from tests.doubles.two import WHY
@@ -123,3 +126,19 @@ async def test_a_stage_ends_at_its_time(settings: Settings) -> None:
     assert releasing.changes(settings).get(1).state is State.RETURNED
     assert assembly.snapshots(settings).staged() is None
     assert "its time was over" in releasing.notices(settings).open()[0].words
+
+
+async def test_a_release_that_a_power_cut_ended_is_undone_within_seconds(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-25: a command that was killed leaves nothing in force, also where one person decides."""
+    one = settings.model_copy(update={"changes": settings.changes.model_copy(update={"approval": "single"})})
+    made, store = releasing.changes(one).get(1), assembly.snapshots(one)
+    Journal(one.state).write(Begun(1, State.RELEASED, NOW, Undoing(one).before(made)))
+    store.put_in_force(made.version)
+    monkeypatch.setattr(returning, "_LOOK_SECONDS", 0.01)
+    watching = asyncio.create_task(returning.watch(one))
+    async with asyncio.timeout(10):
+        while store.current() != made.base or Journal(one.state).there():  # noqa: ASYNC110 - files tell nobody
+            await asyncio.sleep(0.01)
+    watching.cancel()

@@ -10,7 +10,6 @@ from appliance.changes.store import ChangeError, Entry
 from appliance.lists.importer import Wanted
 from appliance.lists.lists import Lists
 from appliance.lists.paths import Paths
-from appliance.lists.store import Store
 from appliance.lists.update import UpdateError
 from appliance.model.url import parse_host
 from appliance.settings import Settings, load_settings
@@ -50,13 +49,6 @@ def test_what_is_tried_changes_nothing(settings: Settings) -> None:
     ):
         pass
     assert not list((settings.state / "changes").glob(".trial-*"))
-
-
-def test_what_fails_later_brings_the_lists_back(settings: Settings) -> None:
-    """A release is all or nothing: a list that was dropped for it is in force again."""
-    with pytest.raises(ZeroDivisionError), trial.undone_if_it_fails(settings, (Entry(trial.DROP, "bets"),)):
-        raise ZeroDivisionError
-    assert Store(Paths(settings.state)).ids() == ("bets",)
 
 
 def test_one_list_at_a_time_and_kept_until_then(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from appliance.config.problems import InWordsError
 from appliance.owners import make_folder, open_private
-from appliance.transactions import transaction
+from appliance.transactions import CARRIED, transaction
 
 FOLDER = "changes"
 DATABASE = "changes.db"
@@ -43,6 +43,10 @@ _ADDED = ("parts", "stage")
 
 class ChangeError(InWordsError):
     """A change cannot be proposed, released or refused; the text says why, and what to do next."""
+
+
+class BusyError(ChangeError):
+    """Somebody else decides about a change just now."""
 
 
 class ChangesDatabase:
@@ -87,12 +91,14 @@ class ChangesDatabase:
             raise self._unusable(error) from error
 
     def _unusable(self, error: sqlite3.Error) -> ChangeError:
-        return ChangeError(f"{self.path}: cannot be used ({error}); nothing was changed, try again")
+        busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+        what = BusyError if busy else ChangeError
+        return what(f"{self.path}: cannot be used ({error}); nothing was changed, try again")
 
 
 def _is_new(db: sqlite3.Connection) -> bool:
     names = {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_info('proposal')")}
-    last = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'doubt'").fetchone()
+    last = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'carried'").fetchone()
     return last is not None and names.issuperset(_ADDED)
 
 
@@ -101,6 +107,9 @@ def _prepare(db: sqlite3.Connection) -> None:
         return
     for statement in _TABLES:
         db.execute(statement)
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'carried'").fetchone() is None:
+        for statement in CARRIED.split(";\n"):
+            db.execute(statement)
     names = {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_info('proposal')")}
     for name in _ADDED:
         if name not in names:

@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.changes.database import ChangeError, ChangesDatabase
 from appliance.changes.notices import PASSWORD, put
 from appliance.changes.store import Approval, Trail
+from appliance.transactions import noted
 
 LASTS = 7 * 86_400.0
 """Seconds until an account counts again by itself: a school with two people must not be stuck."""
@@ -58,7 +59,7 @@ class Doubts:
         """
         approvers = set(map(self._key, self._approval.approvers))
         own = self._key(by) if proved else None
-        with self._db.writing() as db:
+        with noted(self._db.writing, self._trail) as db:
             for name in names:
                 if self._key(name) == own:
                     continue
@@ -95,7 +96,7 @@ class Doubts:
                 f"nobody can confirm this, for {found.by} gave no password of their own with it: it counts "
                 "by itself after seven days; or have the password set again, with --as NAME"
             )
-        with self._db.writing() as db:
+        with noted(self._db.writing, self._trail) as db:
             db.execute("DELETE FROM doubt WHERE key = ?", (self._key(found.name),))
             db.execute(
                 "UPDATE notice SET seen_by = ?, seen_at = ? WHERE kind = ? AND words = ? AND seen_by = ''",

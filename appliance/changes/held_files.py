@@ -122,6 +122,10 @@ class HeldFiles:
             raise ChangeError(f"{path}: this copy is gone or was changed; propose the change again")
         return path
 
+    def use_blocklists(self, version: str) -> None:
+        """Put a kept version in force; ChangeError where it is gone or was changed, OSError."""
+        self._link(self.kept_blocklists(version))
+
     @contextlib.contextmanager
     def using_blocklists(self, version: str) -> Iterator[None]:
         """Put a kept version in force; what was in force before comes back if the block raises."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.changes.database import ChangeError, ChangesDatabase
 from appliance.changes.store import Approval, Trail
+from appliance.transactions import noted
 
 EMERGENCY, RETURNED, PASSWORD = "emergency-block", "returned", "password-set"
 """Kinds: a site that one person closed; a change that was taken back by the gateway, or by its time; the
@@ -65,7 +66,7 @@ class Notices:
 
     def seen(self, number: int, *, by: str, at: float) -> None:
         """Note that somebody else has looked at it; ChangeError where it was their own, or they may not."""
-        with self._db.writing() as db:
+        with noted(self._db.writing, self._trail) as db:
             row = db.execute(f"SELECT {_COLUMNS} FROM notice WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
             if row is None:
                 raise ChangeError(

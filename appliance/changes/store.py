@@ -1,7 +1,8 @@
 """Proposals: what is to change, why, who wants it, and what became of it.
 
 What lives only here: which step may follow which, and who may take it. Each is one transaction, with its
-entry in the audit trail within it: what is not in the trail does not happen.
+entry in the audit trail within it: what is not in the trail does not happen. What comes in force with it does
+so within the same transaction, and goes back where that does not end well, be it by a power cut.
 """
 
 from __future__ import annotations
@@ -9,67 +10,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from appliance.changes.database import DATABASE, FOLDER, ChangeError, ChangesDatabase
+from appliance.changes.journal import Begun, Journal
+from appliance.changes.proposals import COLUMNS, Entry, Proposal, State, one, proposal_of
+from appliance.config.problems import InWordsError
 from appliance.model.words import said
+from appliance.transactions import noted, unsettled
 
 __all__ = ["DATABASE", "FOLDER", "Approval", "ChangeError", "Changes", "Entry", "Proposal", "State", "Trail"]
 
 _SHORTEST = 10
-_COLUMNS = (
-    "number, state, base, version, entries, reason, by, at, impact, decided_by, decided_at, words, parts, "
-    "stage"
-)
-
-
-class State(StrEnum):
-    """How a proposal stands."""
-
-    PROPOSED = "proposed"
-    STAGED = "staged"
-    RELEASED = "released"
-    REFUSED = "refused"
-    RETURNED = "returned"
-
-
-class Entry(NamedTuple):
-    """What a proposal does beside new versions of files: an act, and to what.
-
-    `allow`, `block` and `remove` are about an address of the school's own list; `drop`, `rollback` and
-    `accept` about a list; `import` about a copy of a list that is kept until it is released.
-    """
-
-    act: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """One proposal; moments in seconds since 1970. `version` is the policy that it would put in force.
-
-    `parts` are further things of which it brings a new version, with the one it was made against:
-    `blocklists`, `settings`. `stage` says for whom it is in force first, and until when.
-    """
-
-    number: int
-    state: State
-    base: str
-    version: str
-    entries: tuple[Entry, ...]
-    reason: str
-    by: str
-    at: float
-    impact: dict[str, Any]
-    decided_by: str = ""
-    decided_at: float | None = None
-    words: str = ""
-    parts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    stage: dict[str, Any] = field(default_factory=dict)
 
 
 class Trail(Protocol):
@@ -77,6 +32,33 @@ class Trail(Protocol):
 
     def add(self, what: str, whom: str, *, by: str, at: float, **details: str | float | None) -> None:
         """Add one record, on the disk when this returns."""
+
+    def newest(self) -> int:
+        """Return the number of the newest record of a step; 0 for none. OSError."""
+
+    def not_carried(self, after: int) -> None:
+        """Note of each step after that record that it was not carried out. OSError."""
+
+
+class Means(Protocol):
+    """What is in force beside the database, and how to go back to it."""
+
+    def before(self, found: Proposal) -> dict[str, Any]:
+        """Return what is in force of all that the proposal could change, as JSON can say it."""
+
+    def undo(self, number: int, before: dict[str, Any]) -> None:
+        """Put that in force again, whatever of change `number` is in force; InWordsError, OSError."""
+
+
+class NoMeans:
+    """For a store whose decisions put nothing in force."""
+
+    def before(self, _found: Proposal) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def undo(self, _number: int, _before: dict[str, Any]) -> None:
+        """Undo nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +73,47 @@ class Changes:
     """The proposals of one school, in the folder `state`. `same` tells whether two names are one person's."""
 
     def __init__(
-        self, state: Path, trail: Trail, approval: Approval, same: Callable[[str], str] = str.casefold
+        self,
+        state: Path,
+        trail: Trail,
+        approval: Approval,
+        same: Callable[[str], str] = str.casefold,
+        means: Means | None = None,
     ) -> None:
         self._db = ChangesDatabase(state)
         self.path = self._db.path
+        self._journal = Journal(state)
         self._trail = trail
         self._approval = approval
         self._key = same
+        self._means = means or NoMeans()
+
+    def mend(self, *, first: bool = False) -> bool:
+        """Undo a decision that was begun and did not end; return whether there was one.
+
+        To be asked now and then, and at the start (`first`): only then are records of what never came to be
+        looked for where nothing came in force. BusyError while somebody decides; ChangeError, InWordsError,
+        OSError where it cannot be undone now.
+        """
+        if not self._journal.there():
+            if first:
+                self._settle()
+            return False
+        with noted(self._db.writing, self._trail) as db:
+            begun = self._journal.read()
+            row = one(db, begun.number) if begun else None
+            done = begun is None or (row and (row.state, row.decided_at) == (begun.state, begun.at))
+            if begun and not done:
+                self._means.undo(begun.number, begun.before)
+            self._journal.remove()
+        return not done
+
+    def _settle(self) -> None:
+        with self._db.reading() as db:
+            if db is None or not unsettled(db, self._trail):
+                return
+        with noted(self._db.writing, self._trail):
+            pass
 
     def propose(
         self,
@@ -127,7 +143,7 @@ class Changes:
             json.dumps(impact),
             json.dumps(parts or {}),
         )
-        with self._db.writing() as db:
+        with noted(self._db.writing, self._trail) as db:
             cursor = db.execute(
                 "INSERT INTO proposal (state, base, version, entries, reason, by, at, impact, parts, "
                 "decided_by, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '')",
@@ -145,7 +161,7 @@ class Changes:
     def get(self, number: int) -> Proposal:
         """Return one proposal; ChangeError where there is none of this number."""
         with self._db.reading() as db:
-            found = _one(db, number) if db is not None else None
+            found = one(db, number) if db is not None else None
         if found is None:
             raise _no_such(number)
         return found
@@ -159,17 +175,17 @@ class Changes:
         where += ["number < ?"] if before else []
         given = (before, limit) if before else (limit,)
         chosen = f"WHERE {' AND '.join(where)}" if where else ""
-        query = f"SELECT {_COLUMNS} FROM proposal {chosen} ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
+        query = f"SELECT {COLUMNS} FROM proposal {chosen} ORDER BY number DESC LIMIT ?"  # noqa: S608 - our own names
         with self._db.reading() as db:
             rows = db.execute(query, given).fetchall() if db is not None else []
-        return [_proposal(row) for row in reversed(rows)]
+        return [proposal_of(row) for row in reversed(rows)]
 
     def staged(self) -> Proposal | None:
         """Return the change that is in force for some only; there is never more than one."""
-        query = f"SELECT {_COLUMNS} FROM proposal WHERE state = '{State.STAGED}' LIMIT 1"  # noqa: S608 - our own names
+        query = f"SELECT {COLUMNS} FROM proposal WHERE state = '{State.STAGED}' LIMIT 1"  # noqa: S608 - our own names
         with self._db.reading() as db:
             row = db.execute(query).fetchone() if db is not None else None
-        return _proposal(row) if row else None
+        return proposal_of(row) if row else None
 
     def release(
         self,
@@ -201,7 +217,7 @@ class Changes:
                 reason=found.reason, version=found.version, approval=how,
                 first=str(stage.get("shown", "")) if stage else "",
             )  # fmt: skip
-            act(found)
+            self._carry_out(found, state, at, act)
 
     def widen(self, number: int, *, by: str, at: float, act: Callable[[Proposal], None]) -> None:
         """Put a change that is in force for some in force for all; who may release it may do so."""
@@ -211,7 +227,7 @@ class Changes:
             words = f"first for {found.stage['shown']}, released by {found.decided_by}"
             self._decided(db, found, State.RELEASED, by, at, words)
             self._trail.add("change-widen", f"change {number}", by=by, at=at, version=found.version)
-            act(found)
+            self._carry_out(found, State.RELEASED, at, act)
 
     def take_back(
         self,
@@ -236,7 +252,7 @@ class Changes:
                 "change-return", f"change {number}", by=by, at=at, reason=reason,
                 version=found.base, instead_of=found.version,
             )  # fmt: skip
-            act(found)
+            self._carry_out(found, State.RETURNED, at, act)
 
     def refuse(self, number: int, *, by: str, at: float, reason: str) -> None:
         """Refuse a proposal, or take one's own back; ChangeError where that cannot be."""
@@ -272,14 +288,25 @@ class Changes:
 
     @contextmanager
     def _deciding(self, number: int, *states: State) -> Iterator[tuple[sqlite3.Connection, Proposal]]:
-        with self._db.writing() as db:
-            found = _one(db, number)
-            if found is None:
-                raise _no_such(number)
-            if found.state not in states:
-                who = f" by {found.decided_by} already" if found.decided_by else "; it is not in force"
-                raise ChangeError(f"change {number} was {found.state}{who}")
-            yield db, found
+        self.mend()
+        try:
+            with noted(self._db.writing, self._trail) as db:
+                found = one(db, number)
+                if found is None:
+                    raise _no_such(number)
+                if found.state not in states:
+                    who = f" by {found.decided_by} already" if found.decided_by else "; it is not in force"
+                    raise ChangeError(f"change {number} was {found.state}{who}")
+                yield db, found
+        finally:
+            # Decided: what was kept is forgotten. Not decided: it is undone. What fails here is done by
+            # whoever looks next, which is the gateway within seconds.
+            with suppress(InWordsError, OSError):
+                self.mend()
+
+    def _carry_out(self, found: Proposal, state: State, at: float, act: Callable[[Proposal], None]) -> None:
+        self._journal.write(Begun(found.number, state, at, self._means.before(found)))
+        act(found)
 
     @staticmethod
     def _decided(
@@ -299,43 +326,3 @@ def _must_say(reason: str) -> None:
 
 def _no_such(number: int) -> ChangeError:
     return ChangeError(f"there is no change {number}; `appliance changes list` shows which there are")
-
-
-def _one(db: sqlite3.Connection, number: int) -> Proposal | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM proposal WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
-    return _proposal(row) if row else None
-
-
-def _proposal(row: tuple[Any, ...]) -> Proposal:
-    (
-        number,
-        state,
-        base,
-        version,
-        entries,
-        reason,
-        by,
-        at,
-        impact,
-        decided_by,
-        decided_at,
-        words,
-        parts,
-        stage,
-    ) = row
-    return Proposal(
-        number,
-        State(state),
-        base,
-        version,
-        tuple(Entry(*entry) for entry in json.loads(entries)),
-        reason,
-        by,
-        at,
-        json.loads(impact),
-        decided_by,
-        decided_at,
-        words,
-        {name: (pair[0], pair[1]) for name, pair in json.loads(parts).items()},
-        json.loads(stage),
-    )

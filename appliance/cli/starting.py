@@ -15,10 +15,12 @@ from typing import IO
 
 import click
 
-from appliance import assembly, processes, workers
+from appliance import assembly, processes, releasing, workers
 from appliance.cli.announce import announce
 from appliance.cli.setup import Setup
+from appliance.config.problems import InWordsError
 from appliance.gateway.ca import AuthorityError
+from appliance.settings import Settings, load_settings
 from appliance.supervisor import StartError
 
 CANNOT = 2
@@ -26,9 +28,11 @@ CANNOT = 2
 
 def start(setup: Setup) -> int:
     """Run the gateway until it is told to end; return the exit status."""
-    loaded = setup.to_run
+    settings = load_settings(setup.config).settings
     try:
-        with _only_one(loaded.settings.state):
+        with _only_one(settings.state):
+            _mend(settings)
+            loaded = setup.to_run
             for note in assembly.notes(loaded):
                 click.echo(f"note: {note}", err=True)
             click.echo(f"appliance: starting with {setup.config} ...", err=True)
@@ -44,6 +48,14 @@ def start(setup: Setup) -> int:
         return CANNOT
     click.echo("appliance: ended", err=True)
     return 0
+
+
+def _mend(settings: Settings) -> None:
+    # Before anything is read that a change could have touched: a power cut may have fallen into a release.
+    try:
+        releasing.changes(settings).mend(first=True)
+    except (InWordsError, OSError) as error:
+        click.echo(f"appliance: what was begun of a change could not be undone: {error}", err=True)
 
 
 def _only_one(state: Path) -> IO[str]:

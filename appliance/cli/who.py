@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import click
 
 from appliance.changes.doubts import Doubts
-from appliance.changes.store import Approval
+from appliance.changes.store import FOLDER, Approval
 from appliance.cli.setup import Setup
 from appliance.config.problems import InWordsError
 from appliance.events.audit import Trail
+from appliance.events.carried import Carried
 from appliance.identity.accounts import Account
 from appliance.identity.database import Database
 from appliance.identity.names import key
@@ -120,7 +121,7 @@ def who_sets(setup: Asked, name: str, accounts: Iterable[Account], *, typed: boo
 def _doubts(setup: Asked) -> Doubts:
     chosen = setup.settings.changes
     approval = Approval(chosen.approval == "two", chosen.approvers)
-    return Doubts(setup.state, Trail(setup.state), approval, key)
+    return Doubts(setup.state, Carried(Trail(setup.state), FOLDER), approval, key)
 
 
 def decides(setup: Setup, name: str, *, typed: bool) -> str:

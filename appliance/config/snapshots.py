@@ -129,6 +129,10 @@ class Snapshots:
         named = sorted(path for path in found if path.lower().endswith((".yaml", ".yml")))
         return tuple(_stamp(path) for path in (os.fspath(self._categories), *named))
 
+    def put_stage_back(self, text: str) -> None:
+        """Let count for some people first what `stage_text` once said; OSError."""
+        self._write(_STAGE, text)
+
     def set_aside(self, version: str) -> None:
         """Keep `publish` from this version, which was rolled back; an empty text for none."""
         self._write(_ASIDE, version)
@@ -163,7 +167,7 @@ class Snapshots:
     def set_stage(self, stage: Stage | None) -> None:
         """Let a kept version count for some people first; None: for nobody. ProblemsError, OSError."""
         if stage is None:
-            self._write(_STAGE, "")
+            self.put_stage_back("")
             return
         policy = self.open(stage.version)
         if problems := self._unfit(policy):

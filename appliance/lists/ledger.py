@@ -118,6 +118,15 @@ class Ledger:
         # etag and modified stay: the server's same edition is then not even fetched again.
         return self._write(old.model_copy(update={"refused": refused}))
 
+    def saved(self) -> dict[str, str]:
+        """Return what `restore` needs to know of every feed again what is known now."""
+        return {record.id: record.model_dump_json() for record in self.all()}
+
+    def restore(self, saved: dict[str, str]) -> None:
+        """Go back to what was known of these feeds."""
+        for text in saved.values():
+            self._write(Record.model_validate_json(text))
+
     def _write(self, record: Record) -> Record:
         with replacing(self._path(record.id)) as file:
             file.write(record.model_dump_json(indent=1).encode() + b"\n")

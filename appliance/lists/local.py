@@ -32,6 +32,10 @@ LOCAL = "local"
 _ALL_BELOW = re.compile(r"^(https?://)?\*?\.(?=[^./])")
 
 
+type _Pair = tuple[str, str]
+"""A use and a key: one decision is in force for each."""
+
+
 class LocalRefusedError(InWordsError):
     """The decision cannot be taken; the message says why."""
 
@@ -87,17 +91,37 @@ class LocalFile:
             self._append(_line(at=at, who=who, act="remove", use=use, entry=shown(key), because=because))
         return found
 
+    def size(self) -> int:
+        """Return how long the file is, for `undo`: it only ever grows."""
+        return self._path.stat().st_size if self._path.exists() else 0
+
+    def undo(self, size: int, because: str, *, who: str, at: datetime) -> None:
+        """Take back what was added since the file had that size, with a reason that begins so.
+
+        What others added meanwhile stays.
+        """
+        data = self._path.read_bytes() if self._path.exists() else b""
+        before, since = _lines_of(data[:size]), _lines_of(data[size:])
+        others = [each for each in since if not each[1].because.startswith(because)]
+        now, meant = dict([*before, *since]), dict([*before, *others])
+        for pair, line in now.items():
+            was = meant.get(pair)
+            if _open(line) == _open(was):
+                continue
+            if was is None or was.act == "remove":
+                said = {"act": "remove", "at": at, "who": who, "because": f"{because}not carried out"}
+                was = line.model_copy(update=said)
+            self._append(_line(**was.model_dump()))
+
     def read(self) -> Decisions:
         """Return what is in force now. A broken line is counted and costs itself alone."""
         matches: dict[tuple[str, str], Match] = {}
         broken = 0
         for text in self._lines():
-            try:
-                line = _Line.model_validate_json(text)
-                key = key_of(line.entry)
-            except (ValidationError, EntryRefusedError):
+            if (parsed := _parsed(text)) is None:
                 broken += 1
                 continue
+            line, key = parsed
             matches.pop((line.use, key), None)
             if line.act == "add":
                 version = line.at.isoformat(timespec="seconds")
@@ -120,6 +144,23 @@ class LocalFile:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _parsed(text: bytes) -> tuple[_Line, str] | None:
+    try:
+        line = _Line.model_validate_json(text)
+        return line, key_of(line.entry)
+    except (ValidationError, EntryRefusedError):
+        return None
+
+
+def _lines_of(data: bytes) -> list[tuple[_Pair, _Line]]:
+    found = filter(None, map(_parsed, data.split(b"\n")))
+    return [((line.use, key), line) for line, key in found]
+
+
+def _open(line: _Line | None) -> _Line | None:
+    return line if line is not None and line.act == "add" else None
 
 
 def _line(**values: object) -> str:

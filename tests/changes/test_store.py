@@ -11,16 +11,24 @@ WHY = "Year 9 needs it for Geography."
 
 
 class Trail:
-    """An audit trail that can be full."""
+    """An audit trail that can be full; `untrue` is what was told and not carried out."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
+        self.untrue: list[tuple[str, str, str]] = []
         self.full = False
 
     def add(self, what: str, whom: str, *, by: str, at: float, **_details: Any) -> None:
         if self.full:
             raise OSError(28, f"No space left on device at {at}")
         self.told.append((what, whom, by))
+
+    def newest(self) -> int:
+        return len(self.told)
+
+    def not_carried(self, after: int) -> None:
+        self.untrue += self.told[after:]
+        del self.told[after:]
 
 
 def changes(folder: Path, *approvers: str, two: bool = True) -> tuple[Changes, Trail]:

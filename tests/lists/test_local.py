@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.lists.local import LocalFile, LocalRefusedError
 from appliance.model.known import Use
@@ -79,3 +81,45 @@ def test_odd_files_are_read_as_far_as_they_go(local: LocalFile, tmp_path: Path) 
     path.write_bytes(b'\xff\n[]\n{"use": "allow", "entry": "com"}\n\n')
     assert local.read().broken == 3
     assert local.read().matches == {}
+
+
+_ENTRIES = st.sampled_from(["a.example", "b.example"])
+_STEPS = st.lists(
+    # Whoever else removes what a change has removed is told that there is nothing, and nothing is written.
+    st.tuples(st.just(True), st.sampled_from(["allow", "block", "remove"]), _ENTRIES)
+    | st.tuples(st.just(False), st.sampled_from(["allow", "block"]), _ENTRIES),
+    max_size=8,
+)
+
+type _Step = tuple[bool, str, str]
+"""Whether the change does it, the act, and to what."""
+
+
+def _do(local: LocalFile, steps: list[_Step], *, ours: bool) -> None:
+    for number, (mine, act, entry) in enumerate(steps):
+        why = f"change 7: step {number}" if mine else f"step {number}"
+        if mine and not ours:
+            continue
+        if act == "remove":
+            local.remove(entry, because=why, who="it", at=NOW)
+        else:
+            local.add(Use(act), entry, because=why, who="it", at=NOW)
+
+
+@given(before=_STEPS, since=_STEPS)
+def test_what_a_change_added_is_undone_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: list[_Step],
+    since: list[_Step],
+) -> None:
+    """S-25: a release that a power cut ended leaves no site open, and what others closed meanwhile closed."""
+    folder = tmp_path_factory.mktemp("local")
+    local, alone = LocalFile(folder / "one"), LocalFile(folder / "other")
+    _do(local, before, ours=True)
+    _do(alone, before, ours=True)
+    size = local.size()
+    _do(local, since, ours=True)
+    _do(alone, since, ours=False)
+    for _twice in range(2):
+        local.undo(size, "change 7: ", who="the gateway", at=NOW)
+        assert local.read().matches == alone.read().matches

@@ -1,0 +1,81 @@
+"""What was in force before a decision about a change is carried out, until that decision is on the disk.
+
+What lives only here: the file STATE/changes/undo.json. It is written before anything comes in force and goes
+once the database has the decision (an undo log): whoever finds it beside another decision, after a power cut
+or a full disk, knows what to go back to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.changes.database import FOLDER, ChangeError
+from appliance.owners import make_folder, open_private
+
+JOURNAL = "undo.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A decision that was begun: how change `number` is to stand, decided at `at` (seconds since 1970).
+
+    `before` is what was in force, for whoever kept it.
+    """
+
+    number: int
+    state: str
+    at: float
+    before: dict[str, Any]
+
+
+class Journal:
+    """The file in the folder `state`. Only who has the database to write may write or remove it."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / FOLDER / JOURNAL
+
+    def there(self) -> bool:
+        """Return whether a decision was begun, and may not have ended."""
+        return self.path.exists()
+
+    def write(self, begun: Begun) -> None:
+        """Keep it, on the disk when this returns; OSError."""
+        make_folder(self.path.parent)
+        draft = self.path.with_name(f".{JOURNAL}-{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(open_private(draft, os.O_WRONLY), "w", encoding="utf-8") as file:
+            json.dump(asdict(begun), file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path)
+        self._fix()
+
+    def read(self) -> Begun | None:
+        """Return what was begun, None for nothing; ChangeError where the file is damaged."""
+        try:
+            found = json.loads(self.path.read_bytes())
+            return Begun(int(found["number"]), str(found["state"]), float(found["at"]), dict(found["before"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ChangeError(
+                f"{self.path}: damaged ({error}); see with `appliance changes list` that what is in force is "
+                "what is meant, then move this file away"
+            ) from None
+
+    def remove(self) -> None:
+        """Forget it: the decision is on the disk, or undone; OSError."""
+        self.path.unlink(missing_ok=True)
+        self._fix()
+
+    def _fix(self) -> None:
+        # The name as well: after a power cut the file must be there, or gone.
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
