@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance import alerting, assembly, granting, sources
 from appliance.alerts import recipients
@@ -35,6 +36,9 @@ from appliance.portal.case_desk import Desk, Entry
 from appliance.portal.case_serve import serve_encrypted
 from appliance.portal.pages import Pages
 from appliance.settings import Settings
+
+if TYPE_CHECKING:
+    from appliance.identity.oidc import Oidc
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +101,7 @@ def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None 
             logger.warning("who has opened something is not known just now: %s", error)
             return False
 
+    single = _single(settings, given)
     entry = Entry(
         sign_in=SignIn(
             database, trail, settings.identity.rules, passwords or Passwords(), sources.directory(settings)
@@ -106,9 +111,18 @@ def pages(settings: Settings, given: PagesSettings, passwords: Passwords | None 
         idle=given.idle_minutes * 60,
         second=_second(settings, given, database, trail),
         grants=grants,
+        elsewhere=single.name if single is not None else "",
     )
     desk = Desk(entry, Pages(TEMPLATES, settings.school.name), handling)
-    return CasePages(desk, category, confirm, granted)
+    return CasePages(desk, category, confirm, granted, single)
+
+
+def _single(settings: Settings, given: PagesSettings) -> Oidc | None:
+    try:
+        return sources.single(settings, given.back) if given.single_sign_on else None
+    except OSError as error:  # who has a password comes in all the same
+        logger.warning("nobody comes in by the single sign-on just now: %s", error)
+        return None
 
 
 def _granted(state: Path) -> Granted:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, override
 
 from pydantic import Field, ValidationError
 
-from appliance.alerts.options import AlertSettings
+from appliance.alerts.options import AlertSettings, single_needs
 from appliance.changes.held_files import HeldFiles
 from appliance.changes.held_settings import held, joined
 from appliance.changes.options import ChangeSettings
@@ -276,6 +276,10 @@ def read_settings(path: Path) -> Configuration:
     document = open_document(path)
     settings = validate(document, Settings)
     problems = [*_listen_problems(settings, document), *_network_problems(settings, document)]
+    single = settings.identity.oidc
+    anew = single is not None and single.asks_anew
+    for key, text in single_needs(settings.alerts, known=single is not None, asks_anew=anew):
+        problems.append(document.problem(key, text))
     if settings.changes.approval == "two" and not settings.changes.approvers:
         message = "nobody could release a change: name staff accounts in changes.approvers"
         problems.append(document.problem(("changes", "approval"), message))

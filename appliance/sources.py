@@ -29,8 +29,11 @@ def directory(settings: Settings) -> Ldap | None:
     return Ldap(chosen, settings.identity.realms)
 
 
-def single(settings: Settings) -> Oidc | None:
-    """Return the school's single sign-on, or None where the settings name none; OSError."""
+def single(settings: Settings, back: str = "") -> Oidc | None:
+    """Return the school's single sign-on, or None where the settings name none; OSError.
+
+    People come back to the gateway's own name, or to `back`: then they are not asked about again later.
+    """
     chosen = settings.identity.oidc
     if chosen is None:
         return None
@@ -38,9 +41,9 @@ def single(settings: Settings) -> Oidc | None:
     from appliance.identity.oidc_link import Link  # noqa: PLC0415 - as above
     from appliance.identity.refreshing import Tokens  # noqa: PLC0415 - as above
 
-    back = f"https://{settings.gateway.own_name}/sign-in/back"
-    tokens = Tokens(Database(settings.state), settings.state)
-    return Oidc(chosen, back, settings.identity.realms, Link(chosen.ca_file), tokens)
+    tokens = None if back else Tokens(Database(settings.state), settings.state)
+    there = back or f"https://{settings.gateway.own_name}/sign-in/back"
+    return Oidc(chosen, there, settings.identity.realms, Link(chosen.ca_file), tokens)
 
 
 def rechecks(settings: Settings) -> list[Recheck]:

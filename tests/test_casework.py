@@ -15,11 +15,13 @@ from appliance.alerts import recipients
 from appliance.casework import NoPagesError
 from appliance.gateway.ca import ensure_authority
 from appliance.identity.accounts import Account
+from appliance.identity.options_oidc import OidcSettings
 from appliance.model.person import Kind
 from appliance.overrides.database import Database
 from appliance.settings import Settings, load_settings
 from tests.doubles.alerts import DSL
 from tests.doubles.people import quick
+from tests.doubles.provider import CLIENT, provider
 from tests.doubles.school import configuration
 from tests.overrides.making import wish
 
@@ -98,3 +100,37 @@ def test_who_may_open_something_or_has_comes_in_for_that(
     assert "not known just now" in caplog.text
     casework.pages(made, made.alerts.pages, quick())  # cases are served all the same
     assert "cannot be shown just now" in caplog.text
+
+
+@pytest.mark.slow
+async def test_the_single_sign_on_of_the_settings_leads_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-40: staff of a provider come back to the pages' own address; without its CA others still come in."""
+    with provider(tmp_path) as there:
+        made = settings(tmp_path)
+        oidc = OidcSettings.model_validate(
+            {
+                "name": "Microsoft", "issuer": there.issuer, "client_id": CLIENT, "ca_file": there.ca,
+                "client_secret_file": there.secret_file,
+                "groups": [{"value": "s", "group": "staff", "kind": "staff"}],
+            }
+        )  # fmt: skip
+        assert made.alerts.pages is not None
+        plain = made.alerts.pages
+        given = plain.model_copy(update={"single_sign_on": True})
+        made = made.model_copy(update={"identity": made.identity.model_copy(update={"oidc": oidc})})
+        made.state.mkdir()
+        assembly.snapshots(made).publish()
+        for chosen, leads in ((given, True), (plain, False)):
+            app = casework.pages(made, chosen, quick()).app()
+            transport = httpx.ASGITransport(app, client=("10.21.0.9", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="https://127.0.0.1:8443") as browser:
+                assert ("Microsoft" in (await browser.get("/cases")).text) is leads
+                answer = await browser.get("/sign-in/with")
+                assert (answer.status_code == 302) is leads
+                back = "redirect_uri=https%3A%2F%2F127.0.0.1%3A8443%2Fsign-in%2Fback"
+                assert (back in answer.headers.get("location", "")) is leads
+        there.ca.unlink()
+        assert casework.pages(made, given, quick())._single._single is None
+        assert "nobody comes in by the single sign-on just now" in caplog.text

@@ -248,3 +248,13 @@ def test_what_says_how_people_sign_in_reads_back_the_same(tmp_path: Path) -> Non
     assert again.identity.rules == first.identity.rules
     assert again.identity.registered == first.identity.registered
     assert again.identity.people == tmp_path / "people.yaml"
+
+
+def test_a_single_sign_on_for_the_pages_that_is_none_is_told_with_its_place(tmp_path: Path) -> None:
+    """S-40: `check` names the key, and no safeguarding lead finds a button that leads nowhere."""
+    path = configuration(tmp_path)
+    lines = "alerts:\n  pages: {listen: 127.0.0.1:8443, people: {dsl: [m.lead]}, single_sign_on: true}\n"
+    path.write_text(path.read_text() + lines)
+    (found,) = problems(path)
+    assert "there is none: fill in identity.oidc" in found
+    assert found.startswith("16:")

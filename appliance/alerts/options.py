@@ -120,6 +120,12 @@ class CasePages(Section):
         "none", description="totp: beside the password, a code of an app (`appliance people second-factor`)."
     )
 
+    single_sign_on: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether staff come in by identity.oidc as well as by a password.",
+    )
+
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         if self.name is None and ipaddress.ip_address(self.listen[0].strip("[]")).is_unspecified:
@@ -130,6 +136,11 @@ class CasePages(Section):
     def host(self) -> str:
         """What the certificate is for: the name, or the address."""
         return self.name or self.listen[0].strip("[]")
+
+    @property
+    def back(self) -> str:
+        """Where a single sign-on sends people back to; it has to be registered there."""
+        return f"{self.address}/sign-in/back"
 
     @property
     def address(self) -> str:
@@ -228,6 +239,26 @@ def needs(settings: AlertSettings, rules: Alerting) -> list[tuple[Keys, str]]:
             (("alerts", "deliver"), "alerts go by mail first: fill in alerts.mail, or set this to false")
         )
     return found + _file_needs(settings)
+
+
+def single_needs(settings: AlertSettings, *, known: bool, asks_anew: bool) -> list[tuple[Keys, str]]:
+    """Return why staff could not come in to the pages by the single sign-on, where they are to.
+
+    Each with its key. `known` is whether the settings name one, `asks_anew` whether it can be told to ask
+    people again who are signed in there.
+    """
+    key: Keys = ("alerts", "pages", "single_sign_on")
+    if settings.pages is None or not settings.pages.single_sign_on:
+        return []
+    if not known:
+        return [(key, "there is none: fill in identity.oidc, or set this to false")]
+    if not asks_anew and settings.pages.second_factor == "none":
+        text = (
+            "Google does not ask somebody anew who is signed in already: an unlocked laptop would be enough; "
+            "set alerts.pages.second_factor to totp"
+        )
+        return [(key, text)]
+    return []
 
 
 def _file_needs(settings: AlertSettings) -> list[tuple[Keys, str]]:

@@ -77,14 +77,23 @@ class Oidc:
         self._keys = KeySet([])
         self._fetched = self._keyed = 0.0
 
-    def begin(self, waiting: Waiting) -> str:
-        """Return where somebody is sent to sign in; UnreachableError."""
+    def begin(self, waiting: Waiting, *, fresh: bool = False) -> str:
+        """Return where somebody is sent to sign in; UnreachableError.
+
+        With `fresh` they are to prove anew who they are, also if they are signed in there. Google knows no
+        such question, and is asked who it is alone.
+        """
         chosen = self._settings
         more = {"hd": chosen.hosted_domain} if chosen.hosted_domain else {}
         address = self._endpoint("authorization_endpoint")
-        if chosen.issuer == GOOGLE:
+        if chosen.issuer == GOOGLE and self._tokens is not None:
             more["access_type"] = "offline"  # its own word for what others call a scope
-        offline = "offline_access" in (self._document.get("scopes_supported") or ())
+        anew = fresh and chosen.asks_anew
+        if anew:
+            more["max_age"] = "0"  # and the token has to say when (OpenID Connect Core 1.0, 3.1.2.1)
+        offline = self._tokens is not None and "offline_access" in (
+            self._document.get("scopes_supported") or ()
+        )
         there: str = prepare_grant_uri(
             address,
             chosen.client_id,
@@ -95,7 +104,8 @@ class Oidc:
             nonce=waiting.nonce,
             code_challenge=create_s256_code_challenge(waiting.verifier),  # type: ignore[no-untyped-call] # its stubs leave it out
             code_challenge_method="S256",
-            prompt="select_account",  # on a shared device the one before may still be signed in there
+            # On a shared device the one before may still be signed in there.
+            prompt="login" if anew else "select_account",
             **more,
         )
         return there
@@ -240,10 +250,15 @@ class Oidc:
         listed = claims.get(chosen.groups_claim)
         listed = listed if isinstance(listed, list) else [listed]
         values = {each for each in listed if isinstance(each, str)}
-        plain = without_realm(name, self._realms)
+        plain, signed_in = without_realm(name, self._realms), _moment(claims.get("auth_time"))
         for rule in chosen.groups:
             if rule.value in values:
-                return Found(plain, rule.group, rule.kind)
+                return Found(plain, rule.group, rule.kind, signed_in)
         if chosen.otherwise is None:
             raise NotAdmittedError(NO_PLACE)
-        return Found(plain, chosen.otherwise)
+        return Found(plain, chosen.otherwise, signed_in=signed_in)
+
+
+def _moment(said: object) -> float:
+    # A number of seconds, and nothing that only looks like one.
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else 0.0

@@ -69,6 +69,11 @@ class OidcSettings(Section):
     )
 
     @property
+    def asks_anew(self) -> bool:
+        """Whether it can be told to ask somebody for their password who is signed in there already."""
+        return self.issuer != GOOGLE
+
+    @property
     def reachable(self) -> frozenset[str]:
         """The hosts that a device needs before it is signed in."""
         return frozenset({urlsplit(self.issuer).hostname or "", *self.hosts})

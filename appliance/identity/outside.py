@@ -34,15 +34,22 @@ class Found:
     name: str
     group: str
     kind: Kind = Kind.INDIVIDUAL
+    signed_in: float = 0.0
+    """When they last proved there who they are, in seconds since 1970; 0 where that is not said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sign-in that is under way at the single sign-on: what must come back with it."""
+    """A sign-in that is under way at the single sign-on: what must come back with it.
+
+    `begun` is when they were sent (seconds since 1970), `wanted` the page of ours that they asked for.
+    """
 
     state: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    begun: float = 0.0
+    wanted: str = ""
 
 
 class OutsideError(IdentityError):
@@ -106,8 +113,11 @@ class Single(Protocol):
     lasts: float
     """For how many seconds what it says of somebody counts."""
 
-    def begin(self, waiting: Waiting) -> str:
-        """Return where somebody is sent to sign in; UnreachableError."""
+    def begin(self, waiting: Waiting, *, fresh: bool = False) -> str:
+        """Return where somebody is sent to sign in; UnreachableError.
+
+        With `fresh` they are to prove anew who they are, also if they are signed in there.
+        """
 
     def finish(self, code: str, waiting: Waiting, issuer: str = "") -> Found:
         """Return who came back with `code`; UnreachableError, or NotAdmittedError in words for them."""

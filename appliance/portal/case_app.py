@@ -26,9 +26,11 @@ from appliance.events.errors import EventsError
 from appliance.events.evidence import keep_evidence
 from appliance.granted import Granted
 from appliance.handling import Look, Staff
+from appliance.identity.outside import Single
 from appliance.model.words import said
 from appliance.overrides.names import NoOverrideError
 from appliance.portal.case_desk import Desk, Visitor, go
+from appliance.portal.case_single import SingleWay
 from appliance.portal.granted_pages import GrantedPages
 
 _EXPIRED = "This page was open for too long. Please do it once more."
@@ -65,8 +67,11 @@ class CasePages:
         category: Callable[[str], str],
         confirm: Callable[[str], object],
         granted: Granted,
+        single: Single | None = None,
     ) -> None:
+        """`single` is the single sign-on that leads in here; None for none."""
         self._desk = desk
+        self._single = SingleWay(desk, single)
         self._granted = GrantedPages(desk, granted)
         self._handling = desk.handling
         self._category = category
@@ -86,6 +91,7 @@ class CasePages:
                 Route("/cases/{reference}/{act}", self.act, methods=post),
                 Route("/confirm/{secret}", self.question, methods=["GET"]),
                 Route("/confirm/{secret}", self.answer, methods=post),
+                *self._single.routes(),
                 *self._granted.routes(),
             ],
             exception_handlers={

@@ -11,7 +11,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -49,7 +49,8 @@ class Entry:
     """What the way in works with. `roles_of` gives the roles of an account by name, none for most.
 
     `second` asks for a code beside the password; None where the school wants none. `grants` says whether
-    somebody without such a role comes in for what they have opened for a lesson.
+    somebody without such a role comes in for what they have opened for a lesson. `elsewhere` is what people
+    call the single sign-on that leads in here; empty for none.
     """
 
     sign_in: SignIn
@@ -59,6 +60,7 @@ class Entry:
     clock: Callable[[], float] = time.time
     second: SecondFactors | None = None
     grants: Callable[[Account], bool] = lambda _account: False
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,8 @@ class Desk:
         there = wanted if _INSIDE.fullmatch(wanted) else "/"
         code = self._entry.second is not None
         problem = NOT_ALL if code and problem == NOT_THEM else problem
-        return self.show(
-            visitor, "case_sign_in.html", status=status, wanted=there, problem=problem, code=code
-        )
+        shown = {"wanted": there, "problem": problem, "code": code, "elsewhere": self._entry.elsewhere}
+        return self.show(visitor, "case_sign_in.html", status=status, **shown)
 
     async def enter(self, visitor: Visitor, fields: dict[str, str]) -> Response:
         """Take a name and a password, and a code where one is asked for."""
@@ -152,23 +153,55 @@ class Desk:
             account = await self._known(name, Secret(fields.get("password", "")), visitor)
         except RefusedError as error:
             return self.ask(visitor, wanted, str(error), status=403)
-        if await asyncio.to_thread(self._account, account.name, visitor.now) is None:
-            await asyncio.to_thread(self._refuse, account, visitor)
+        if not await self.comes_in(account, visitor):
             return self.ask(visitor, wanted, NOT_THEM, status=403)
         try:
-            if not await asyncio.to_thread(self._second, account, fields.get("code", "")[:20], visitor):
+            if not await asyncio.to_thread(self.second, account, fields.get("code", "")[:20], visitor):
                 return self.ask(visitor, wanted, NOT_THEM, status=403)
         except RefusedError as error:
             return self.ask(visitor, wanted, str(error), status=403)
         if self.sign_in.must_change(account, visitor.now):
             words = "Choose a new password at the school's sign-in page first, then come back."
             return self.ask(visitor, wanted, words, status=403)
-        await asyncio.to_thread(self._trail, account.name, "case-sign-in", visitor)
+        return await self.let_in(account, visitor, wanted)
+
+    async def let_in(self, account: Account, visitor: Visitor, wanted: str, way: str = "") -> Response:
+        """Begin a session of somebody who has proved who they are, and lead them to what they wanted.
+
+        `way` is what vouched for them, where it was not a password of ours.
+        """
+        more = {"way": way} if way else {}
+        await asyncio.to_thread(self._trail, account.name, "case-sign-in", visitor, **more)
         token = self._sittings.begin(account.name, visitor.device, visitor.now)
         answer = go(wanted if _INSIDE.fullmatch(wanted) else "/")
         # Lax, and not strict: a link in a mail that is read in the browser leads from another site to here.
         answer.set_cookie(CASES_COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
         return answer
+
+    async def comes_in(self, account: Account, visitor: Visitor) -> bool:
+        """Tell whether this account may come in here; who may not is in the audit."""
+        if await asyncio.to_thread(self._account, account.name, visitor.now) is not None:
+            return True
+        await asyncio.to_thread(self._refuse, account, visitor)
+        return False
+
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether the school wants a code of an app from everybody."""
+        return self._entry.second is not None
+
+    def ticket(self, account: Account, visitor: Visitor) -> str:
+        """Return what a form carries of somebody who has done the first step, on this device."""
+        return self._guard.begin(account.key, visitor.device.address, visitor.now)
+
+    def whose(self, fields: Mapping[str, str], visitor: Visitor) -> Account | None:
+        """Return whose ticket a form carries, if they may come in still."""
+        key = self._guard.whose(fields.get("ticket", ""), visitor.device.address, visitor.now)
+        return self._account(key, visitor.now) if key else None
+
+    def forget(self, fields: Mapping[str, str]) -> None:
+        """Take a ticket that was used: it counts once."""
+        self._guard.end(fields.get("ticket", ""))
 
     def leave(self, request: Request) -> Response:
         """Sign out."""
@@ -207,7 +240,8 @@ class Desk:
         since = self._entry.second.since(account.key)
         return account if since is not None and since <= sitting.began else None
 
-    def _second(self, account: Account, code: str, visitor: Visitor) -> bool:
+    def second(self, account: Account, code: str, visitor: Visitor) -> bool:
+        """Tell whether a code is theirs, where one is asked for; RefusedError in words where it is locked."""
         if (second := self._entry.second) is None:
             return True
         if second.accepts(account.key, code, visitor.device.address, visitor.now):
@@ -224,8 +258,8 @@ class Desk:
         self._refused[account.key, what] = visitor.now
         self._trail(account.name, what, visitor)
 
-    def _trail(self, name: str, what: str, visitor: Visitor) -> None:
-        self.handling.trail.add(what, name, by=name, at=visitor.now, address=visitor.device.address)
+    def _trail(self, name: str, what: str, visitor: Visitor, **more: str) -> None:
+        self.handling.trail.add(what, name, by=name, at=visitor.now, address=visitor.device.address, **more)
 
 
 def go(there: str) -> Response:

@@ -36,11 +36,14 @@ class Elsewhere:
     def __init__(self) -> None:
         self._sent: dict[str, Sent] = {}
 
-    def begin(self, address: str, now: float) -> tuple[Waiting, str]:
-        """Return what goes to the provider with somebody, and the cookie that stays with them."""
+    def begin(self, address: str, now: float, wanted: str = "") -> tuple[Waiting, str]:
+        """Return what goes to the provider with somebody, and the cookie that stays with them.
+
+        `wanted` is the page that they were on their way to.
+        """
         while self._sent and (len(self._sent) >= _MOST or next(iter(self._sent.values())).until <= now):
             del self._sent[next(iter(self._sent))]  # the first is who began longest ago
-        waiting, cookie = Waiting(), secrets.token_urlsafe(24)
+        waiting, cookie = Waiting(begun=now, wanted=wanted), secrets.token_urlsafe(24)
         self._sent[waiting.state] = Sent(waiting, address, _hash(cookie), now + SECONDS)
         return waiting, cookie
 

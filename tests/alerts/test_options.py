@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from appliance.alerts.options import AlertSettings, needs
+from appliance.alerts.options import AlertSettings, needs, single_needs
 from appliance.model.alerting import Alerting
 from tests.doubles.alerts import rules
 
@@ -109,6 +109,23 @@ def test_the_pages_of_cases_are_for_whom_the_settings_name() -> None:
 def test_pages_at_every_address_need_a_name(listen: str) -> None:
     """A link to 0.0.0.0 leads nowhere."""
     assert "give 'name' the name of this machine" in said(pages={**PAGES, "listen": listen})
+
+
+def test_a_single_sign_on_that_leads_nowhere_or_asks_nobody_is_a_problem() -> None:
+    """A technician learns from `check` what the provider cannot do, and what would be right."""
+    chosen = AlertSettings.model_validate({"pages": {**PAGES, "single_sign_on": True}})
+    assert chosen.pages is not None
+    assert chosen.pages.back == "https://10.21.0.1:8443/sign-in/back"
+    ((key, text),) = single_needs(chosen, known=False, asks_anew=False)
+    assert (key, text[:13]) == (("alerts", "pages", "single_sign_on"), "there is none")
+    ((_, text),) = single_needs(chosen, known=True, asks_anew=False)
+    assert "second_factor to totp" in text
+    assert single_needs(chosen, known=True, asks_anew=True) == []
+    coded = AlertSettings.model_validate(
+        {"pages": {**PAGES, "single_sign_on": True, "second_factor": "totp"}}
+    )
+    assert single_needs(coded, known=True, asks_anew=False) == []
+    assert single_needs(AlertSettings.model_validate({"pages": PAGES}), known=False, asks_anew=False) == []
 
 
 def test_pages_that_nobody_could_open_and_roles_that_are_none_are_problems() -> None:

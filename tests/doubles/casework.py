@@ -18,6 +18,7 @@ from appliance.alerts.ladder import Directory
 from appliance.gateway.pages import TEMPLATES
 from appliance.granted import Granted
 from appliance.handling import Handling, Staff
+from appliance.identity.outside import Single
 from appliance.identity.second_factor import SecondFactors
 from appliance.identity.signing_in import SignInRules
 from appliance.identity.tries import Limits
@@ -52,6 +53,7 @@ class Office:
     state: Path = Path()
     second: SecondFactors | None = None
     teachers: frozenset[str] = frozenset({"t.opens"})
+    single: Single | None = None
 
     def see(self, *seen: Sighting) -> None:
         """Let something be seen, and told to whoever is to be told."""
@@ -79,6 +81,7 @@ class Office:
             lambda: self.now,
             self.second,
             lambda account: account.name in self.teachers,
+            self.single.name if self.single else "",
         )
 
         def confirm(secret: str) -> None:
@@ -87,7 +90,7 @@ class Office:
 
         granted = Granted(granting.store(self.state), granting.reports(self.state), lambda: self.now)
         desk = Desk(entry, PAGES, self.handling)
-        return CasePages(desk, lambda name: name.replace("_", " "), confirm, granted)
+        return CasePages(desk, lambda name: name.replace("_", " "), confirm, granted, self.single)
 
 
 def office(state: Path) -> Office:

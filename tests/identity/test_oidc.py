@@ -262,13 +262,30 @@ def test_without_a_token_nobody_is_asked_about(there: Provider, tmp_path: Path) 
             one.again(account)
 
 
-def test_google_has_its_own_word_for_it(there: Provider) -> None:
-    """Google gives a token for `access_type=offline`, and knows no such scope."""
+def test_google_has_its_own_word_for_it(there: Provider, tmp_path: Path) -> None:
+    """Google gives a token for `access_type=offline`, knows no such scope, and cannot ask anew."""
     there.scopes = ()
+    kept = Tokens(school(tmp_path).database, tmp_path)
+    for tokens, words in ((kept, 1), (None, 0)):  # nobody is asked about again by whoever keeps no token
+        made = of(there, tokens=tokens)
+        made.begin(Waiting())
+        made._settings = made._settings.model_copy(update={"issuer": "https://accounts.google.com"})
+        sent = made.begin(Waiting(), fresh=True)
+        assert sent.count("access_type=offline") == words
+        assert "prompt=select_account" in sent
+        assert "max_age" not in sent
+
+
+def test_somebody_can_be_asked_anew_and_the_token_says_when_that_was(there: Provider) -> None:
+    """S-40: whoever is signed in there already gives the password again; a silent token says nothing."""
     made = of(there)
-    made.begin(Waiting())
-    made._settings = made._settings.model_copy(update={"issuer": "https://accounts.google.com"})
-    assert "access_type=offline" in made.begin(Waiting())
+    asked = parse_qs(urlsplit(made.begin(Waiting(), fresh=True)).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    there.claims["auth_time"] = 1_795_600_800
+    assert signed_in(made, there).signed_in == 1_795_600_800.0
+    for odd in (None, True):
+        there.claims["auth_time"] = odd
+        assert signed_in(made, there).signed_in == 0.0
 
 
 def test_a_disk_that_is_full_keeps_nobody_out(there: Provider, tmp_path: Path) -> None:

@@ -318,8 +318,8 @@ class Login:
         self.fault = fault
         self.sent = Waiting()
 
-    def begin(self, waiting: Waiting) -> str:
-        self.sent = waiting
+    def begin(self, waiting: Waiting, *, fresh: bool = False) -> str:
+        self.sent = waiting if not fresh else Waiting()
         return f"https://login.example/authorize?state={waiting.state}"
 
     def finish(self, code: str, waiting: Waiting, issuer: str = "") -> Found:
