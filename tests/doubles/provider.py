@@ -121,11 +121,26 @@ def provider(folder: Path) -> Iterator[Provider]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._say({})
+            if "/authorize?" in self.path:
+                return self._page()
+            return self._say({})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
-            self._say({name: values[0] for name, values in parse_qs(body).items()})
+            if "/authorize?" in self.path:
+                self.send_response(302)
+                self.send_header("location", made.sign_in(self.path))
+                return self.end_headers()
+            return self._say({name: values[0] for name, values in parse_qs(body).items()})
+
+        def _page(self) -> None:
+            # For a browser of flesh and blood: it is asked, and goes back by a redirect after a form.
+            body = b"<form method=post><button>It is me</button></form>"
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def _say(self, form: dict[str, str]) -> None:
             status, found = made.answer(self.path, form, self.headers.get("authorization", ""))
