@@ -83,9 +83,12 @@ def release(number: int, act: Callable[[Settings, Proposal], None] = releasing.p
     """Return what releases a change for everybody."""
 
     def decide(settings: Settings) -> None:
-        current = holding.in_force(settings, assembly.snapshots(settings))
         releasing.changes(settings).release(
-            number, by="head", at=time.time(), current=current, act=lambda found: act(settings, found)
+            number,
+            by="head",
+            at=time.time(),
+            current=lambda: holding.in_force(settings, assembly.snapshots(settings)),
+            act=lambda found: act(settings, found),
         )
 
     return decide
@@ -95,9 +98,13 @@ def release_first(settings: Settings) -> None:
     """Release the change of profiles for one room."""
     store, made = assembly.snapshots(settings), releasing.changes(settings)
     stage = releasing.stage_of(settings, made.get(1), ["Classrooms"], None)
-    current, said = holding.in_force(settings, store), releasing.said_of(stage)
     made.release(
-        1, by="head", at=time.time(), current=current, act=lambda _: store.set_stage(stage), stage=said
+        1,
+        by="head",
+        at=time.time(),
+        current=lambda: holding.in_force(settings, store),
+        act=lambda _: store.set_stage(stage),
+        stage=releasing.said_of(stage),
     )
 
 
