@@ -89,6 +89,10 @@ class Snapshots:
         self._point(version)
         return policy
 
+    def put_back(self, version: str) -> None:
+        """Put in force again what was until just now; ProblemsError if its copy is gone or was changed."""
+        self._point(self.open(version).version)
+
     def kept(self) -> list[tuple[str, float]]:
         """Return every version that is kept, with the moment its copy was made, the oldest first."""
         folders = [path for path in self._store.glob("sha256-*") if path.is_dir()]
