@@ -68,6 +68,20 @@ class Journal:
         except UNREADABLE as error:
             raise self.unusable(f"damaged ({error!r})") from None
 
+    def words(self) -> str:
+        """Return what whoever looks is to know while it is there; empty for nothing. OSError."""
+        try:
+            begun = self.read()
+        except ChangeError as error:
+            return str(error)
+        if begun is None:
+            return ""
+        return (
+            f"change {begun.number} is just being decided, or that was ended half way, and part of it may be "
+            "in force: the gateway undoes that within ten seconds, or at its next start; its log says so, or "
+            "why it cannot"
+        )
+
     def unusable(self, why: str) -> ChangeError:
         """Return what is said where nobody can tell from the file what to go back to."""
         return ChangeError(

@@ -201,7 +201,11 @@ def test_whoever_looks_waits_for_who_decides(
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(BusyError, match="try again"):
             made.mend()
-    assert Journal(tmp_path).there()
+    assert "change 1 is just being decided, or that was ended half way" in Journal(tmp_path).words()
+    made.mend()
+    assert Journal(tmp_path).words() == ""
+    Journal(tmp_path).path.write_text("{")
+    assert "move this file away" in Journal(tmp_path).words()
 
 
 def test_a_record_without_its_step_is_told_at_the_start(made: Changes, trail: Trail) -> None:
