@@ -5,10 +5,21 @@ What lives only here: how the rooms that keep a small database of their own writ
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
+
+
+def keep_names(folder: Path) -> None:
+    """Put on the disk which files are in a folder: one that was renamed there is not, until then; OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

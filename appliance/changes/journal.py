@@ -15,6 +15,7 @@ from typing import Any
 
 from appliance.changes.database import FOLDER, ChangeError
 from appliance.owners import make_folder, open_private
+from appliance.transactions import keep_names
 
 JOURNAL = "undo.json"
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -55,7 +56,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.path)
-        self._fix()
+        keep_names(self.path.parent)
 
     def read(self) -> Begun | None:
         """Return what was begun, None for nothing; ChangeError where the file is damaged."""
@@ -92,12 +93,4 @@ class Journal:
     def remove(self) -> None:
         """Forget it: the decision is on the disk, or undone; OSError."""
         self.path.unlink(missing_ok=True)
-        self._fix()
-
-    def _fix(self) -> None:
-        # The name as well: after a power cut the file must be there, or gone.
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        keep_names(self.path.parent)
