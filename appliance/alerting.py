@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
-from appliance import afterwards, assembly, auditing, releasing, summing, watching
+from appliance import afterwards, assembly, auditing, handling, releasing, summing, watching
 from appliance.alerts import cases, ladder, outbox, recipients
 from appliance.alerts.book import Book
 from appliance.alerts.delivery import Delivery, Ways
@@ -53,6 +53,10 @@ def keep(settings: Settings) -> None:
     """Turn what is flagged into alerts until SIGTERM or the end of standard input; OSError, AlertsError."""
     log_to_stderr()
     Book(settings.state).prepare()
+    try:
+        handling.settle(settings.state)
+    except (InWordsError, OSError) as error:  # whoever takes the next step in a case does it
+        logger.warning("the audit does not say yet which steps in cases were rolled back: %s", error)
     asyncio.run(Keeper(settings).run())
 
 

@@ -190,7 +190,8 @@ def notes(loaded: Loaded, now: datetime | None = None) -> list[str]:
 
 def _waiting(configuration: Configuration) -> list[str]:
     try:
-        return holding.waits(Path(configuration.document.file), configuration.settings)
+        file, settings = Path(configuration.document.file), configuration.settings
+        return [*holding.unended(settings), *holding.waits(file, settings)]
     except (InWordsError, OSError) as error:
         return [str(error)]
 

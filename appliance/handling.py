@@ -30,12 +30,15 @@ from appliance.model.alerting import SELF_REPORT
 from appliance.model.incident import Incident
 from appliance.model.profile import ProfileSet
 from appliance.model.words import said
-from appliance.transactions import noted
+from appliance.transactions import noted, unsettled
+from appliance.transactions import settle as settle_in
 
 LONGEST_LOOK = 500
 """Log records shown of one person at once."""
 
 _AROUND = timedelta(hours=1)
+_STEPS = "alerts"
+"""How the audit names the book that its records of cases are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,15 @@ class Look:
         return name if kind == "name" else ""
 
 
+def settle(state: Path) -> None:
+    """Note in the audit which steps in cases were rolled back and are not told yet; InWordsError, OSError."""
+    book, steps = Book(state), Carried(Trail(state), _STEPS)
+    with book.reading() as db:
+        if not unsettled(db, steps):
+            return
+    settle_in(book.writing, steps)
+
+
 class Handling:
     """The cases of one school, for the people who work on them."""
 
@@ -82,7 +94,7 @@ class Handling:
         self.trail = Trail(state)
         self.stops = Stops(Database(state), Carried(self.trail, STEPS))
         self.state = state
-        self._steps = Carried(self.trail, "alerts")
+        self._steps = Carried(self.trail, _STEPS)
         self._chosen = chosen
         self._directory = directory
         self._clock = clock
@@ -259,6 +271,8 @@ class Handling:
         **details: str,
     ) -> Case:
         now = self._clock()
+        if self.book.path.exists():
+            self.book.prepare()  # of an older release, where the gateway was not started since
         with noted(self.book.writing, self._steps) as db:
             # 1 May they? Why here: within the transaction, so that nothing changes in between.
             found = self._found(db, staff, reference)

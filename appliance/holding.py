@@ -6,10 +6,12 @@ What lives only here: from when on they are held, which edits wait, and which ve
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.changes.held_files import BLOCKLISTS, HeldFiles
 from appliance.changes.held_settings import differing
+from appliance.changes.journal import Journal
 from appliance.config.snapshots import Snapshots
 from appliance.events.audit import Trail
 from appliance.lists.catalogue import load_catalogue, load_help
@@ -69,6 +71,16 @@ def proposed(config: Path, settings: Settings) -> dict[str, tuple[str, str]]:
         SETTINGS: (files.keep_settings(agreed), files.keep_settings(wanted)),
     }
     return {name: pair for name, pair in parts.items() if pair[0] != pair[1]}
+
+
+def unended(settings: Settings) -> list[str]:
+    """Return a line where a decision about a change was begun and has not ended; OSError.
+
+    None for whoever may not look into the folder.
+    """
+    with suppress(PermissionError):
+        return [words for words in (Journal(settings.state).words(),) if words]
+    return []
 
 
 def waits(config: Path, settings: Settings) -> list[str]:

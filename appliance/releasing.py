@@ -28,7 +28,7 @@ from appliance.model.known import Use
 from appliance.model.stage import Stage
 from appliance.model.url import Url, UrlRefusedError, parse_host, parse_typed
 from appliance.settings import Settings
-from appliance.undoing import Undoing, because
+from appliance.undoing import Undoing, reason_of
 
 
 def changes(settings: Settings) -> Changes:
@@ -158,7 +158,7 @@ def _write_entries(settings: Settings, proposal: Proposal) -> None:
     for act, address in proposal.entries:
         if act in trial.LIST_ACTS:
             continue
-        why = f"{because(proposal.number)}{proposal.reason}"
+        why = reason_of(proposal)
         if act == "remove":
             local.remove(address, because=why, who=proposal.by, at=datetime.now(UTC))
         else:

@@ -5,10 +5,21 @@ What lives only here: how the rooms that keep a small database of their own writ
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
+
+
+def keep_names(folder: Path) -> None:
+    """Put on the disk which files are in a folder: one that was renamed there is not, until then; OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -39,9 +50,12 @@ def version_of(db: sqlite3.Connection) -> int:
 
 CARRIED = """
 CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), record INTEGER NOT NULL) STRICT;
-INSERT INTO carried VALUES (1, 0);
+INSERT INTO carried VALUES (1, -1);
 """
-"""What a database needs whose steps are noted in the audit: the number of the last record that counts."""
+"""What a database needs whose steps are noted in the audit: the number of the last record that counts.
+
+It is negative while the database is new: one that takes the place of a lost one is told apart by it.
+"""
 
 
 class Noting(Protocol):
@@ -67,10 +81,13 @@ def noted(
     """
     before = None
     try:
-        with writing() as db:
-            before = _settle(db, trail)
-            yield db
-            db.execute("UPDATE carried SET record = ?", (trail.newest(),))
+        while before is None:
+            with writing() as db:
+                if _is_new(db, trail):
+                    continue
+                before = _settle(db, trail)
+                yield db
+                db.execute("UPDATE carried SET record = ?", (trail.newest(),))
     except BaseException:
         if before is not None:
             with suppress(Exception):  # what cannot be noted now is noted before the next step
@@ -82,15 +99,29 @@ def noted(
 def settle(writing: Callable[[], AbstractContextManager[sqlite3.Connection]], trail: Noting) -> None:
     """Note what was rolled back and is not noted yet; whoever has the database now may raise."""
     with writing() as db:
-        db.execute("UPDATE carried SET record = ?", (_settle(db, trail),))
+        if not _is_new(db, trail):
+            db.execute("UPDATE carried SET record = ?", (_settle(db, trail),))
 
 
 def unsettled(db: sqlite3.Connection, trail: Noting) -> bool:
     """Return whether something may have been rolled back (or is being written just now)."""
-    return int(db.execute("SELECT record FROM carried").fetchone()[0]) < trail.newest()
+    return _counting(db) < trail.newest()
+
+
+def _is_new(db: sqlite3.Connection, trail: Noting) -> bool:
+    # What the audit says of steps in a database that was lost is true: those were carried out. So a new one
+    # begins with the newest record, in a transaction of its own, for what comes next may be rolled back.
+    if _counting(db) >= 0:
+        return False
+    db.execute("UPDATE carried SET record = ?", (trail.newest(),))
+    return True
 
 
 def _settle(db: sqlite3.Connection, trail: Noting) -> int:
     if unsettled(db, trail):
-        trail.not_carried(int(db.execute("SELECT record FROM carried").fetchone()[0]))
+        trail.not_carried(_counting(db))
     return trail.newest()
+
+
+def _counting(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT record FROM carried").fetchone()[0])

@@ -13,7 +13,8 @@ import pytest
 
 from appliance.alerts.book import AlertsError
 from appliance.alerts.cases import NoCaseError
-from appliance.handling import Staff
+from appliance.events.carried import Carried
+from appliance.handling import Staff, settle
 from tests.doubles.alerts import sighting
 from tests.doubles.casework import LEAD, Office, office
 
@@ -58,6 +59,7 @@ def test_a_step_that_was_rolled_back_is_told_in_the_audit(
             monkeypatch.undo()
             raise AlertsError("database or disk is full")
 
+    settle(handling.state)
     monkeypatch.setattr(handling.book, "writing", full)
     with pytest.raises(AlertsError, match="full"):
         handling.close(LEAD, "1", "a mistake")
@@ -65,6 +67,27 @@ def test_a_step_that_was_rolled_back_is_told_in_the_audit(
     handling.close(LEAD, "1", "a mistake")
     told = [(one["what"], one.get("record")) for one in handling.trail.entries()]
     assert told == [("alert-close", None), ("not-carried-out", 1), ("alert-close", None)]
+
+
+def test_a_step_that_a_power_cut_left_in_the_audit_is_told_at_the_start(there: Office) -> None:
+    """S-40: nobody has to take the next step in a case for governors to read that the last one was none."""
+    handling = there.handling
+    handling.note(LEAD, "1", "looked into")
+    Carried(handling.trail, "alerts").add("alert-close", "1", by="dsl", at=1.0)
+    for _twice in range(2):
+        settle(handling.state)
+    told = [one["what"] for one in handling.trail.entries()]
+    assert told == ["alert-note", "alert-close", "not-carried-out"]
+
+
+def test_a_case_of_an_older_release_can_be_acknowledged(there: Office) -> None:
+    """Between an update and the gateway's next start nobody is told that there is no such table."""
+    handling = there.handling
+    with handling.book.writing() as db:
+        db.execute("DROP TABLE carried")
+        db.execute("PRAGMA user_version = 2")
+    handling.acknowledge(LEAD, "1")
+    assert handling.find(LEAD, "1").state == "acknowledged"
 
 
 def test_a_case_that_is_not_for_them_is_no_case_whatever_they_do(there: Office) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import assembly, releasing, returning
-from appliance.changes.journal import Begun, Journal
+from appliance.changes.journal import Journal
 from appliance.changes.store import Proposal, State
 from appliance.events.audit import Trail
 from appliance.events.record import from_access
@@ -20,7 +20,6 @@ from appliance.events.store import DATABASE
 from appliance.events.writer import Writer
 from appliance.model.decision import Decision
 from appliance.settings import Settings, load_settings
-from appliance.undoing import Undoing
 from tests.doubles.events import ALLOWED, BLOCKED, PUPIL, access
 from tests.doubles.school import configuration, edit
 from tests.doubles.two import WHY
@@ -57,7 +56,7 @@ def release(settings: Settings, *first: str, until: float | None = None, stays: 
         else:
             releasing.put_in_force(settings, found)
 
-    made.release(1, by="head", at=NOW, current={"policy": store.current()}, act=act, stage=said)
+    made.release(1, by="head", at=NOW, current=lambda: {"policy": store.current()}, act=act, stage=said)
 
 
 async def log(
@@ -133,8 +132,18 @@ async def test_a_release_that_a_power_cut_ended_is_undone_within_seconds(
 ) -> None:
     """S-25: a command that was killed leaves nothing in force, also where one person decides."""
     one = settings.model_copy(update={"changes": settings.changes.model_copy(update={"approval": "single"})})
-    made, store = releasing.changes(one).get(1), assembly.snapshots(one)
-    Journal(one.state).write(Begun(1, State.RELEASED, NOW, Undoing(one).before(made)))
+    changes, store = releasing.changes(one), assembly.snapshots(one)
+    made = changes.get(1)
+
+    def act(found: Proposal) -> None:
+        kept = Journal(one.state).path.read_bytes()
+        releasing.put_in_force(one, found)
+        (one.state / "kept").write_bytes(kept)
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input"):
+        changes.release(1, by="head", at=NOW, current=lambda: {"policy": made.base}, act=act)
+    (one.state / "kept").rename(Journal(one.state).path)  # as if the command had been killed instead
     store.put_in_force(made.version)
     monkeypatch.setattr(returning, "_LOOK_SECONDS", 0.01)
     watching = asyncio.create_task(returning.watch(one))

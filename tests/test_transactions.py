@@ -71,6 +71,28 @@ def made(folder: Path) -> tuple[Disk, Notes]:
     return disk, notes
 
 
+def test_a_new_database_calls_no_step_in_a_lost_one_untrue(tmp_path: Path) -> None:
+    """Who moves a damaged file away must not make the audit say that nothing in it ever was."""
+    disk, notes = made(tmp_path)
+    disk.path.unlink()
+    with disk.writing() as db:
+        for statement in CARRIED.split(";\n"):
+            db.execute(statement)
+    disk.errors = [OSError("full")]
+    with pytest.raises(OSError, match="full"):
+        settle(disk.writing, notes)
+    disk.errors = [OSError("full")]
+    with pytest.raises(OSError, match="full"), noted(disk.writing, notes):
+        raise AssertionError("the first step waits until it is known where it begins")
+    with noted(disk.writing, notes):
+        notes.last += 1
+    assert notes.untrue == []
+    disk.errors = [OSError("full")]
+    with pytest.raises(OSError, match="full"), noted(disk.writing, notes):
+        notes.last += 1
+    assert notes.untrue == [notes.last - 1]
+
+
 def test_a_step_that_is_rolled_back_is_noted_at_once(tmp_path: Path) -> None:
     """What the audit names and the database could not keep: told with it, and the next step counts."""
     disk, notes = made(tmp_path)

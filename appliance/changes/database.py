@@ -84,11 +84,19 @@ class ChangesDatabase:
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)) as db:
                 if not _is_new(db):
-                    with self.writing():
-                        pass  # an older release made it: it is brought up
+                    self._bring_up(can_wait=_has_all(db))
                 yield db
         except sqlite3.Error as error:
             raise self._unusable(error) from error
+
+    def _bring_up(self, *, can_wait: bool) -> None:
+        # An older release made it. Who may only look, or looks while the disk is full, reads what there is.
+        try:
+            with self.writing():
+                pass
+        except (ChangeError, OSError):
+            if not can_wait:
+                raise
 
     def _unusable(self, error: sqlite3.Error) -> ChangeError:
         busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
@@ -97,8 +105,14 @@ class ChangesDatabase:
 
 
 def _is_new(db: sqlite3.Connection) -> bool:
-    names = {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_info('proposal')")}
     last = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'carried'").fetchone()
+    return last is not None and _has_all(db)
+
+
+def _has_all(db: sqlite3.Connection) -> bool:
+    """Return whether all is there that is only read."""
+    names = {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_info('proposal')")}
+    last = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'doubt'").fetchone()
     return last is not None and names.issuperset(_ADDED)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from appliance.changes.database import FOLDER, ChangeError
 from appliance.changes.held_settings import text_of
 from appliance.owners import give, make_folder, open_private
+from appliance.transactions import keep_names
 
 BLOCKLISTS = "blocklists"
 SETTINGS = "settings.json"
@@ -164,6 +165,7 @@ class HeldFiles:
         draft.unlink(missing_ok=True)
         draft.symlink_to(target.relative_to(self._root))
         draft.replace(self.blocklists)
+        keep_names(self._root)  # before what was there is forgotten
 
     def _path(self, part: str, version: str) -> Path:
         # A version comes from the database or the command line: it names a file, and never a place.
@@ -181,6 +183,7 @@ class HeldFiles:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        keep_names(path.parent)
 
 
 def folder_version(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass, field
@@ -64,6 +65,17 @@ def one(db: sqlite3.Connection, number: int) -> Proposal | None:
     """Return a proposal by its number; None where there is none."""
     row = db.execute(f"SELECT {COLUMNS} FROM proposal WHERE number = ?", (number,)).fetchone()  # noqa: S608 - our own names
     return proposal_of(row) if row else None
+
+
+def known(db: sqlite3.Connection, found: Proposal) -> str:
+    """Return a name of how every decision stands, and a proposal as it was `found`.
+
+    With another decision it is another: by it, what a backup brings back is told from what was kept now.
+    """
+    query = "SELECT number, state, at, decided_at FROM proposal WHERE decided_by != '' AND number != ?"
+    rows = [tuple(row) for row in db.execute(f"{query} ORDER BY number", (found.number,))]
+    rows.append((found.number, str(found.state), found.at, found.decided_at))
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def proposal_of(row: tuple[Any, ...]) -> Proposal:

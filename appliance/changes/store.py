@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from appliance.changes.database import DATABASE, FOLDER, ChangeError, ChangesDatabase
-from appliance.changes.journal import Begun, Journal
-from appliance.changes.proposals import COLUMNS, Entry, Proposal, State, one, proposal_of
+from appliance.changes.database import DATABASE, FOLDER, BusyError, ChangeError, ChangesDatabase
+from appliance.changes.journal import UNREADABLE, Begun, Journal
+from appliance.changes.proposals import COLUMNS, Entry, Proposal, State, known, one, proposal_of
 from appliance.config.problems import InWordsError
 from appliance.model.words import said
 from appliance.transactions import noted, unsettled
@@ -25,6 +25,9 @@ from appliance.transactions import noted, unsettled
 __all__ = ["DATABASE", "FOLDER", "Approval", "ChangeError", "Changes", "Entry", "Proposal", "State", "Trail"]
 
 _SHORTEST = 10
+_UNDONE = (
+    "a decision that was begun before did not end, and is undone: look at what is in force, and say it again"
+)
 
 
 class Trail(Protocol):
@@ -101,12 +104,28 @@ class Changes:
             return False
         with noted(self._db.writing, self._trail) as db:
             begun = self._journal.read()
-            row = one(db, begun.number) if begun else None
-            done = begun is None or (row and (row.state, row.decided_at) == (begun.state, begun.at))
-            if begun and not done:
-                self._means.undo(begun.number, begun.before)
+            if undone := begun is not None and not self._is_done(db, begun):
+                self._undo(begun)
             self._journal.remove()
-        return not done
+        return undone
+
+    def _is_done(self, db: sqlite3.Connection, begun: Begun) -> bool:
+        try:
+            found = one(db, begun.number)
+        except OverflowError:
+            found = None
+        if found and (found.state, found.decided_at) == (begun.state, begun.at):
+            return True
+        if found is None or known(db, found) != begun.known:
+            # To go back by it could undo what others have decided since.
+            raise self._journal.unusable("does not go with the changes that are kept (is it of a backup?)")
+        return False
+
+    def _undo(self, begun: Begun) -> None:
+        try:
+            self._means.undo(begun.number, begun.before)
+        except UNREADABLE as error:
+            raise self._journal.unusable(f"damaged ({error!r})") from None
 
     def _settle(self) -> None:
         with self._db.reading() as db:
@@ -193,20 +212,21 @@ class Changes:
         *,
         by: str,
         at: float,
-        current: Mapping[str, str],
+        current: Callable[[], Mapping[str, str]],
         act: Callable[[Proposal], None],
         stage: Mapping[str, Any] | None = None,
     ) -> None:
         """Release a proposal; `act` puts it in force, and nothing is released where it raises.
 
-        `current` are the versions in force: `policy` and the names of `parts`. With `stage`, where it says
+        `current` gives the versions in force: `policy` and the names of `parts`. With `stage`, where it says
         for whom (`shown`), it is in force for some first. ChangeError where the proposer releases their own,
         where `by` may not release (any more), or where another version is in force than it was made against.
         """
         with self._deciding(number, State.PROPOSED) as (db, found):
             if self._approval.two:
                 self._check(by, found)
-            self._check_base(db, found, current)
+            # Asked now, while nobody else decides: what was in force before may be undone by now.
+            self._check_base(db, found, current())
             state = State.STAGED if stage and "shown" in stage else State.RELEASED
             self._decided(db, found, state, by, at, "")
             if stage:
@@ -217,7 +237,7 @@ class Changes:
                 reason=found.reason, version=found.version, approval=how,
                 first=str(stage.get("shown", "")) if stage else "",
             )  # fmt: skip
-            self._carry_out(found, state, at, act)
+            self._carry_out(db, found, state, at, act)
 
     def widen(self, number: int, *, by: str, at: float, act: Callable[[Proposal], None]) -> None:
         """Put a change that is in force for some in force for all; who may release it may do so."""
@@ -227,7 +247,7 @@ class Changes:
             words = f"first for {found.stage['shown']}, released by {found.decided_by}"
             self._decided(db, found, State.RELEASED, by, at, words)
             self._trail.add("change-widen", f"change {number}", by=by, at=at, version=found.version)
-            self._carry_out(found, State.RELEASED, at, act)
+            self._carry_out(db, found, State.RELEASED, at, act)
 
     def take_back(
         self,
@@ -252,7 +272,7 @@ class Changes:
                 "change-return", f"change {number}", by=by, at=at, reason=reason,
                 version=found.base, instead_of=found.version,
             )  # fmt: skip
-            self._carry_out(found, State.RETURNED, at, act)
+            self._carry_out(db, found, State.RETURNED, at, act)
 
     def refuse(self, number: int, *, by: str, at: float, reason: str) -> None:
         """Refuse a proposal, or take one's own back; ChangeError where that cannot be."""
@@ -288,9 +308,13 @@ class Changes:
 
     @contextmanager
     def _deciding(self, number: int, *states: State) -> Iterator[tuple[sqlite3.Connection, Proposal]]:
-        self.mend()
+        if self.mend():
+            raise ChangeError(_UNDONE)  # what its caller knows of what is in force is of before
         try:
             with noted(self._db.writing, self._trail) as db:
+                if self._journal.there():
+                    # Of somebody who decided while we waited: to write ours over it would lose the way back.
+                    raise BusyError(_UNDONE)
                 found = one(db, number)
                 if found is None:
                     raise _no_such(number)
@@ -304,8 +328,16 @@ class Changes:
             with suppress(InWordsError, OSError):
                 self.mend()
 
-    def _carry_out(self, found: Proposal, state: State, at: float, act: Callable[[Proposal], None]) -> None:
-        self._journal.write(Begun(found.number, state, at, self._means.before(found)))
+    def _carry_out(
+        self,
+        db: sqlite3.Connection,
+        found: Proposal,
+        state: State,
+        at: float,
+        act: Callable[[Proposal], None],
+    ) -> None:
+        kept = self._means.before(found)
+        self._journal.write(Begun(found.number, state, at, known(db, found), kept))
         act(found)
 
     @staticmethod

@@ -52,7 +52,9 @@ def release(
         else:
             store.set_stage(stage)
 
-    current = holding.in_force(settings, store)
+    def current() -> dict[str, str]:
+        return holding.in_force(settings, store)
+
     said = (releasing.said_of(stage) if stage else {}) | ({"stays": True} if stays else {})
     made.release(number, by=by, at=time.time(), current=current, act=act, stage=said)
     click.echo(f"change {number} is released{_for_whom(stage)}, and in force within a second", err=True)

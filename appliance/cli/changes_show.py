@@ -62,6 +62,8 @@ def many(setup: Setup, found: list[Proposal], *, full: bool, as_json: bool) -> N
     if full:
         click.echo(f"older ones: `appliance changes list --before {found[0].number}`", err=True)
     _notices(setup)
+    for line in holding.unended(setup.settings):
+        click.echo(f"note: {line}", err=True)
     click.echo(f"changes.approval: {setup.settings.changes.approval}", err=True)
 
 

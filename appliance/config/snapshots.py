@@ -19,6 +19,7 @@ from appliance.config.profiles import load_policy
 from appliance.model.profile import Policy
 from appliance.model.stage import Stage
 from appliance.owners import give
+from appliance.transactions import keep_names
 
 _CURRENT = "current"
 _ASIDE = "set-aside"
@@ -88,6 +89,10 @@ class Snapshots:
             raise ProblemsError(problems)
         self._point(version)
         return policy
+
+    def put_back(self, version: str) -> None:
+        """Put in force again what was until just now; ProblemsError if its copy is gone or was changed."""
+        self._point(self.open(version).version)
 
     def kept(self) -> list[tuple[str, float]]:
         """Return every version that is kept, with the moment its copy was made, the oldest first."""
@@ -245,6 +250,7 @@ class Snapshots:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._store / name)
+        keep_names(self._store)  # a decision that is on the disk is in force after a power cut as well
 
 
 def _entries(folder: str | Path) -> list[str]:

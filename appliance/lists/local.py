@@ -7,14 +7,16 @@ decision is in force within a second, without a compile.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -80,38 +82,47 @@ class LocalFile:
         if not because.strip():
             raise LocalRefusedError("say why, so that the next person knows (--because)")
         entry = shown(local_key(entry))
-        self._append(_line(at=at, who=who, act="add", use=use, entry=entry, because=because.strip()))
+        with self._alone() as file:
+            _write(file, _line(at=at, who=who, act="add", use=use, entry=entry, because=because.strip()))
         return entry
 
     def remove(self, entry: str, *, because: str, who: str, at: datetime) -> tuple[Use, ...]:
         """Take back every local decision on exactly this entry and return which there were."""
         key = local_key(entry)
-        found = tuple(Use(use) for use, known in self.read().matches if known == key)
-        for use in found:
-            self._append(_line(at=at, who=who, act="remove", use=use, entry=shown(key), because=because))
+        if not self._path.exists():
+            return ()
+        with self._alone() as file:
+            found = tuple(Use(use) for use, known in self.read().matches if known == key)
+            for use in found:
+                _write(file, _line(at=at, who=who, act="remove", use=use, entry=shown(key), because=because))
         return found
 
     def size(self) -> int:
         """Return how long the file is, for `undo`: it only ever grows."""
         return self._path.stat().st_size if self._path.exists() else 0
 
-    def undo(self, size: int, because: str, *, who: str, at: datetime) -> None:
-        """Take back what was added since the file had that size, with a reason that begins so.
+    def undo(self, size: int, reason: str, *, because: str, who: str, at: datetime) -> None:
+        """Take back what was added with just this reason since the file had that size, and say why.
 
         What others added meanwhile stays.
         """
-        data = self._path.read_bytes() if self._path.exists() else b""
-        before, since = _lines_of(data[:size]), _lines_of(data[size:])
-        others = [each for each in since if not each[1].because.startswith(because)]
-        now, meant = dict([*before, *since]), dict([*before, *others])
-        for pair, line in now.items():
-            was = meant.get(pair)
-            if _open(line) == _open(was):
-                continue
-            if was is None or was.act == "remove":
-                said = {"act": "remove", "at": at, "who": who, "because": f"{because}not carried out"}
-                was = line.model_copy(update=said)
-            self._append(_line(**was.model_dump()))
+        if not self._path.exists():
+            return
+        # Nobody else adds a line meanwhile: one that closes a site must not come before ours that opens it.
+        with self._alone() as file:
+            file.seek(0)
+            data = file.read()
+            before, since = _lines_of(data[:size]), _lines_of(data[size:])
+            others = [each for each in since if each[1].because != reason]
+            now, meant = dict([*before, *since]), dict([*before, *others])
+            for pair, line in now.items():
+                was = meant.get(pair)
+                if _open(line) == _open(was):
+                    continue
+                if was is None or was.act == "remove":
+                    said = {"act": "remove", "at": at, "who": who, "because": because}
+                    was = line.model_copy(update=said)
+                _write(file, _line(**was.model_dump()))
 
     def read(self) -> Decisions:
         """Return what is in force now. A broken line is counted and costs itself alone."""
@@ -135,15 +146,21 @@ class LocalFile:
         except FileNotFoundError:
             return
 
-    def _append(self, line: str) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[IO[bytes]]:
         make_folder(self._path.parent)
         with open_owned(self._path, "ab+") as file:
-            # A line cut short by a power failure must not swallow the next one.
-            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                line = "\n" + line
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+
+def _write(file: IO[bytes], line: str) -> None:
+    # A line cut short by a power failure must not swallow the next one.
+    if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+        line = "\n" + line
+    file.write(line.encode())
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _parsed(text: bytes) -> tuple[_Line, str] | None:

@@ -30,6 +30,24 @@ def test_what_an_older_release_kept_is_read(tmp_path: Path) -> None:
         assert db.execute("SELECT number, parts, stage FROM proposal").fetchall() == [(7, "{}", "{}")]
 
 
+def test_whoever_only_looks_needs_nothing_that_is_new_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an update, on a full disk or while somebody writes, the list of changes can still be read."""
+    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    made = ChangesDatabase(tmp_path)
+    with made.writing() as db:
+        db.execute("DROP TABLE carried")
+    with closing(sqlite3.connect(made.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with made.reading() as db:
+            assert db is not None
+            assert db.execute("SELECT count(*) FROM notice").fetchone() == (0,)
+    with made.reading() as db:
+        assert db is not None
+        assert db.execute("SELECT record FROM carried").fetchone() == (-1,)
+
+
 def test_a_locked_database_is_told_and_nothing_is_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

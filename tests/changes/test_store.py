@@ -50,7 +50,7 @@ def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
     """S-26: who proposed, who released, and why stand in the trail, and what was released is put in force."""
     made, trail = changes(tmp_path, "head")
     done: list[Proposal] = []
-    made.release(propose(made).number, by="HEAD", at=2.0, current={"policy": "a"}, act=done.append)
+    made.release(propose(made).number, by="HEAD", at=2.0, current=lambda: {"policy": "a"}, act=done.append)
     assert [each.entries for each in done] == [(Entry("allow", "maps.example"),)]
     found = made.get(1)
     assert (found.state, found.decided_by, found.impact) == (State.RELEASED, "HEAD", {"judged": 3})
@@ -59,7 +59,7 @@ def test_a_second_person_releases_what_one_has_proposed(tmp_path: Path) -> None:
         ("change-release", "change 1", "HEAD"),
     ]
     with pytest.raises(ChangeError, match="released by HEAD already"):
-        made.release(1, by="head", at=3.0, current={"policy": "a"}, act=nothing)
+        made.release(1, by="head", at=3.0, current=lambda: {"policy": "a"}, act=nothing)
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_what_may_not_be_released_is_not(tmp_path: Path, by: str, current: str, 
     propose(made)
     done: list[Proposal] = []
     with pytest.raises(ChangeError, match=said):
-        made.release(1, by=by, at=2.0, current={"policy": current}, act=done.append)
+        made.release(1, by=by, at=2.0, current=lambda: {"policy": current}, act=done.append)
     assert (done, made.get(1).state, len(trail.told)) == ([], State.PROPOSED, 1)
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_put_in_force_is_not_released(tmp_path: Path) -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input"):
-        made.release(1, by="head", at=2.0, current={"policy": "a"}, act=fail)
+        made.release(1, by="head", at=2.0, current=lambda: {"policy": "a"}, act=fail)
     assert made.get(1).state is State.PROPOSED
     trail.full = True
     for wrong in (lambda: propose(made), lambda: made.refuse(1, by="head", at=2.0, reason="no")):
@@ -116,7 +116,7 @@ def test_one_person_may_do_it_where_the_school_says_so(tmp_path: Path) -> None:
     """A school with one technician is not locked out of its own policy."""
     made, _ = changes(tmp_path, two=False)
     propose(made)
-    made.release(1, by="Tech", at=2.0, current={"policy": "a"}, act=nothing)
+    made.release(1, by="Tech", at=2.0, current=lambda: {"policy": "a"}, act=nothing)
     assert made.get(1).state is State.RELEASED
 
 
@@ -144,7 +144,7 @@ def test_a_refusal_and_a_return_say_why(tmp_path: Path) -> None:
     number = propose(made).number
     with pytest.raises(ChangeError, match="say why"):
         made.refuse(number, by="head", at=2.0, reason=" \u200b ")
-    made.release(number, by="head", at=2.0, current={"policy": "a"}, act=nothing)
+    made.release(number, by="head", at=2.0, current=lambda: {"policy": "a"}, act=nothing)
     with pytest.raises(ChangeError, match="say why"):
         made.take_back(number, by="head", at=3.0, reason="", act=nothing)
     assert [what for what, _, _ in trail.told] == ["change-propose", "change-release"]
@@ -155,4 +155,4 @@ def test_a_proposal_of_before_there_was_any_policy_is_told_in_words(tmp_path: Pa
     made, _ = changes(tmp_path, "head")
     number = propose(made, base="").number
     with pytest.raises(ChangeError, match="against policy none, and b is in force now"):
-        made.release(number, by="head", at=2.0, current={"policy": "b"}, act=nothing)
+        made.release(number, by="head", at=2.0, current=lambda: {"policy": "b"}, act=nothing)

@@ -83,6 +83,7 @@ def test_a_freeze_that_was_rolled_back_is_no_freeze_in_the_audit(tmp_path: Path)
     """S-60: governors do not read that somebody was frozen who was not; trying again is a freeze."""
     made = school(tmp_path)
     made.add("amy")
+    made.stops.settle()
     stops = Stops(_Full(tmp_path), Carried(made.trail, STEPS))
     with pytest.raises(IdentityError, match="full"):
         stops.freeze("amy", "illegal site", by="head", now=NOW)
@@ -99,6 +100,7 @@ def test_a_freeze_that_was_rolled_back_is_no_freeze_in_the_audit(tmp_path: Path)
 def test_a_record_that_a_power_cut_left_is_told_at_the_start(tmp_path: Path) -> None:
     """Between the audit and the database the power went: whoever starts next says so, once."""
     made = school(tmp_path)
+    made.stops.settle()
     Carried(made.trail, STEPS).add("freeze", "amy", by="head", at=NOW)
     for _twice in range(2):
         made.stops.settle()

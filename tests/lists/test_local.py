@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,7 +99,8 @@ type _Step = tuple[bool, str, str]
 
 def _do(local: LocalFile, steps: list[_Step], *, ours: bool) -> None:
     for number, (mine, act, entry) in enumerate(steps):
-        why = f"change 7: step {number}" if mine else f"step {number}"
+        # Others may say the number of the change that they mean: theirs is no part of it for that.
+        why = "change 7: maths" if mine else f"change 7: maths, step {number}"
         if mine and not ours:
             continue
         if act == "remove":
@@ -121,5 +124,20 @@ def test_what_a_change_added_is_undone_and_nothing_else(
     _do(local, since, ours=True)
     _do(alone, since, ours=False)
     for _twice in range(2):
-        local.undo(size, "change 7: ", who="the gateway", at=NOW)
+        local.undo(size, "change 7: maths", because="change 7: undone", who="the gateway", at=NOW)
         assert local.read().matches == alone.read().matches
+
+
+def test_a_site_that_is_closed_amid_an_undoing_stays_closed(local: LocalFile, tmp_path: Path) -> None:
+    """An emergency does not wait for anybody for long, and its line comes after those that are taken back."""
+    path, size = tmp_path / "deep" / "local.jsonl", local.size()
+    _add(local, Use.BLOCK, "a.example", "change 7: maths")
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        emergency = threading.Thread(target=_add, args=(local, Use.BLOCK, "a.example", "now"))
+        emergency.start()
+        emergency.join(0.1)
+        assert [match.because for match in local.read().matches.values()] == ["change 7: maths"]
+    emergency.join()
+    local.undo(size, "change 7: maths", because="change 7: undone", who="the gateway", at=NOW)
+    assert [match.because for match in local.read().matches.values()] == ["now"]
