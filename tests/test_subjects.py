@@ -93,6 +93,7 @@ def test_a_file_of_an_older_release_is_no_hindrance(settings: Settings) -> None:
         with people.writing() as db:
             db.execute("DROP TABLE second_factor")
             db.execute("DROP TABLE proxy_sign_in")
+            db.execute("DROP TABLE carried")
             db.execute("PRAGMA user_version = 4")
         if step == "asked":
             assert subjects.access(settings, ADA, NOW)
