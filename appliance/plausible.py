@@ -183,7 +183,9 @@ def _governors(settings: Settings) -> Iterator[Need]:
 
 
 def _people(settings: Settings) -> Iterator[Need]:
-    for place, message in settings.identity.wrong():
+    pages = settings.alerts.pages
+    single = pages is not None and pages.single_sign_on
+    for place, message in settings.identity.wrong(pages=pages is not None, single=single):
         yield ("identity", *place), message
 
 

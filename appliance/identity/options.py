@@ -131,11 +131,14 @@ class SignInSettings(Section):
             for place, group in each.groups_named():
                 yield (name, *place), group
 
-    def wrong(self) -> Iterator[tuple[Keys, str]]:
-        """Yield what is well formed and cannot be meant, by its key."""
-        if self.directory is not None and not self.learns_names and self.radius is None:
+    def wrong(self, *, pages: bool = False, single: bool = False) -> Iterator[tuple[Keys, str]]:
+        """Yield what is well formed and cannot be meant, by its key.
+
+        `pages` and `single` are whether staff sign in at pages of their own, and by the single sign-on there.
+        """
+        if self.directory is not None and not self.learns_names and self.radius is None and not pages:
             yield ("directory",), "nobody could sign in by it: set identity.portal to true"
-        if self.oidc is not None and not self.portal:
+        if self.oidc is not None and not self.portal and not single:
             yield ("oidc",), "nobody could sign in by it: set identity.portal to true"
         for name, each in self._outside():
             for place, message in each.wrong():

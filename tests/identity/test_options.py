@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import time
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -37,3 +38,22 @@ def test_the_settings_cannot_be_laxer_than_the_standard(wrong: dict[str, object]
     """CY-2: more than ten tries in five minutes is nothing that a file can ask for."""
     with pytest.raises(ValidationError):
         SignInSettings.model_validate(wrong)
+
+
+def test_a_provider_that_nobody_could_sign_in_by_is_told_and_pages_of_their_own_are_a_way(
+    tmp_path: Path,
+) -> None:
+    """A sign-in that is served to pupils is no condition for staff who come in to their own pages."""
+    secret = tmp_path / "secret"
+    secret.write_text("word", encoding="utf-8")
+    secret.chmod(0o600)
+    oidc = {
+        "name": "Microsoft", "issuer": "https://login.example/t", "client_id": "x",
+        "client_secret_file": str(secret), "otherwise": "staff",
+    }  # fmt: skip
+    found = SignInSettings.model_validate({"oidc": oidc})
+    nobody = "nobody could sign in by it: set identity.portal to true"
+    assert list(found.wrong()) == [(("oidc",), nobody)]
+    assert list(found.wrong(pages=True)) == [(("oidc",), nobody)]
+    assert list(found.wrong(pages=True, single=True)) == []
+    assert list(SignInSettings.model_validate({"oidc": oidc, "portal": True}).wrong()) == []

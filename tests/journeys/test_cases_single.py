@@ -66,7 +66,6 @@ def settings(there: Provider, ports: tuple[int, int, int]) -> dict[str, Any]:
         },
         "gateway": {"listen": f"127.0.0.1:{ports[0]}", "workers": 1},
         "identity": {
-            "portal": True,
             "oidc": oidc,
             "networks": [{"network": "127.0.0.0/8", "group": "staff", "name": "Office"}],
         },
