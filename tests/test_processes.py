@@ -18,10 +18,14 @@ from typing import Any
 import pytest
 
 from appliance import assembly, processes
+from appliance.events.carried import Carried
+from appliance.identity.stops import STEPS
 from appliance.lists.compiler import CompileError
 from appliance.lists.update import Means, Updater
 from appliance.model.known import FloorState
+from appliance.settings import load_settings
 from tests.doubles.gateway import policy
+from tests.doubles.people import NOW, TABLET, school
 from tests.doubles.running import free_port, workers_of
 from tests.doubles.school import configuration, edit
 
@@ -116,6 +120,24 @@ async def test_lists_that_cannot_be_made_anew_stay_as_they_are(
         await until(lambda: len(tried) >= 2)
     assert tried[0] is True
     assert "the old ones stay in force" in caplog.text
+
+
+async def test_an_audit_that_cannot_be_written_keeps_nobody_signed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S-07: what the audit cannot say yet of stops is told later; sessions that nobody uses end."""
+    monkeypatch.setattr(processes, "_PEOPLE_SECONDS", 0.01)
+    settings = load_settings(configuration(tmp_path)).settings
+    made = school(settings.state)
+    made.stops.freeze("bob", "a reason", by="head", now=NOW)
+    Carried(made.trail, STEPS).add("freeze", "amy", by="head", at=NOW)  # power cut
+    made.sessions.begin(made.add("zoe"), TABLET, time.time() - 86_400, time.time() + 9_999)
+    lock = made.trail.path.with_name(".lock")
+    lock.unlink()
+    lock.mkdir()
+    async with beside(processes._keep_people(settings, policy())):
+        await until(lambda: not made.sessions.open(time.time()))
+    assert "which stops were rolled back" in caplog.text
 
 
 async def test_a_demo_that_cannot_be_served_is_no_reason_to_stop(caplog: pytest.LogCaptureFixture) -> None:

@@ -93,10 +93,11 @@ def test_a_guest_comes_in_by_the_code_on_the_paper(lab: Lab, tmp_path: Path) -> 
     assert download.returncode != 0
     assert json.loads(said)["size_download"] > 0
     assert -0.1 < ended - ends < 1.5
-    # A connection that begins in the moment of the cut can be cut with the others (0): never is it open.
+    # The other worker cuts once as well, a moment later: what begins just then can be cut with it (0), and no
+    # more than that one. Never is it open.
     found = [lab.curl(OPEN, via=Via.WIRE).status for _ in range(5)]
-    assert set(found) <= {0, 511}
-    assert found[-1] == 511
+    assert found[0] in {0, 511}
+    assert set(found[1:]) == {511}
 
 
 def test_a_freeze_ends_a_live_socket(lab: Lab, tmp_path: Path) -> None:
